@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories below a root, opened one component at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import Optional
+
+from .paths import join, split
+
+# A directory is only looked things up in, so O_PATH will do: on NFS it costs no OPEN and no
+# ACCESS, and it asks for no read permission. O_NOFOLLOW: a link in the tree is never followed.
+_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+MODE_WHILE_FILLING = 0o700
+
+
+class Directory:
+    """An open directory: its descriptor, and whether this process created it."""
+
+    __slots__ = ("fd", "created")
+
+    def __init__(self, fd: int, created: bool) -> None:
+        self.fd = fd
+        self.created = created
+
+
+class DirCache:
+    """The most recently used directories of one tree, held open. For one thread.
+
+    No path longer than one name reaches the kernel, so trees deeper than PATH_MAX work, and a
+    symbolic link below the root is refused with ENOTDIR instead of followed.
+    """
+
+    def __init__(self, root: bytes, limit: int = 48) -> None:
+        """Open the tree. Raises OSError if ``root`` is not a directory."""
+        self.root = root
+        self._limit = limit
+        self._root = Directory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
+        self._open: "OrderedDict[bytes, Directory]" = OrderedDict()
+
+    def get(self, path: bytes, create: bool = False) -> Directory:
+        """The directory at ``path`` (relative, ``b""`` is the root); with ``create``, made if it
+        is missing, with its parents, closed to others until its own mode is set.
+
+        Valid until the next call. Raises OSError (ENOTDIR for a link or a file in the way).
+        """
+        if not path:
+            return self._root
+        found = self._open.get(path)
+        if found is not None:
+            self._open.move_to_end(path)
+            return found
+        return self._enter(path, create)
+
+    def _enter(self, path: bytes, create: bool) -> Directory:
+        missing = []
+        at: Optional[Directory] = None
+        rest = path
+        while at is None:
+            rest, name = split(rest)
+            missing.append(name)
+            at = self._root if not rest else self._open.get(rest)
+        where = rest
+        for name in reversed(missing):
+            where = join(where, name)
+            at = self._child(at, name, create)
+            self._open[where] = at
+        # Only now, so that no parent is closed while its child is being opened.
+        while len(self._open) > self._limit + len(missing):
+            os.close(self._open.popitem(last=False)[1].fd)
+        return at
+
+    @staticmethod
+    def _child(parent: Directory, name: bytes, create: bool) -> Directory:
+        created = False
+        if create and parent.created:  # a new directory is empty: don't look first
+            created = _mkdir(name, parent.fd)
+        try:
+            return Directory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
+        except FileNotFoundError:
+            if not create:
+                raise
+        created = _mkdir(name, parent.fd)
+        return Directory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
+
+    def forget(self) -> None:
+        """Close all but the root."""
+        while self._open:
+            os.close(self._open.popitem()[1].fd)
+
+    def close(self) -> None:
+        """Close all."""
+        self.forget()
+        os.close(self._root.fd)
+
+
+def _mkdir(name: bytes, parent: int) -> bool:
+    try:
+        os.mkdir(name, MODE_WHILE_FILLING, dir_fd=parent)
+    except FileExistsError:
+        return False
+    return True

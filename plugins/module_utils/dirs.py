@@ -17,13 +17,19 @@ MODE_WHILE_FILLING = 0o700
 
 
 class Directory:
-    """An open directory: its descriptor, and whether this process created it."""
+    """An open directory, and what is known of it.
 
-    __slots__ = ("fd", "created")
+    ``created``: this process made it. ``filled``: some entry was found to exist already, so it
+    pays to look before creating. ``inherits``: new entries get an ACL from it (None: unknown).
+    """
+
+    __slots__ = ("fd", "created", "filled", "inherits")
 
     def __init__(self, fd: int, created: bool) -> None:
         self.fd = fd
         self.created = created
+        self.filled = False
+        self.inherits: Optional[bool] = None
 
 
 class DirCache:

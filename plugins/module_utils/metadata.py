@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Owner, mode, times, extended attributes and ACLs, with as few calls as the result needs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Dict, FrozenSet, List, Optional, Tuple, Union
+
+PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
+_CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
+Where = Union[int, str, bytes]
+
+
+class Losses:
+    """What the destination can't hold: per kind how often, the first path and why."""
+
+    def __init__(self) -> None:
+        self.kinds: Dict[str, List[object]] = {}
+
+    def add(self, kind: str, path: bytes, why: str, count: int = 1) -> None:
+        """Note that ``kind`` was not preserved at ``path``."""
+        entry = self.kinds.setdefault(kind, [0, path, why])
+        entry[0] = entry[0] + count  # type: ignore[operator]
+
+
+class Metadata:
+    """Sets metadata of one tree's entries. For one thread."""
+
+    def __init__(self, preserve: FrozenSet[str], losses: Losses) -> None:
+        self.times = "times" in preserve
+        self.mode = "mode" in preserve
+        self.owner = "owner" in preserve
+        self._acls = "acls" in preserve
+        self._xattrs = "xattrs" in preserve
+        self.attributes = self._acls or self._xattrs
+        self._losses = losses
+        self._root = os.geteuid() == 0
+        self._may_own = True
+        self._bare_devices: set[int] = set()
+        self._granularity: Dict[int, int] = {}
+
+    # -- owner and mode --------------------------------------------------------------------
+
+    def own(
+        self, path: bytes, found: os.stat_result, uid: int, gid: int,
+        where: Where, parent: Optional[int] = None,
+    ) -> Tuple[bool, bool]:
+        """Give an entry its owner where that differs from ``found``.
+
+        ``where`` is a descriptor, or a name in ``parent`` (never followed).
+        Returns (changed, the owner is right).
+        """
+        if not self.owner or (found.st_uid == uid and found.st_gid == gid):
+            return False, True
+        if self._may_own and (self._root or found.st_gid != gid):
+            new_uid = uid if self._root else -1
+            try:
+                if parent is None:
+                    os.chown(where, new_uid, gid)
+                else:
+                    os.chown(where, new_uid, gid, dir_fd=parent, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                if self._root:  # a squashed root: the next one would fail as well
+                    self._may_own = False
+            else:
+                if self._root or found.st_uid == uid:
+                    return True, True
+                self._losses.add("owner", path, "only root can give a file to another user")
+                return True, False
+        self._losses.add(
+            "owner" if found.st_uid != uid else "group", path,
+            "the destination refuses to change the owner" if self._root
+            else "only root can give a file to another user",
+        )
+        return False, False
+
+    def final_mode(self, path: bytes, mode: int, owned: bool) -> int:
+        """The permission bits to set; without its owner a file must not keep set-id bits."""
+        bits = stat.S_IMODE(mode)
+        if not owned and bits & 0o6000:
+            self._losses.add("set-id", path, "not kept on a file whose owner could not be kept")
+            bits &= ~0o6000
+        return bits
+
+    # -- times -----------------------------------------------------------------------------
+
+    def same_time(self, directory: int, device: int, wanted: int, found: int) -> bool:
+        """Whether ``found`` (ns) is what the destination makes of ``wanted`` (ns).
+
+        A difference below two seconds may be the destination's granularity, which is then
+        probed once per device with a temporary file in ``directory``.
+        """
+        if wanted == found:
+            return True
+        if abs(wanted - found) >= 2_000_000_000 or found % 100:
+            return False
+        grain = self._granularity.get(device)
+        if grain is None:
+            grain = self._granularity[device] = _probe_granularity(directory)
+        return grain > 1 and wanted // grain == found // grain
+
+    def lost_times(self, path: bytes, wanted: int, found: int) -> None:
+        """Note that a time arrived rounded."""
+        if self.times and wanted != found:
+            self._losses.add("times", path, "the destination keeps coarser times")
+
+    # -- extended attributes and ACLs -------------------------------------------------------
+
+    def copy_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
+        """Give a new entry the source's attributes. Returns whether there were any."""
+        wanted = self._read(source, device, False)
+        for name, value in wanted.items():
+            self._set(path, target, name, value)
+        return bool(wanted)
+
+    def sync_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
+        """Make an existing entry's attributes the source's. Returns whether one changed."""
+        wanted = self._read(source, device, False)
+        found = self._read(target, -1, False)
+        changed = False
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                changed |= self._set(path, target, name, value)
+        for name in found:
+            if name not in wanted and (name.startswith("user.") or name in _ACLS):
+                changed |= self._remove(target, name)
+        return changed
+
+    def drop_inherited(self, target: Where) -> None:
+        """Take off the ACL that a new entry inherited from its directory's default ACL."""
+        for name in _ACLS[:2]:
+            self._remove(target, name)
+
+    def has_default_acl(self, directory: int) -> bool:
+        """Whether new entries in this directory inherit an ACL."""
+        if not self._acls:
+            return False
+        try:
+            os.getxattr("/proc/self/fd/%d" % directory, _ACLS[1])
+        except OSError:
+            return False
+        return True
+
+    def _read(self, where: Where, device: int, follow: bool) -> Dict[str, bytes]:
+        if device in self._bare_devices:
+            return {}
+        values = {}
+        try:
+            names = os.listxattr(where) if isinstance(where, int) else os.listxattr(
+                where, follow_symlinks=follow
+            )
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            if device >= 0:
+                self._bare_devices.add(device)
+            return {}
+        for name in names:
+            if not (self._acls if name in _ACLS else self._xattrs):
+                continue
+            try:
+                values[name] = os.getxattr(where, name) if isinstance(where, int) else os.getxattr(
+                    where, name, follow_symlinks=follow
+                )
+            except OSError as error:
+                if error.errno != errno.ENODATA:
+                    raise
+        return values
+
+    def _set(self, path: bytes, target: Where, name: str, value: bytes) -> bool:
+        try:
+            if isinstance(target, int):
+                os.setxattr(target, name, value)
+            else:
+                os.setxattr(target, name, value, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            kind = "acls" if name in _ACLS else "xattrs (%s)" % name.split(".")[0]
+            self._losses.add(kind, path, os.strerror(error.errno or 0))
+            return False
+        return True
+
+    @staticmethod
+    def _remove(target: Where, name: str) -> bool:
+        try:
+            if isinstance(target, int):
+                os.removexattr(target, name)
+            else:
+                os.removexattr(target, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT + (errno.ENODATA,):
+                raise
+            return False
+        return True
+
+
+def _probe_granularity(directory: int) -> int:
+    """The step (ns) in which the file system of a directory keeps times."""
+    name = b".ingest-times-%d" % os.getpid()
+    before = os.stat("/proc/self/fd/%d" % directory)
+    fd = os.open(
+        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
+        dir_fd=directory,
+    )
+    try:
+        odd = 1_111_111_111_111_111_111  # an odd second with a full fraction
+        os.utime(fd, ns=(odd, odd))
+        kept = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
+    finally:
+        os.close(fd)
+        os.unlink(name, dir_fd=directory)
+    os.utime("/proc/self/fd/%d" % directory, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for grain in (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000):
+        if odd // grain * grain == kept:
+            return grain
+    return 1

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   make ingest [SRC=dir] [DEST=dir] [CLIENTS=3] [METHOD=copy] [RUN=dir] [ARGS="--check"]
+#   make test      all tests that can run here; says what it left out
+#   make lint      all checkers
+#   make matrix    the local tests under every supported ansible-core
+#   make bench     the benchmarks
+#   make clean     removes what the others made, but no run
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# The first Python here that runs ansible-core; PYTHON= chooses another.
+PYTHON := $(or $(PYTHON),$(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3))
+
+# As the user wrote them: a $ in a name is no make variable, and none passes through a shell.
+override SRC := $(value SRC)
+override DEST := $(value DEST)
+override CLIENTS := $(value CLIENTS)
+override METHOD := $(value METHOD)
+override RUN := $(value RUN)
+override ARGS := $(value ARGS)
+export SRC DEST CLIENTS METHOD RUN ARGS
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+ingest: .venv/ready
+	@.venv/bin/python tests/support/ingest.py
+
+test: .venv/ready-test
+	@.venv/bin/python tests/support/run_tests.py $(TESTS)
+
+lint: .venv/ready-test .venv/ready-lint
+	@.venv/bin/python tests/support/run_lint.py
+
+matrix: .venv/ready-test
+	@.venv/bin/python tests/support/run_matrix.py
+
+bench: .venv/ready-test
+	@.venv/bin/python -m tests.benchmarks
+
+setup: .venv/ready-test .venv/ready-lint
+
+.venv/ready: requirements.txt tests/support/setup.py
+	@echo "set-up: ansible-core into .venv (once)"
+	@$(PYTHON) tests/support/setup.py .venv requirements.txt
+	@touch $@
+
+.venv/ready-test: requirements-test.txt .venv/ready
+	@echo "set-up: the tests' packages into .venv (once)"
+	@$(PYTHON) tests/support/setup.py .venv requirements.txt requirements-test.txt
+	@touch $@
+
+.venv/ready-lint: requirements-lint.txt .venv/ready
+	@echo "set-up: the checkers into .venv (once)"
+	@$(PYTHON) tests/support/setup.py .venv requirements.txt requirements-lint.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+
+.PHONY: help ingest test lint matrix bench setup clean

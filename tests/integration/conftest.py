@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts and trees for the tests that run real playbooks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from typing import Any, Iterator
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.support import trees
+from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
+
+
+class Place:
+    """One test's source tree, destination and folder, all as text."""
+
+    def __init__(self, folder: str, source: str) -> None:
+        self.folder = folder
+        self.source = source
+        self.destination = os.path.join(folder, "destination")
+        self.run = os.path.join(folder, "run")
+
+
+@pytest.fixture
+def folder() -> Iterator[str]:
+    """An empty directory that ends empty, whatever a test leaves in it."""
+    path = tempfile.mkdtemp(prefix="scaleout-", dir="/var/tmp")
+    yield path
+    trees.remove(os.fsencode(path))
+
+
+@pytest.fixture
+def place(folder: str) -> Place:
+    """The hostile tree and a place for its copy."""
+    source = os.path.join(folder, "source")
+    os.mkdir(source)
+    trees.build(os.fsencode(source), trees.hostile())
+    return Place(folder, source)
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[Hosts]:
+    """Three real SSH hosts, for the whole session."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with Hosts(3) as running:
+        yield running
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def shared(hosts: Hosts) -> Iterator[Place]:
+    """The hostile tree where all hosts see it."""
+    path = os.path.join(hosts.shared, str(next(_numbers)))
+    os.makedirs(path + "/source")
+    trees.build(os.fsencode(path + "/source"), trees.hostile())
+    yield Place(path, path + "/source")
+    trees.remove(os.fsencode(path))
+
+
+@pytest.fixture
+def server(folder: str) -> Iterator[Any]:
+    """Two hosts of the SSH server inside this process."""
+    sshserver = pytest.importorskip(
+        "ansible_collections.scaleout.ingest.tests.support.sshserver", reason="the SSH server in the test needs paramiko"
+    )
+    own = os.path.join(folder, "ssh")
+    os.mkdir(own)
+    with sshserver.SshServer(2, own) as running:
+        yield running

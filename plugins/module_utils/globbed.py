@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After a scan with globs: forget the directories that led to no match."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from array import array
+from typing import Iterator, List, Tuple
+
+
+def drop_fruitless(shards: List[sqlite3.Connection]) -> List[int]:
+    """Delete the directories on the way to a glob below which nothing matched; count the
+    subdirectories of the others anew. Returns how many each shard lost.
+
+    Reads the table ``passing`` of each shard against pre-order, so that what lies below a
+    directory comes just before it, and drops it. The source itself stays.
+    """
+    doomed = [array("q") for dummy in shards]
+    kept = [array("q") for dummy in shards]
+    alive: List[int] = []  # per depth: directories kept since the last one less deep
+    streams = [_rows(db, number) for number, db in enumerate(shards)]
+    for dummy, shard, identity, depth, entries, whole in heapq.merge(*streams, reverse=True):
+        while len(alive) < depth + 2:
+            alive.append(0)
+        below, alive[depth + 1] = alive[depth + 1], 0
+        if entries or whole or below or not depth:
+            alive[depth] += 1
+            kept[shard].extend((whole + below, identity))
+        else:
+            doomed[shard].append(identity)
+    for db, gone, counts in zip(shards, doomed, kept):
+        db.executemany("DELETE FROM directories WHERE id = ?", ((identity,) for identity in gone))
+        db.executemany(
+            "UPDATE directories SET subdirectories = ? WHERE id = ?",
+            zip(counts[::2], counts[1::2]),
+        )
+        db.execute("DROP TABLE passing")
+    return [len(gone) for gone in doomed]
+
+
+def _rows(
+    db: sqlite3.Connection, shard: int
+) -> Iterator[Tuple[bytes, int, int, int, int, int]]:
+    for row in db.execute(
+        "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (shard,)
+    ):
+        yield row

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make test` runs: all that can run on this machine, and a line for each part that can't.
+
+Usage: run_tests.py [PYTEST ARGUMENTS]; with arguments, only pytest under the project's own Python.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import Dict, List, Optional, Tuple
+
+from hosts import why_not
+from setup import ROOT, SetupError, link_collection, make_environment, python_of
+
+OLDEST = (3, 8)
+MOLECULE_SCENARIO = "ssh"
+_COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
+_LEFT_OUT = re.compile(r"^left out: .*$", re.MULTILINE)
+
+
+class Results:
+    """What all parts together gave."""
+
+    def __init__(self) -> None:
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.left_out: List[str] = []
+        self.broken: List[str] = []
+
+    def leave_out(self, text: str) -> None:
+        """Note a part that can't run here."""
+        self.left_out.append("left out: " + text)
+
+    def add(self, title: str, status: int, output: str) -> None:
+        """Count what a pytest run printed."""
+        lines = output.strip().splitlines()
+        for number, word in _COUNTS.findall(lines[-1] if lines else ""):
+            self.counts["failed" if word.startswith("error") else word] += int(number)
+        self.left_out += _LEFT_OUT.findall(output)
+        if status:
+            self.broken.append(title)
+
+
+def run(title: str, command: List[str], env: Optional[Dict[str, str]] = None) -> Tuple[int, str]:
+    """Run a part; its output is shown as it comes, and returned."""
+    print("\n== " + title, flush=True)
+    start = time.monotonic()
+    environment = dict(os.environ, PYTHONUNBUFFERED="1", **(env or {}))
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output = b""
+    assert process.stdout
+    for line in iter(process.stdout.readline, b""):
+        output += line
+        sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+    status = process.wait()
+    print("== %s: %s in %.0f s" % (title, "ok" if not status else "FAILED", time.monotonic() - start), flush=True)
+    return status, output.decode(errors="replace")
+
+
+def pythons() -> Dict[Tuple[int, int], str]:
+    """Every real CPython 3 of this machine, by version (not pyenv's shims)."""
+    found: Dict[Tuple[int, int], str] = {}
+    pattern = "python3.[0-9]*"
+    folders = os.environ.get("PATH", "").split(":") + glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin"))
+    for path in (path for folder in folders for path in sorted(glob.glob(os.path.join(folder, pattern)))):
+        match = re.fullmatch(r"python3\.(\d+)", os.path.basename(path))
+        if match and "/shims/" not in path and os.access(path, os.X_OK):
+            found.setdefault((3, int(match.group(1))), path)
+    return found
+
+
+def unit_tests_under(version: Tuple[int, int], python: str, results: Results) -> None:
+    """The engine's unit tests in an environment of their own, without Ansible."""
+    title = "the engine's unit tests under Python %d.%d" % version
+    folder = ".venv-py%d.%d" % version
+    setup = os.path.join(ROOT, "tests", "support", "setup.py")
+    stamp = os.path.join(ROOT, folder, "ready")
+    wanted = os.path.join(ROOT, "requirements-unit.txt")
+    if not os.path.exists(stamp) or os.path.getmtime(stamp) < os.path.getmtime(wanted):
+        if run("set-up of Python %d.%d" % version, [python, setup, folder, "requirements-unit.txt"])[0]:
+            results.broken.append(title)
+            return
+        with open(stamp, "w", encoding="ascii"):
+            pass
+    tests = "tests/unit/plugins/module_utils"
+    results.add(title, *run(title, [python_of(folder), "-m", "pytest", "-q", tests]))
+
+
+def molecule(results: Results) -> None:
+    """The molecule scenario, from create to destroy."""
+    reason = why_not()
+    if reason:
+        results.leave_out("the molecule scenario: " + reason)
+        return
+    title = "molecule scenario " + MOLECULE_SCENARIO
+    command = [os.path.join(os.path.dirname(sys.executable), "molecule"), "test", "-s", MOLECULE_SCENARIO]
+    env = {"PATH": os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", "")}
+    status, _output = run(title, command, env)
+    results.counts["failed" if status else "passed"] += 1
+    if status:
+        results.broken.append(title)
+
+
+def main() -> None:
+    """Exit status 0 only if nothing failed."""
+    own = [sys.executable, "-m", "pytest", "-q"]
+    if len(sys.argv) > 1:
+        sys.exit(run("pytest", own + sys.argv[1:])[0])
+    results = Results()
+    start = time.monotonic()
+    found = pythons()
+    newest = max(found)
+    if OLDEST in found:
+        unit_tests_under(OLDEST, found[OLDEST], results)
+    else:
+        results.leave_out("the engine's unit tests under Python %d.%d: not on this machine" % OLDEST)
+    if newest > sys.version_info[:2]:
+        unit_tests_under(newest, found[newest], results)
+    else:
+        results.leave_out("the engine's unit tests under a Python newer than %d.%d: not on this machine" % sys.version_info[:2])
+    molecule(results)
+    results.add("all tests", *run("all tests under Python %d.%d" % sys.version_info[:2], own + ["-n", "2", "--dist", "loadfile"]))
+    print("\n== in all, %.0f s" % (time.monotonic() - start))
+    for line in sorted(set(results.left_out)):
+        print(line)
+    for title in results.broken:
+        print("FAILED: " + title)
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % results.counts, flush=True)
+    sys.exit(1 if results.broken else 0)
+
+
+if __name__ == "__main__":
+    main()

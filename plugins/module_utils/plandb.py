@@ -17,9 +17,9 @@ SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat REAL,
   started REAL, finished REAL, message TEXT);
-CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, op TEXT, host TEXT, runner TEXT,
-  items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT, claimed REAL, finished REAL,
-  first TEXT, last TEXT, payload BLOB);
+CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, op TEXT, host TEXT, mount INTEGER,
+  runner TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT, claimed REAL,
+  finished REAL, first TEXT, last TEXT, of INTEGER, payload BLOB);
 CREATE TABLE results(shard INTEGER, host TEXT, mount TEXT, files INTEGER, directories INTEGER,
   bytes INTEGER, skipped INTEGER, changed INTEGER, failed INTEGER, repaired INTEGER, seconds REAL);
 CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path BLOB,

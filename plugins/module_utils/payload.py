@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A shard's payload: compressed lines ``FILES BYTES [directory, [row, …]]``.
+
+A row is ``[name, mode, uid, gid, size, mtime, …]``, names as lossless text, times in ns. What
+follows depends on the entry and on the shard's operation: the device number of a device, the
+access time of a directory, the leader's path of a hard link, offset and length of a range.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from json.encoder import encode_basestring_ascii  # type: ignore[attr-defined]
+from typing import Any, Iterator, List, Tuple
+
+from .index import Entry
+from .paths import to_bytes, to_text
+
+# One line is the least that a worker is handed: small enough to keep all workers busy to the
+# end, large enough not to be felt.
+LINE_ROWS = 128
+LINE_BYTES = 64 << 20
+
+quote = encode_basestring_ascii
+
+
+def row(entry: Entry, *more: object) -> str:
+    """An entry as a JSON row; ``more`` are numbers or text for its end."""
+    head = "[%s,%d,%d,%d,%d,%d" % (
+        quote(to_text(entry.name)), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime,
+    )
+    for value in more:
+        head += "," + (quote(value) if isinstance(value, str) else str(value))
+    return head + "]"
+
+
+def line(directory: bytes, rows: List[str], size: int) -> bytes:
+    """One line of a payload, with its newline; ``size`` in bytes."""
+    text = "%d %d [%s,[%s]]\n" % (len(rows), size, quote(to_text(directory)), ",".join(rows))
+    return text.encode("ascii")
+
+
+def pack(lines: List[bytes]) -> bytes:
+    """Lines as a payload."""
+    return zlib.compress(b"".join(lines), 1)
+
+
+def unpack(payload: bytes) -> Iterator[Tuple[int, int, bytes]]:
+    """The lines of a payload as (files, bytes, JSON)."""
+    for text in zlib.decompress(payload).splitlines():
+        files, size, body = text.split(b" ", 2)
+        yield int(files), int(size), body
+
+
+def read_line(body: bytes) -> Tuple[bytes, List[List[Any]]]:
+    """(directory, rows) of one line's JSON; the names in the rows are bytes."""
+    directory, rows = json.loads(body)
+    for item in rows:
+        item[0] = to_bytes(item[0])
+    return to_bytes(directory), rows

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real SSH hosts on this machine: each in namespaces of its own (network, mounts, processes, host

@@ -46,8 +46,10 @@ def ruff() -> int:
 
 def mypy() -> int:
     """The types of the engine and of the controller's helpers."""
-    package = ".collections/ansible_collections/scaleout/ingest/plugins/"
-    return run("mypy", *[package + name for name in ("module_utils", "plugin_utils") if os.listdir(os.path.join(ROOT, "plugins", name))])
+    command = ["mypy", "--config-file", os.path.join(ROOT, "pyproject.toml")]
+    for name in ("module_utils", "plugin_utils"):
+        command += ["-p", "ansible_collections.scaleout.ingest.plugins." + name]
+    return run(*command, cwd=os.path.join(ROOT, ".collections"))
 
 
 def yamllint() -> int:
@@ -114,6 +116,7 @@ def copy_tree() -> str:
         if os.path.lexists(os.path.join(ROOT, name)):
             os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
             shutil.copy2(os.path.join(ROOT, name), os.path.join(tree, name), follow_symlinks=False)
+    subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # else the checkout's .gitignore hides it
     return tree
 
 

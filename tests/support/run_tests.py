@@ -10,14 +10,13 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from typing import Dict, List, Optional, Tuple
 
 from hosts import why_not
-from setup import ROOT, SetupError, link_collection, make_environment, python_of
+from setup import ROOT, python_of
 
 OLDEST = (3, 8)
 MOLECULE_SCENARIO = "ssh"

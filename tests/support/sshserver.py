@@ -201,7 +201,7 @@ class SshServer:
         self.folder = folder
         self.key = paramiko.ECDSAKey.generate()
         self.host_key = paramiko.ECDSAKey.generate()
-        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+        self._listeners = [socket.create_server(("127.0.0.1", 0)) for dummy in range(count)]
         self._transports: List[paramiko.Transport] = []
 
     @property

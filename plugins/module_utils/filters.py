@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterable, List, NamedTuple, Optional
+from typing import Callable, Iterable, NamedTuple
 
 from .paths import join
 from .wildcards import is_wild, translate
@@ -29,7 +29,7 @@ class Filter:
     """
 
     def __init__(self, include: Iterable[bytes] = (), exclude: Iterable[bytes] = ()) -> None:
-        self._rules: List[_Rule] = []
+        self._rules: list[_Rule] = []
         self._needs_path = False
         for including, patterns in ((True, include), (False, exclude)):
             for pattern in patterns:
@@ -69,7 +69,7 @@ class Filter:
         return False
 
 
-def _compile(pattern: bytes, include: bool) -> Optional[_Rule]:
+def _compile(pattern: bytes, include: bool) -> _Rule | None:
     """The rule of one pattern, after rsync's exclude.c; None if it can never match."""
     only_directories = len(pattern) > 1 and pattern.endswith(b"/")
     if only_directories:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from array import array
-from typing import Iterator, List, Tuple
+from typing import Iterator
 
 
-def drop_fruitless(shards: List[sqlite3.Connection]) -> List[int]:
+def drop_fruitless(shards: list[sqlite3.Connection]) -> list[int]:
     """Delete the directories on the way to a glob below which nothing matched; count the
     subdirectories of the others anew. Returns how many each shard lost.
 
@@ -19,9 +19,9 @@ def drop_fruitless(shards: List[sqlite3.Connection]) -> List[int]:
     """
     doomed = [array("q") for dummy in shards]
     kept = [array("q") for dummy in shards]
-    alive: List[int] = []  # per depth: directories kept since the last one less deep
+    alive: list[int] = []  # per depth: directories kept since the last one less deep
     streams = [_rows(db, number) for number, db in enumerate(shards)]
-    for dummy, shard, identity, depth, entries, whole in heapq.merge(*streams, reverse=True):
+    for _sort, shard, identity, depth, entries, whole in heapq.merge(*streams, reverse=True):
         while len(alive) < depth + 2:
             alive.append(0)
         below, alive[depth + 1] = alive[depth + 1], 0
@@ -42,8 +42,7 @@ def drop_fruitless(shards: List[sqlite3.Connection]) -> List[int]:
 
 def _rows(
     db: sqlite3.Connection, shard: int
-) -> Iterator[Tuple[bytes, int, int, int, int, int]]:
-    for row in db.execute(
+) -> Iterator[tuple[bytes, int, int, int, int, int]]:
+    yield from db.execute(
         "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (shard,)
-    ):
-        yield row
+    )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterable, List, NamedTuple, Tuple
+from typing import Callable, Iterable, NamedTuple, Tuple
 
 from .errors import IngestError
 from .paths import display
@@ -16,7 +16,7 @@ Active = Tuple[int, ...]
 
 
 class _Glob(NamedTuple):
-    parts: Tuple[Callable[[bytes], object], ...]
+    parts: tuple[Callable[[bytes], object], ...]
     only_directories: bool
 
 
@@ -28,7 +28,7 @@ class Globs:
     """
 
     def __init__(self, globs: Iterable[bytes]) -> None:
-        self.patterns: List[bytes] = list(globs)
+        self.patterns: list[bytes] = list(globs)
         self._globs = [_parse(pattern) for pattern in self.patterns]
         self.start: Active = tuple(range(len(self._globs)))
 
@@ -38,13 +38,13 @@ class Globs:
 
     def step(
         self, active: Active, depth: int, name: bytes, is_directory: bool
-    ) -> Tuple[Active, Active]:
+    ) -> tuple[Active, Active]:
         """Look at ``name`` in a directory of this depth where the globs ``active`` still count.
 
         Returns the globs that this entry fulfils (it comes whole), and those that go on below it.
         """
-        whole: List[int] = []
-        further: List[int] = []
+        whole: list[int] = []
+        further: list[int] = []
         for number in active:
             glob = self._globs[number]
             if not glob.parts[depth](name):

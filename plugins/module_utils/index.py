@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from operator import attrgetter
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Iterator, NamedTuple
 
 from .errors import IngestError
 
@@ -115,7 +115,7 @@ class Totals(NamedTuple):
     errors: int = 0
 
 
-def add_totals(totals: List[Totals]) -> Totals:
+def add_totals(totals: list[Totals]) -> Totals:
     """The sum of several totals."""
     return Totals(*map(sum, zip(*totals))) if totals else Totals()
 
@@ -133,8 +133,8 @@ class Index:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._shards: List[sqlite3.Connection] = []
-        self._wide: List[bool] = []
+        self._shards: list[sqlite3.Connection] = []
+        self._wide: list[bool] = []
         while True:
             path = shard_path(folder, len(self._shards))
             if not os.path.isfile(path):
@@ -150,7 +150,7 @@ class Index:
         while self._shards:
             self._shards.pop().close()
 
-    def meta(self) -> Dict[str, Any]:
+    def meta(self) -> dict[str, Any]:
         """What the scan was told and how it went: source, include, exclude, globs, started,
         finished (epoch s), unmatched_globs, … (paths as text of ``paths.to_text``)."""
         return _meta(self._shards[0])
@@ -237,7 +237,7 @@ def _open(path: str) -> sqlite3.Connection:
     return db
 
 
-def _meta(db: sqlite3.Connection) -> Dict[str, Any]:
+def _meta(db: sqlite3.Connection) -> dict[str, Any]:
     return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
 
 
@@ -249,7 +249,7 @@ def _time(number: int) -> int:
     return number + _UNSIGNED if number < _EARLIEST else number
 
 
-def _times(row: Any) -> Tuple[int, int, int]:
+def _times(row: Any) -> tuple[int, int, int]:
     return _time(row.atime), _time(row.mtime), _time(row.ctime)
 
 

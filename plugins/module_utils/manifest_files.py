@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional
+from typing import Any, BinaryIO, Iterator
 
 from .errors import IngestError
 from .index import Index
@@ -17,7 +17,7 @@ MAX_CLIENTS = 900  # each has its file open
 
 
 def lines(
-    index: Index, min_depth: Optional[int] = None, max_depth: Optional[int] = None
+    index: Index, min_depth: int | None = None, max_depth: int | None = None
 ) -> Iterator[bytes]:
     """Relative paths which, each copied with all below, give the whole index once.
 
@@ -31,7 +31,7 @@ def lines(
     return _lines(index, depths(min_depth, max_depth), _partial(index.meta(), max_depth))
 
 
-def _partial(meta: Dict[str, Any], max_depth: Optional[int]) -> bool:
+def _partial(meta: dict[str, Any], max_depth: int | None) -> bool:
     """Whether a directory of ``max_depth`` may have more below than the index has."""
     if meta.get("include") or meta.get("exclude") or meta.get("one_file_system"):
         return True
@@ -58,8 +58,8 @@ def write_files(
     index: Index,
     clients: int,
     separator: str = "null",
-    min_depth: Optional[int] = None,
-    max_depth: Optional[int] = None,
+    min_depth: int | None = None,
+    max_depth: int | None = None,
 ) -> int:
     """Write ``manifest`` with all lines and ``client1`` to ``clientN``: client i gets the lines
     i, i+N, i+2N …, as ``sed -n i~Np manifest`` would give. Returns the number of lines.
@@ -68,11 +68,7 @@ def write_files(
         IngestError: a name can't be written with this separator, or a file can't be written;
             the files that were there are left as they were.
     """
-    if not 1 <= clients <= MAX_CLIENTS:
-        raise IngestError("plain_files: clients: %d is not between 1 and %d" % (clients, MAX_CLIENTS))
-    end = SEPARATORS.get(separator)
-    if end is None:
-        raise IngestError("plain_files: separator: '%s' is neither null nor newline" % separator)
+    end = check_options(clients, separator)
     names = ["manifest"] + ["client%d" % n for n in range(1, clients + 1)]
     files = [os.path.join(folder, name) for name in names]
     try:
@@ -91,12 +87,23 @@ def write_files(
     return count
 
 
-def _write(files: List[str], paths: Iterator[bytes], end: bytes) -> int:
-    streams: List[BinaryIO] = []
+def check_options(clients: int, separator: str = "null") -> bytes:
+    """The separator's byte. Raises IngestError if an option is not valid."""
+    if not 1 <= clients <= MAX_CLIENTS:
+        raise IngestError(
+            "plain_files: clients: %d is not between 1 and %d" % (clients, MAX_CLIENTS)
+        )
+    if separator not in SEPARATORS:
+        raise IngestError("plain_files: separator: '%s' is neither null nor newline" % separator)
+    return SEPARATORS[separator]
+
+
+def _write(files: list[str], paths: Iterator[bytes], end: bytes) -> int:
+    streams: list[BinaryIO] = []
     count = 0
     try:
         for file in files:
-            streams.append(open(file + ".part", "wb"))
+            streams.append(open(file + ".part", "wb"))  # noqa: SIM115
         everything, clients = streams[0], streams[1:]
         for path in paths:
             if end in path:

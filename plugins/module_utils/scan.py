@@ -11,7 +11,7 @@ import sqlite3
 import time
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
+from typing import Any, Callable, Iterable
 
 from .errors import IngestError
 from .filters import Filter
@@ -31,15 +31,15 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "glusterf
 
 
 def scan(
-    source: Union[str, bytes],
+    source: str | bytes,
     folder: str,
-    workers: Union[int, str] = "auto",
-    threads: Union[int, str] = 1,
+    workers: int | str = "auto",
+    threads: int | str = 1,
     include: Iterable[bytes] = (),
     exclude: Iterable[bytes] = (),
     globs: Iterable[bytes] = (),
     one_file_system: bool = False,
-    progress: Optional[Progress] = None,
+    progress: Progress | None = None,
 ) -> Totals:
     """Walk ``source`` and write its index to ``folder``, in place of an index that was there.
 
@@ -63,7 +63,7 @@ def scan(
     )
 
 
-def processes(workers: Union[int, str]) -> int:
+def processes(workers: int | str) -> int:
     """How many processes ``workers`` means. Raises IngestError."""
     if workers == "auto":
         return max(1, min(MAX_SHARDS, len(os.sched_getaffinity(0))))
@@ -116,10 +116,10 @@ class Scan:
 
     def __init__(
         self,
-        source: Union[str, bytes],
+        source: str | bytes,
         folder: str,
-        workers: Union[int, str] = "auto",
-        threads: Union[int, str] = 1,
+        workers: int | str = "auto",
+        threads: int | str = 1,
         include: Iterable[bytes] = (),
         exclude: Iterable[bytes] = (),
         globs: Iterable[bytes] = (),
@@ -138,12 +138,12 @@ class Scan:
             self.source, folder, threads, Filter(self.include, self.exclude), self.globs,
             one_file_system,
         )
-        self.unmatched_globs: List[bytes] = []
-        self.matched: Set[int] = set()
-        self.lost: Dict[int, int] = {}
+        self.unmatched_globs: list[bytes] = []
+        self.matched: set[int] = set()
+        self.lost: dict[int, int] = {}
         self.pending = _Pending()
 
-    def run(self, progress: Optional[Progress] = None) -> Totals:
+    def run(self, progress: Progress | None = None) -> Totals:
         """Walk."""
         check_source(self.source)
         check_output(self.source, self.folder)
@@ -163,9 +163,9 @@ class Scan:
             glob for n, glob in enumerate(self.globs.patterns) if n not in self.matched
         ]
         if self.globs and not self.matched:
+            patterns = ", ".join("'%s'" % display(glob) for glob in self.globs.patterns)
             raise IngestError(
-                "globs: nothing in '%s' matches %s"
-                % (display(self.source), ", ".join("'%s'" % display(g) for g in self.globs.patterns))
+                "globs: nothing in '%s' matches %s" % (display(self.source), patterns)
             )
         totals = self._complete(totals, [wide for dummy, wide in finished], started)
         if progress is not None:
@@ -176,15 +176,14 @@ class Scan:
         try:
             os.makedirs(self.folder, exist_ok=True)
             for number in range(MAX_SHARDS):
-                for old in (shard_path(self.folder, number), shard_path(self.folder, number) + "-journal"):
-                    if os.path.lexists(old):
-                        os.unlink(old)
+                if os.path.lexists(shard_path(self.folder, number)):
+                    os.unlink(shard_path(self.folder, number))
         except OSError as error:
             raise IngestError(
                 "the index can't be written to '%s': %s" % (self.folder, error.strerror)
             ) from error
 
-    def _coordinate(self, team: "_Team", progress: Optional[Progress]) -> None:
+    def _coordinate(self, team: "_Team", progress: Progress | None) -> None:
         due = time.monotonic() + _INTERVAL
         while True:
             for member in team.hungry():
@@ -206,8 +205,8 @@ class Scan:
                     progress(add_totals([member.totals for member in team.members]))
 
     def _complete(
-        self, totals: List[Totals], wide: List[bool], started: float
-    ) -> List[Totals]:
+        self, totals: list[Totals], wide: list[bool], started: float
+    ) -> list[Totals]:
         """What needs all shards: vanished subdirectories, fruitless ways to a glob, meta."""
         shards = [
             sqlite3.connect(shard_path(self.folder, n), isolation_level=None)
@@ -227,7 +226,7 @@ class Scan:
                 for each, number in zip(totals, dropped)
             ]
         for number, db in enumerate(shards):
-            meta: Dict[str, Any] = {"totals": totals[number]._asdict(), "wide": wide[number]}
+            meta: dict[str, Any] = {"totals": totals[number]._asdict(), "wide": wide[number]}
             if number == 0:
                 meta.update(self._meta(started))
             db.executemany(
@@ -237,7 +236,7 @@ class Scan:
             db.close()
         return totals
 
-    def _meta(self, started: float) -> Dict[str, Any]:
+    def _meta(self, started: float) -> dict[str, Any]:
         return {
             "source": to_text(self.source),
             "include": [to_text(pattern) for pattern in self.include],
@@ -257,18 +256,18 @@ class _Pending:
     """The directories still to be listed, last in first out, so that few are held."""
 
     def __init__(self) -> None:
-        self._groups: List[Group] = []
+        self._groups: list[Group] = []
         self._count = 0
 
-    def push(self, groups: List[Group]) -> None:
+    def push(self, groups: list[Group]) -> None:
         """Add some."""
         self._groups += groups
         self._count += sum(group.names.count(b"\0") + 1 for group in groups)
 
-    def take(self, workers: int) -> List[Group]:
+    def take(self, workers: int) -> list[Group]:
         """A fair part for one worker: small while there is little to share."""
         limit = max(1, min(_BATCH, self._count // (2 * workers)))
-        batch: List[Group] = []
+        batch: list[Group] = []
         size = 0
         while self._groups and limit > 0 and (not batch or size < _BATCH_BYTES):
             group = self._groups.pop()
@@ -292,7 +291,7 @@ class _Member:
         self.batches = 0
         self.totals = Totals()
 
-    def give(self, batch: Optional[List[Group]]) -> None:
+    def give(self, batch: list[Group] | None) -> None:
         """Send a batch, or None for the end."""
         try:
             self.connection.send(batch)
@@ -327,7 +326,7 @@ class _Team:
 
     def __init__(self, count: int, options: Options) -> None:
         context = multiprocessing.get_context("fork")
-        self.members: List[_Member] = []
+        self.members: list[_Member] = []
         for number in range(count):
             ours, theirs = context.Pipe()
             # A worker must not hold another's pipe open, or it would not see the coordinator go.
@@ -339,7 +338,7 @@ class _Team:
             theirs.close()
             self.members.append(_Member(process, ours))
 
-    def hungry(self) -> List[_Member]:
+    def hungry(self) -> list[_Member]:
         """The members that can take another batch, the idlest first, once for each they lack."""
         return [
             member
@@ -348,12 +347,12 @@ class _Team:
             if member.batches <= have
         ]
 
-    def ready(self, timeout: float) -> List[_Member]:
+    def ready(self, timeout: float) -> list[_Member]:
         """The members that have something to say, after waiting for one up to ``timeout`` s."""
         said = set(wait([member.connection for member in self.members], timeout))
         return [member for member in self.members if member.connection in said]
 
-    def finish(self) -> List[Tuple[Totals, bool]]:
+    def finish(self) -> list[tuple[Totals, bool]]:
         """End all; what each says at its end."""
         for member in self.members:
             member.give(None)
@@ -373,7 +372,7 @@ class _Team:
 
 
 def _run(
-    connection: Connection, number: int, options: Options, inherited: List[Connection]
+    connection: Connection, number: int, options: Options, inherited: list[Connection]
 ) -> None:
     for other in inherited:
         other.close()

@@ -14,7 +14,7 @@ import threading
 from itertools import islice
 from multiprocessing.connection import Connection
 from operator import itemgetter
-from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Iterator, NamedTuple
 
 from .dirs import DirCache
 from .filters import Filter
@@ -51,7 +51,7 @@ class Group(NamedTuple):
     parent: int  # id of the directory; 0 with the name b"" is the root
     path: bytes
     depth: int  # of the subdirectories
-    active: Optional[Active]  # globs that are still to be fulfilled below; None: all is taken
+    active: Active | None  # globs that are still to be fulfilled below; None: all is taken
     names: bytes  # NUL-separated
 
 
@@ -59,9 +59,9 @@ class Report(NamedTuple):
     """What a worker tells the coordinator."""
 
     batch_done: bool
-    found: List[Group]
-    lost: List[int]  # ids of directories, once for each subdirectory that has no row
-    matched: Set[int]  # globs
+    found: list[Group]
+    lost: list[int]  # ids of directories, once for each subdirectory that has no row
+    matched: set[int]  # globs
     totals: Totals  # of this worker so far
 
 
@@ -107,18 +107,20 @@ class Worker:
         )
         self.db.executescript(
             "PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-16000;" + SCHEMA + (_PASSING if options.globs else "") + "BEGIN;"
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-16000;"
         )
+        self.db.executescript(SCHEMA + (_PASSING if options.globs else ""))
+        self.db.execute("BEGIN")
         self.wide = False
-        self.entries: List[Tuple[Any, ...]] = []
-        self.directories: List[Tuple[Any, ...]] = []
+        self.entries: list[tuple[Any, ...]] = []
+        self.directories: list[tuple[Any, ...]] = []
         self.stored = 0  # rows of entries so far, buffered ones too: the next gets this id + 1
         self.listed = 0
-        self.device: Optional[int] = None
+        self.device: int | None = None
         self.counts = [0] * len(Totals._fields)
-        self.found: List[Group] = []
-        self.lost: List[int] = []
-        self.matched: Set[int] = set()
+        self.found: list[Group] = []
+        self.lost: list[int] = []
+        self.matched: set[int] = set()
 
     def serve(self) -> None:
         """List batches until the coordinator sends None."""
@@ -137,8 +139,8 @@ class Worker:
             self.report(True)
 
     def _serve_threads(self) -> None:
-        jobs: "queue.SimpleQueue[Optional[Group]]" = queue.SimpleQueue()
-        done: "queue.SimpleQueue[Optional[BaseException]]" = queue.SimpleQueue()
+        jobs: "queue.SimpleQueue[Group | None]" = queue.SimpleQueue()
+        done: "queue.SimpleQueue[BaseException | None]" = queue.SimpleQueue()
 
         def run() -> None:
             lister = Lister(self)
@@ -149,7 +151,7 @@ class Worker:
                 except BaseException as error:  # pylint: disable=broad-except
                     done.put(error)
 
-        for dummy in range(self.options.threads):
+        for _dummy in range(self.options.threads):
             threading.Thread(target=run, daemon=True).start()
         while True:
             batch = self.connection.recv()
@@ -160,7 +162,7 @@ class Worker:
             ]
             for part in parts:
                 jobs.put(part)
-            for dummy in parts:
+            for _dummy in parts:
                 error = done.get()
                 if error is not None:
                     raise error
@@ -175,7 +177,7 @@ class Worker:
             self.found, self.lost, self.matched = [], [], set()
             self.connection.send(message)
 
-    def store(self, rows: List[Tuple[Any, ...]], totals: Totals) -> Tuple[int, int]:
+    def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
         """Add rows of entries; returns the ids of the first and the last."""
         with self.lock:
             first = self.stored + 1
@@ -187,7 +189,7 @@ class Worker:
             return first, self.stored
 
     def record(
-        self, row: Tuple[Any, ...], passing: Optional[Tuple[int, bytes, int, int, int]]
+        self, row: tuple[Any, ...], passing: tuple[int, bytes, int, int, int] | None
     ) -> None:
         """Add the row of a directory; ``passing`` if it counts only for what a glob finds in it."""
         with self.lock:
@@ -209,7 +211,7 @@ class Worker:
                 self._write_wide(statement, rows)
         self.entries, self.directories = [], []
 
-    def _write_wide(self, statement: str, rows: List[Tuple[Any, ...]]) -> None:
+    def _write_wide(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if statement is _ENTRY:
             base = self.stored - len(rows)
             rows = [(base + n,) + row[1:] for n, row in enumerate(rows, 1)]
@@ -224,7 +226,7 @@ class Worker:
                 (path, operation, error.errno, error.strerror or str(error)),
             )
 
-    def finish(self) -> Tuple[Totals, bool]:
+    def finish(self) -> tuple[Totals, bool]:
         """Complete the shard; its totals, and whether it holds numbers beyond 63 bits."""
         self.flush()
         self.db.execute("COMMIT")
@@ -314,7 +316,7 @@ class Listing:
     def _runs(self, entries: Iterator["os.DirEntry[str]"]) -> None:
         more = True
         while more:
-            run: List["os.DirEntry[str]"] = []
+            run: list["os.DirEntry[str]"] = []
             try:
                 run.extend(islice(entries, RUN))
                 more = len(run) == RUN
@@ -325,15 +327,15 @@ class Listing:
             if more:
                 self.worker.report(False)
 
-    def _take(self, run: List["os.DirEntry[str]"]) -> None:
+    def _take(self, run: list["os.DirEntry[str]"]) -> None:
         """Look up and store some of the names."""
         named = [(entry.name.encode(_ENCODING, "surrogateescape"), entry) for entry in run]
         named.sort(key=itemgetter(0))
         excluded = self.lister.filter.excluded if self.lister.filter else None
         active = self.active
         path, directory, types = self.path, self.id, _TYPES
-        rows: List[Tuple[Any, ...]] = []
-        whole: List[bytes] = []
+        rows: list[tuple[Any, ...]] = []
+        whole: list[bytes] = []
         kinds = {"f": 0, "l": 0}
         size = disk = 0
         for name, entry in named:
@@ -381,7 +383,7 @@ class Listing:
             self._descend([name], further)
         return False
 
-    def _store(self, rows: List[Tuple[Any, ...]], kinds: Any, size: int, disk: int) -> None:
+    def _store(self, rows: list[tuple[Any, ...]], kinds: Any, size: int, disk: int) -> None:
         if not rows:
             return
         files, links = kinds["f"], kinds["l"]
@@ -393,7 +395,7 @@ class Listing:
         for n, number in enumerate((len(rows), files, size, disk)):
             self.counts[n] += number
 
-    def _descend(self, names: List[bytes], active: Optional[Active]) -> None:
+    def _descend(self, names: list[bytes], active: Active | None) -> None:
         """Hand subdirectories to the coordinator."""
         if active is None:
             self.whole += len(names)
@@ -406,13 +408,14 @@ class Listing:
 
     def record(self, found: os.stat_result) -> None:
         """Write the directory's own row."""
+        sort = self.path.replace(b"/", b"\0")
         row = (
-            self.id, self.parent, self.path, self.path.replace(b"/", b"\0"), self.depth,
+            self.id, self.parent, self.path, sort, self.depth,
             found.st_ino, found.st_dev, found.st_mode, found.st_uid, found.st_gid, found.st_nlink,
             found.st_blocks, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
             *self.counts, self.whole + self.passing, self.first, self.last,
         )
         passing = None
         if self.active is not None:
-            passing = (self.id, row[3], self.depth, self.counts[0], self.whole)
+            passing = (self.id, sort, self.depth, self.counts[0], self.whole)
         self.worker.record(row, passing)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Iterator, NamedTuple
 
 from .errors import IngestError
 from .index import Directory, Entry, Index, item_entry
@@ -16,8 +16,8 @@ EACH, DIRECT, WHOLE, INSIDE = range(4)
 class Depths(NamedTuple):
     """From where to where a directory is an item; no ``highest``: down to the last."""
 
-    lowest: Optional[int]
-    highest: Optional[int]
+    lowest: int | None
+    highest: int | None
 
     def role(self, depth: int) -> int:
         """What a directory of this depth is.
@@ -32,7 +32,7 @@ class Depths(NamedTuple):
         return WHOLE if depth == self.highest else INSIDE
 
 
-def depths(min_depth: Optional[int] = None, max_depth: Optional[int] = None) -> Depths:
+def depths(min_depth: int | None = None, max_depth: int | None = None) -> Depths:
     """The depths that the two options mean; ``min_depth`` is ``max_depth`` if not given.
 
     Raises:
@@ -52,9 +52,9 @@ def is_empty(directory: Directory) -> bool:
 
 
 def items(
-    index: Index, min_depth: Optional[int] = None, max_depth: Optional[int] = None
-) -> Iterator[Tuple[int, bytes, Entry]]:
-    """All that is in an index, as ``(number of the item, path of the containing directory, entry)``.
+    index: Index, min_depth: int | None = None, max_depth: int | None = None
+) -> Iterator[tuple[int, bytes, Entry]]:
+    """All of an index, as ``(number of the item, path of the containing directory, entry)``.
 
     Numbers ascend from 0, the entries of an item follow one another, everything is in pre-order,
     and memory is flat. Without depths every entry is an item. With them a directory of depth
@@ -68,7 +68,7 @@ def items(
     return _items(index, depths(min_depth, max_depth))
 
 
-def _items(index: Index, limits: Depths) -> Iterator[Tuple[int, bytes, Entry]]:
+def _items(index: Index, limits: Depths) -> Iterator[tuple[int, bytes, Entry]]:
     number = -1
     for directory in index.directories():
         role = limits.role(directory.depth)
@@ -76,10 +76,7 @@ def _items(index: Index, limits: Depths) -> Iterator[Tuple[int, bytes, Entry]]:
             number += role != INSIDE
             yield number, split(directory.path)[0], item_entry(directory)
             continue
-        if role == WHOLE and (directory.entries or directory.subdirectories):
-            number += 1
-        elif role == DIRECT and directory.entries:
-            number += 1
+        number += _begins(directory, role)
         path = directory.path
         if role == EACH:
             for entry in index.entries(directory):
@@ -91,7 +88,7 @@ def _items(index: Index, limits: Depths) -> Iterator[Tuple[int, bytes, Entry]]:
 
 
 def count_items(
-    index: Index, min_depth: Optional[int] = None, max_depth: Optional[int] = None
+    index: Index, min_depth: int | None = None, max_depth: int | None = None
 ) -> int:
     """How many items :func:`items` would give, from the directories alone."""
     limits = depths(min_depth, max_depth)
@@ -104,6 +101,13 @@ def count_items(
             number += 1
         elif role == EACH:
             number += directory.entries
-        elif directory.entries or (role == WHOLE and directory.subdirectories):
-            number += 1
+        else:
+            number += _begins(directory, role)
     return number
+
+
+def _begins(directory: Directory, role: int) -> bool:
+    """Whether an item of several entries begins with a directory."""
+    if role == WHOLE:
+        return bool(directory.entries or directory.subdirectories)
+    return role == DIRECT and bool(directory.entries)

@@ -1,26 +1,26 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts and sizes of directories with all that lies below: ``find DIR | wc -l``, ``du -sh DIR``."""
+"""Counts and sizes of directories with all below: ``find DIR | wc -l`` and ``du -sh DIR``."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, NamedTuple
 
 from .index import Directory, Index
 from .paths import display
-from .select import Depths, depths
+from .select import DIRECT, WHOLE, Depths, depths
 
 BLOCK = 512
 
 
 class Subtree(NamedTuple):
-    """A directory with all below: ``count`` with itself; ``bytes`` are the sizes of regular files
+    """A directory with all below: ``entries`` with itself; ``bytes`` are the sizes of regular files
     and links, ``disk`` is what is allocated for all (in bytes); hard links count once in both."""
 
     path: bytes
-    count: int
+    entries: int
     bytes: int
     disk: int
 
@@ -36,7 +36,7 @@ class _Open:
 
 
 def subtrees(
-    index: Index, min_depth: Optional[int] = None, max_depth: Optional[int] = None
+    index: Index, min_depth: int | None = None, max_depth: int | None = None
 ) -> Iterator[Subtree]:
     """The directories of ``min_depth`` to ``max_depth`` (as in ``select.items``), or without depths
     those right below the source, in pre-order. Memory is flat: SQLite keeps on disk what must wait.
@@ -54,7 +54,7 @@ def _subtrees(index: Index, limits: Depths) -> Iterator[Subtree]:
     waiting.execute("CREATE TABLE done(number INTEGER PRIMARY KEY, path, count, bytes, disk)")
     waiting.execute("CREATE TABLE seen(number, device, inode, PRIMARY KEY(number, device, inode))")
     waiting.execute("BEGIN")
-    stack: List[_Open] = []
+    stack: list[_Open] = []
     number = 0
     try:
         for directory in index.directories():
@@ -62,10 +62,9 @@ def _subtrees(index: Index, limits: Depths) -> Iterator[Subtree]:
                 _close(stack, waiting)
                 if not stack:
                     yield from _flush(waiting)
-            if limits.lowest is not None and directory.depth >= limits.lowest:
-                if limits.highest is None or directory.depth <= limits.highest:
-                    stack.append(_Open(directory, number))
-                    number += 1
+            if limits.role(directory.depth) in (DIRECT, WHOLE):
+                stack.append(_Open(directory, number))
+                number += 1
             if stack:
                 _add(index, directory, stack, waiting)
         while stack:
@@ -76,7 +75,7 @@ def _subtrees(index: Index, limits: Depths) -> Iterator[Subtree]:
 
 
 def _add(
-    index: Index, directory: Directory, stack: List[_Open], waiting: sqlite3.Connection
+    index: Index, directory: Directory, stack: list[_Open], waiting: sqlite3.Connection
 ) -> None:
     """Count a directory and its entries into the innermost open one."""
     top = stack[-1]
@@ -94,7 +93,7 @@ def _add(
 
 
 def _once(
-    stack: List[_Open], waiting: sqlite3.Connection, device: int, inode: int, size: int, disk: int
+    stack: list[_Open], waiting: sqlite3.Connection, device: int, inode: int, size: int, disk: int
 ) -> None:
     """Take out again a further name of a file, in each open directory that has seen it.
 
@@ -117,7 +116,7 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _close(stack: List[_Open], waiting: sqlite3.Connection) -> None:
+def _close(stack: list[_Open], waiting: sqlite3.Connection) -> None:
     done = stack.pop()
     if stack:
         stack[-1].count += done.count
@@ -165,7 +164,7 @@ def write_table(file: str, rows: Iterator[Subtree]) -> int:
     with open(part, "w", encoding="utf-8") as stream:
         for row in rows:
             path = display(row.path) or "."
-            stream.write("%d\t%d\t%s\t%s\n" % (row.count, row.bytes, human(row.disk), path))
+            stream.write("%d\t%d\t%s\t%s\n" % (row.entries, row.bytes, human(row.disk), path))
             number += 1
     os.replace(part, file)
     return number

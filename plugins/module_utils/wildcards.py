@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Optional, Set, Tuple
 
 _CLASSES = {
     b"alnum": string.ascii_letters + string.digits,
@@ -32,7 +31,7 @@ def is_wild(pattern: bytes) -> bool:
     return any(character in pattern for character in (b"*", b"?", b"["))
 
 
-def translate(pattern: bytes, double_star: bool = True) -> Optional[bytes]:
+def translate(pattern: bytes, double_star: bool = True) -> bytes | None:
     """The regular expression (for ``fullmatch`` with DOTALL) of a wildcard pattern.
 
     ``?`` is one byte and ``*`` any number of bytes, none of them a slash; ``**`` also crosses
@@ -68,13 +67,13 @@ def translate(pattern: bytes, double_star: bool = True) -> Optional[bytes]:
     return b"".join(out)
 
 
-def _bracket(pattern: bytes, at: int) -> Optional[Tuple[Set[int], int]]:
+def _bracket(pattern: bytes, at: int) -> tuple[set[int], int] | None:
     """The bytes of the class whose text starts at ``at``, and where the pattern goes on."""
     negate = pattern[at:at + 1] in (b"!", b"^")
     if negate:
         at += 1
-    members: Set[int] = set()
-    previous: Optional[int] = None
+    members: set[int] = set()
+    previous: int | None = None
     first = True
     while first or pattern[at:at + 1] != b"]":
         first = False
@@ -119,7 +118,7 @@ def _bracket(pattern: bytes, at: int) -> Optional[Tuple[Set[int], int]]:
     return members, at + 1
 
 
-def _set_expression(members: Set[int]) -> bytes:
+def _set_expression(members: set[int]) -> bytes:
     if not members:
         return b"(?!)"
     return b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(members)) + b"]"

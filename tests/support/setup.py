@@ -31,7 +31,7 @@ def _quiet(*command: str, **options: object) -> bool:
         output.flush()
         try:
             return subprocess.run(command, stdout=output, stderr=output, check=False, **options).returncode == 0  # type: ignore[call-overload, no-any-return]
-        except FileNotFoundError:
+        except OSError:
             return False
 
 

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a worker does with one line of a shard, by the shard's operation."""
+
+from __future__ import annotations
+
+import stat
+from typing import Any, Callable, Dict, FrozenSet, List
+
+from . import ranges
+from .check import check
+from .copyitem import Copier, Want
+from .paths import join, to_bytes
+
+Row = List[Any]
+
+
+def _want(row: Row, rdev: int = 0) -> Want:
+    return Want(row[1], row[2], row[3], row[4], row[5], row[5], rdev)
+
+
+def _directory_want(row: Row) -> Want:
+    return Want(row[1], row[2], row[3], row[4], row[5], row[6], 0)
+
+
+def _copy(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    entry = copier.entry
+    for row in rows:
+        entry(
+            directory, row[0],
+            Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0),
+        )
+
+
+def _link(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    for row in rows:
+        copier.link(to_bytes(row[7]), directory, row[0], _want(row, row[6]))
+
+
+def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    for row in rows:
+        path = join(directory, row[0]) if row[0] else directory
+        copier.directory(path, _directory_want(row))
+
+
+def _prepare(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    for row in rows:
+        try:
+            ranges.prepare(copier, directory, row[0], _want(row))
+        except OSError as error:
+            copier.fail(join(directory, row[0]), error)
+
+
+def _range(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    for row in rows:
+        try:
+            ranges.copy_range(copier, directory, row[0], _want(row), row[6], row[7])
+        except OSError as error:
+            copier.fail(join(directory, row[0]), error)
+
+
+def _finish(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    for row in rows:
+        try:
+            ranges.finish(copier, directory, row[0], _want(row))
+        except OSError as error:
+            copier.fail(join(directory, row[0]), error)
+
+
+OPERATIONS: Dict[str, Callable[[Copier, bytes, List[Row]], None]] = {
+    "copy": _copy, "link": _link, "directories": _directories,
+    "prepare": _prepare, "range": _range, "finish": _finish,
+}
+
+
+def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: bool) -> None:
+    """Check a line that an operation ``of`` brought over."""
+    for row in rows:
+        if of == "directories":
+            want, leader = _directory_want(row), None
+        elif of == "link":
+            want, leader = _want(row, row[6]), to_bytes(row[7])
+        else:
+            want, leader = _want(row, row[6] if len(row) > 6 else 0), None
+        try:
+            check(copier, directory, row[0], want, leader, digests and of != "link")
+        except OSError as error:
+            copier.fail(join(directory, row[0]) if row[0] else directory, error)
+
+
+def without(rows: List[Row], directory: bytes, broken: FrozenSet[bytes]) -> List[Row]:
+    """The rows whose data arrived: a file that lacks a range must not be finished."""
+    if not broken:
+        return rows
+    return [
+        row for row in rows
+        if join(directory, row[0]) not in broken or stat.S_ISDIR(row[1])
+    ]

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A large file in ranges: made once, filled by many workers, finished once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .contents import OperationError
+from .copyitem import Copier, Want, same_state
+from .paths import join
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+
+def prepare(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
+    """Make the file, empty and with its final length, unless it is there already."""
+    target = copier.targets.get(directory, True).fd
+    try:
+        found = os.stat(name, dir_fd=target, follow_symlinks=False)
+    except FileNotFoundError:
+        pass
+    else:
+        if copier.same_file(want, found, target):
+            return
+        if stat.S_ISDIR(found.st_mode):
+            raise OperationError("create", errno.EISDIR, "the destination has a directory here")
+        # Not truncated in place: it may have other names, or be a link.
+        os.unlink(name, dir_fd=target)
+    fd = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, want.mode & 0o700 | 0o200, dir_fd=target)
+    try:
+        os.ftruncate(fd, want.size)
+    finally:
+        os.close(fd)
+
+
+def copy_range(
+    copier: Copier, directory: bytes, name: bytes, want: Want, offset: int, length: int
+) -> None:
+    """Copy ``length`` bytes at ``offset`` into the prepared file."""
+    source_fd = copier.sources.get(directory).fd
+    target = copier.targets.get(directory).fd
+    found = os.stat(name, dir_fd=target, follow_symlinks=False)
+    if copier.same_file(want, found, target):
+        return
+    source = os.open(name, _READ, dir_fd=source_fd)
+    try:
+        before = _unchanged(source, want)
+        try:
+            fd = os.open(name, _WRITE, dir_fd=target)
+        except OSError as error:
+            raise OperationError("open destination", error.errno or 0) from error
+        try:
+            state = os.fstat(fd)
+            if not stat.S_ISREG(state.st_mode) or state.st_size != want.size:
+                raise OperationError("open destination", errno.ESTALE, "was replaced meanwhile")
+            count = copier.contents.copy_range(
+                source, fd, offset, length, before.st_blocks * 512 < before.st_size,
+                (before.st_dev, copier.device),
+            )
+        finally:
+            os.close(fd)
+        if count != length or not same_state(os.fstat(source), before):
+            raise OperationError("read", errno.EBUSY, "changed while it was copied")
+    finally:
+        os.close(source)
+    copier.tally.bytes += length
+    copier.tally.changed += 1
+
+
+def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
+    """Give the filled file its metadata; from then on it counts as copied."""
+    source_fd = copier.sources.get(directory).fd
+    target = copier.targets.get(directory)
+    found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
+    if copier.same_file(want, found, target.fd):
+        copier.settle(join(directory, name), name, want, found, source_fd, target.fd)
+        return
+    source = os.open(name, _READ, dir_fd=source_fd)
+    try:
+        state = _unchanged(source, want)
+        fd = os.open(name, _WRITE, dir_fd=target.fd)
+        try:
+            copier.dress(join(directory, name), source, state, fd, target)
+        finally:
+            os.close(fd)
+    finally:
+        os.close(source)
+    copier.tally.files += 1
+    copier.tally.changed += 1
+
+
+def _unchanged(source: int, want: Want) -> os.stat_result:
+    state = os.fstat(source)
+    if state.st_size != want.size or state.st_mtime_ns != want.mtime:
+        raise OperationError("open", errno.EBUSY, "changed since it was planned")
+    return state

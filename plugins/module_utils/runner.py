@@ -1,0 +1,364 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One client's workers: takes shards, spreads their chunks over processes and mounts."""
+
+from __future__ import annotations
+
+import heapq
+import multiprocessing
+import os
+import time
+from collections import deque
+from multiprocessing.connection import Connection, wait
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from . import payload
+from .copyitem import Tally
+from .errors import IngestError
+from .mounts import NETWORK, file_system
+from .paths import display, to_bytes, to_text
+from .worker import Broken, Chunk, Done, Moved, Settings, work
+
+_CONTEXT = multiprocessing.get_context("fork")
+_CHUNK_FILES = 96
+_CHUNK_BYTES = 64 << 20
+_SLOW = 20
+COUNTS = Tally.__slots__
+_FAILED = COUNTS.index("failed")
+
+
+def workers_for(
+    source: bytes, destinations: Tuple[bytes, ...], workers: object = "auto",
+    cpus: Optional[int] = None,
+) -> Tuple[int, int]:
+    """(processes, threads of each) for a number of workers or ``auto``.
+
+    Threads of one process share the interpreter's lock: they pay where calls wait for a network.
+    There ``auto`` is 16 a processor, at most 64, the article's best on four; elsewhere one
+    process a processor.
+
+    Raises:
+        IngestError: ``workers`` is neither.
+    """
+    cpus = cpus or len(os.sched_getaffinity(0))
+    network = any(file_system(path) in NETWORK for path in destinations + (source,))
+    if workers == "auto":
+        count = min(64, 16 * cpus) if network else cpus
+    elif isinstance(workers, int) and not isinstance(workers, bool) and workers > 0:
+        count = workers
+    else:
+        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
+    count = max(count, len(destinations))
+    # A mount's workers are processes of their own, so that a dead mount can be abandoned.
+    processes = max(min(count, cpus if network else max(cpus, 8)), len(destinations))
+    return processes, -(-count // processes)
+
+
+class Header(NamedTuple):
+    """A shard as it travels beside its payload."""
+
+    id: int
+    op: str
+    of: str
+    mount: int
+    broken: Tuple[str, ...] = ()
+
+
+class _Open:
+    """A shard under way."""
+
+    def __init__(self, header: Header, data: bytes) -> None:
+        self.header = header
+        self.data: Optional[bytes] = data
+        self.lines: Optional[Iterator[Tuple[int, int, bytes]]] = None
+        self.outstanding = 0
+        self.exhausted = False
+        self.seconds = 0.0
+        self.mounts: Dict[bytes, List[int]] = {}
+        self.mount_seconds: Dict[bytes, float] = {}
+        self.failures: List[Tuple[bytes, bytes, str, int, str]] = []
+
+    def next_lines(self) -> List[bytes]:
+        """The lines of the next chunk; none when the shard is exhausted."""
+        if self.lines is None:
+            self.lines = payload.unpack(self.data or b"")
+            self.data = None
+        taken: List[bytes] = []
+        files = size = 0
+        for count, line_bytes, body in self.lines:
+            taken.append(body)
+            files += count
+            size += line_bytes
+            if files >= _CHUNK_FILES or size >= _CHUNK_BYTES:
+                return taken
+        self.exhausted = True
+        return taken
+
+
+class _Worker:
+    """A worker process as its parent sees it."""
+
+    def __init__(self, settings: Settings, mount: bytes, others: List[Connection]) -> None:
+        self.mount = mount
+        self.pipe, theirs = _CONTEXT.Pipe()
+        self.process = _CONTEXT.Process(
+            target=_start, args=(theirs, settings, mount, others + [self.pipe]), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.chunks: Dict[int, Tuple[_Open, Chunk]] = {}
+        self.heard = time.monotonic()
+
+    def kill(self) -> None:
+        """End it now. Never waits: a process that hangs in a dead mount can't be joined."""
+        self.process.kill()
+        self.pipe.close()
+
+
+def _start(pipe: Connection, settings: Settings, mount: bytes, others: List[Connection]) -> None:
+    for other in others:  # or no worker would ever see the end of its pipe
+        other.close()
+    work(pipe, settings, mount)
+
+
+class Runner:
+    """Runs shards with worker processes. Not a thread: call :meth:`step` until nothing is left."""
+
+    def __init__(self, settings: Settings, stall: float = 0.0, ahead: int = 2) -> None:
+        """``stall``: seconds without a word after which a worker is abandoned and its mount left
+        out (0: never)."""
+        self._settings = settings
+        self._stall = stall
+        self._depth = settings.threads * ahead
+        self._queues: Dict[bytes, Deque[_Open]] = {m: deque() for m in settings.destinations}
+        self._retry: Deque[Tuple[_Open, Chunk]] = deque()
+        self._tries: Dict[int, int] = {}
+        self._number = 0
+        self._workers: List[_Worker] = []
+        self.sick: Set[bytes] = set()
+        self._failed_mounts: Dict[bytes, str] = {}
+        self._shards = 0
+        self.files = self.bytes = self.failed = 0
+        self._large = 0
+        self.losses: Dict[str, List[Any]] = {}
+        self.slow: List[Tuple[float, bytes, int, int]] = []
+        for number in range(settings.processes):
+            self._spawn(settings.destinations[number % len(settings.destinations)])
+
+    def _spawn(self, mount: bytes) -> None:
+        others = [worker.pipe for worker in self._workers]
+        self._workers.append(_Worker(self._settings, mount, others))
+
+    def add(self, header: Header, data: bytes) -> None:
+        """Take on a shard."""
+        mounts = self._settings.destinations
+        self._queues[mounts[header.mount % len(mounts)]].append(_Open(header, data))
+        self._shards += 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether a shard is unfinished."""
+        return self._shards > 0
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes copied so far, those of unfinished large files included."""
+        return self.bytes + self._large
+
+    def step(self, timeout: float) -> List[Dict[str, Any]]:
+        """Hand out work, wait up to ``timeout`` s for results; returns the finished shards.
+
+        A finished shard is a JSON-ready dictionary: ``shard``, ``mounts`` {path: {count: n,
+        seconds}}, ``failures`` [[mount, path, operation, errno, message]].
+
+        Raises:
+            IngestError: no worker can work.
+        """
+        finished: List[Dict[str, Any]] = []
+        self._hand_out(finished)
+        pipes = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait(list(pipes), timeout):
+            worker = pipes[pipe]  # type: ignore[index]
+            try:
+                while True:
+                    self._hear(worker, worker.pipe.recv(), finished)
+                    if not worker.pipe.poll():
+                        break
+            except (EOFError, OSError):
+                self._lost(worker, "a worker process ended unexpectedly", finished)
+        self._abandon_stalled(finished)
+        self._hand_out(finished)
+        return finished
+
+    # -- out ---------------------------------------------------------------------------------
+
+    def _hand_out(self, finished: List[Dict[str, Any]]) -> None:
+        for worker in self._workers:
+            while len(worker.chunks) < self._depth:
+                found = self._next(worker.mount, finished)
+                if found is None:
+                    break
+                shard, chunk = found
+                if not worker.chunks:
+                    worker.heard = time.monotonic()
+                worker.chunks[chunk.number] = found
+                try:
+                    worker.pipe.send(chunk)
+                except OSError:
+                    break  # its end is seen at the next wait
+
+    def _next(
+        self, mount: bytes, finished: List[Dict[str, Any]]
+    ) -> Optional[Tuple[_Open, Chunk]]:
+        if self._retry:
+            return self._retry.popleft()
+        while True:
+            queue = self._queues[mount]
+            if not queue:  # this mount's part is handed out: help the one with the most left
+                queue = max(self._queues.values(), key=len)
+            if not queue:
+                return None
+            shard = queue[0]
+            lines = shard.next_lines()
+            if shard.exhausted:
+                queue.popleft()
+            if not lines:
+                self._maybe_finish(shard, finished)
+                continue
+            self._number += 1
+            header = shard.header
+            shard.outstanding += 1
+            return shard, Chunk(
+                self._number, header.id, header.op, header.of, lines,
+                frozenset(to_bytes(path) for path in header.broken),
+            )
+
+    # -- in ----------------------------------------------------------------------------------
+
+    def _hear(self, worker: _Worker, said: object, finished: List[Dict[str, Any]]) -> None:
+        worker.heard = time.monotonic()
+        if isinstance(said, Moved):
+            self._large += said.count
+        elif isinstance(said, Broken):
+            self._failed_mounts[worker.mount] = said.message
+            self._lost(worker, said.message, finished)
+        elif isinstance(said, Done):
+            shard, dummy = worker.chunks.pop(said.number)
+            shard.outstanding -= 1
+            self._count(shard, worker.mount, said)
+            self._maybe_finish(shard, finished)
+
+    def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
+        counts = shard.mounts.setdefault(mount, [0] * len(COUNTS))
+        for number, value in enumerate(done.counts):
+            counts[number] += value
+        shard.mount_seconds[mount] = shard.mount_seconds.get(mount, 0.0) + done.seconds
+        for failure in done.failures:
+            shard.failures.append((mount,) + failure)
+        tally = dict(zip(COUNTS, done.counts))
+        if shard.header.op != "verify":
+            self.files += tally["files"] + tally["skipped"]
+            self.bytes += tally["bytes"]
+        self._large = 0
+        self.failed += tally["failed"]
+        for kind, (count, path, why) in done.losses.items():
+            known = self.losses.setdefault(kind, [0, path, why])
+            known[0] += count
+        for entry in done.slow:
+            if len(self.slow) < _SLOW:
+                heapq.heappush(self.slow, entry)
+            elif entry > self.slow[0]:
+                heapq.heapreplace(self.slow, entry)
+
+    def _maybe_finish(self, shard: _Open, finished: List[Dict[str, Any]]) -> None:
+        if shard.outstanding or not shard.exhausted:
+            return
+        self._shards -= 1
+        finished.append({
+            "shard": shard.header.id,
+            "mounts": {
+                to_text(mount): dict(
+                    zip(COUNTS, counts), seconds=round(shard.mount_seconds[mount], 6)
+                )
+                for mount, counts in shard.mounts.items()
+            },
+            "failures": [
+                [to_text(mount), to_text(path), operation, number, message]
+                for mount, path, operation, number, message in shard.failures
+            ],
+        })
+
+    # -- workers that die or hang -----------------------------------------------------------------
+
+    def _lost(self, worker: _Worker, why: str, finished: List[Dict[str, Any]]) -> None:
+        """Take a worker out; what it had goes to others, or fails the second time."""
+        worker.kill()
+        self._workers.remove(worker)
+        for shard, chunk in worker.chunks.values():
+            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + 1
+            if self._tries[chunk.number] < 3:
+                self._retry.append((shard, chunk))
+            else:
+                self._give_up(shard, chunk, worker.mount, why, finished)
+        worker.chunks = {}
+        usable = [
+            mount for mount in self._settings.destinations
+            if mount not in self.sick and mount not in self._failed_mounts
+        ]
+        if usable:
+            self._spawn(worker.mount if worker.mount in usable else usable[0])
+        elif not self._workers:
+            raise IngestError(
+                "no worker can work: %s" % "; ".join(self._failed_mounts.values())
+                if self._failed_mounts else "no mount answers: %s"
+                % ", ".join(display(mount) for mount in sorted(self.sick))
+            )
+
+    def _give_up(
+        self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: List[Dict[str, Any]]
+    ) -> None:
+        failures: List[Tuple[bytes, str, int, str]] = []
+        for line in chunk.lines:
+            directory, rows = payload.read_line(line)
+            for row in rows:
+                path = directory + b"/" + row[0] if directory else row[0]
+                failures.append((path, "copy", 0, why))
+        counts = [0] * len(COUNTS)
+        counts[_FAILED] = len(failures)
+        shard.outstanding -= 1
+        self._count(shard, mount, Done(chunk.number, tuple(counts), failures, {}, [], 0.0))
+        self._maybe_finish(shard, finished)
+
+    def _abandon_stalled(self, finished: List[Dict[str, Any]]) -> None:
+        if not self._stall:
+            return
+        now = time.monotonic()
+        for worker in list(self._workers):
+            if worker.chunks and now - worker.heard > self._stall:
+                self.sick.add(worker.mount)
+                for other in [w for w in self._workers if w.mount == worker.mount]:
+                    self._lost(other, "the mount %s does not answer" % display(worker.mount),
+                               finished)
+                return
+
+    def close(self) -> None:
+        """End all workers at once."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers = []
+
+    def finish(self) -> None:
+        """Let the idle workers end."""
+        for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+        self._workers = []
+
+
+def header_of(fields: Dict[str, Any]) -> Header:
+    """A header from its JSON form."""
+    return Header(**dict(fields, broken=tuple(fields.get("broken", ()))))
+

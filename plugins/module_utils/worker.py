@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A worker process: some threads, one destination mount, chunks of shards from a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Tuple
+
+from .contents import Throttle
+from .copyitem import Copier
+from .metadata import PRESERVE
+from .operations import OPERATIONS, verify, without
+from .payload import read_line
+
+_TELL = 0.5  # seconds between words about a large file
+
+
+class Settings(NamedTuple):
+    """How a client copies. ``bandwidth_limit`` in bytes/s for the whole client, 0: none."""
+
+    source: bytes
+    destinations: Tuple[bytes, ...]
+    preserve: Tuple[str, ...] = PRESERVE
+    processes: int = 1
+    threads: int = 1
+    bandwidth_limit: float = 0.0
+    fsync: bool = False
+    digests: bool = False
+
+
+class Chunk(NamedTuple):
+    """A piece of a shard: its lines, each of one directory."""
+
+    number: int
+    shard: int
+    op: str
+    of: str
+    lines: List[bytes]
+    broken: FrozenSet[bytes]
+
+
+class Done(NamedTuple):
+    """What became of a chunk; ``counts`` in the order of :class:`.copyitem.Tally`."""
+
+    number: int
+    counts: Tuple[int, ...]
+    failures: List[Tuple[bytes, str, int, str]]
+    losses: Dict[str, List[Any]]
+    slow: List[Tuple[float, bytes, int, int]]
+    seconds: float
+
+
+class Moved(NamedTuple):
+    """Bytes of a large file that is still under way."""
+
+    count: int
+
+
+class Broken(NamedTuple):
+    """The worker can't start: the source or its mount can't be opened."""
+
+    message: str
+
+
+def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
+    """The process' main function: serve chunks until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if "mode" in settings.preserve:
+        os.umask(0)
+    reading, writing = threading.Lock(), threading.Lock()
+    if settings.threads == 1:
+        _serve(pipe, settings, mount, reading, writing)
+        return
+    threads = [
+        threading.Thread(target=_serve, args=(pipe, settings, mount, reading, writing), daemon=True)
+        for dummy in range(settings.threads)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _serve(
+    pipe: Connection, settings: Settings, mount: bytes, reading: Any, writing: Any
+) -> None:
+    def tell(what: object) -> None:
+        with writing:
+            pipe.send(what)
+
+    try:
+        try:
+            worker = _Worker(settings, mount, tell)
+        except OSError as error:
+            tell(Broken("%s: %s" % (os.fsdecode(error.filename or mount), error.strerror)))
+            return
+        while True:
+            with reading:
+                chunk = pipe.recv()
+            tell(worker.chunk(chunk))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the client's main process is gone, or has no more work
+
+
+class _Worker:
+    """One thread of a worker."""
+
+    def __init__(self, settings: Settings, mount: bytes, tell: Any) -> None:
+        share = settings.bandwidth_limit / (settings.processes * settings.threads)
+        self._copier = Copier(
+            settings.source, mount, frozenset(settings.preserve),
+            Throttle(share) if share else None, self._moved, settings.fsync,
+        )
+        self._digests = settings.digests
+        self._tell = tell
+        self._told = 0
+        self._told_at = 0.0
+
+    def _moved(self, count: int) -> None:
+        self._told += count
+        now = time.monotonic()
+        if now - self._told_at > _TELL:
+            self._tell(Moved(self._told))
+            self._told, self._told_at = 0, now
+
+    def chunk(self, chunk: Chunk) -> Done:
+        """Do one chunk. An entry's failure is in the result, never an exception."""
+        copier = self._copier
+        begun = last = time.monotonic()
+        slow = []
+        operation = OPERATIONS.get(chunk.op)
+        files = size = 0
+        for line in chunk.lines:
+            directory, rows = read_line(line)
+            rows = without(rows, directory, chunk.broken)
+            if operation is None:
+                verify(copier, chunk.of, directory, rows, self._digests)
+            else:
+                operation(copier, directory, rows)
+            now = time.monotonic()
+            tally = copier.tally
+            slow.append((now - last, directory, tally.files - files, tally.bytes - size))
+            last, files, size = now, tally.files, tally.bytes
+        self._told = 0
+        failures = [tuple(failure) for failure in copier.failures]
+        copier.failures.clear()
+        losses, copier.losses.kinds = copier.losses.kinds, {}
+        slow.sort(reverse=True, key=lambda entry: entry[0])
+        return Done(
+            chunk.number, copier.tally.take(), failures, losses,  # type: ignore[arg-type]
+            slow[:5] if operation else [], last - begun,
+        )

@@ -12,16 +12,7 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
-
-
-class Place:
-    """One test's source tree, destination and folder, all as text."""
-
-    def __init__(self, folder: str, source: str) -> None:
-        self.folder = folder
-        self.source = source
-        self.destination = os.path.join(folder, "destination")
-        self.run = os.path.join(folder, "run")
+from ansible_collections.scaleout.ingest.tests.support.places import Place
 
 
 @pytest.fixture
@@ -35,10 +26,7 @@ def folder() -> Iterator[str]:
 @pytest.fixture
 def place(folder: str) -> Place:
     """The hostile tree and a place for its copy."""
-    source = os.path.join(folder, "source")
-    os.mkdir(source)
-    trees.build(os.fsencode(source), trees.hostile())
-    return Place(folder, source)
+    return Place(folder).build()
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +46,7 @@ _numbers = itertools.count(1)
 def shared(hosts: Hosts) -> Iterator[Place]:
     """The hostile tree where all hosts see it."""
     path = os.path.join(hosts.shared, str(next(_numbers)))
-    os.makedirs(path + "/source")
-    trees.build(os.fsencode(path + "/source"), trees.hostile())
-    yield Place(path, path + "/source")
+    yield Place(path).build()
     trees.remove(os.fsencode(path))
 
 

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/ingest.yml with several clients on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.support.playbook import INGEST, LOCAL, ansible, ingest, stats
+
+from ansible_collections.scaleout.ingest.tests.support.places import Place
+
+TOP = (
+    "run_id method split source destinations files directories bytes skipped failed seconds "
+    "files_per_second bytes_per_second bound hosts"
+).split()
+
+
+def count(tree: str) -> int:
+    """Entries that are not directories."""
+    listed = subprocess.run(["find", tree, "-mindepth", "1", "!", "-type", "d", "-printf", "x"], stdout=subprocess.PIPE, check=True)
+    return len(listed.stdout)
+
+
+def test_everything_arrives_once(place: Place) -> None:
+    run = ingest(place.folder, source=place.source, destinations=[place.destination])
+    assert run.status == 0, run.output
+    assert place.differences() == []
+    assert run.changed >= 1
+    numbers = stats(place.run)
+    assert [name for name in TOP if name not in numbers] == []
+    assert numbers["files"] == count(place.source)
+    assert numbers["failed"] == 0
+    assert sorted(numbers["hosts"]) == ["client1", "client2", "client3"]
+    assert sum(host["files"] for host in numbers["hosts"].values()) == numbers["files"]
+    for host in numbers["hosts"].values():
+        assert host["files"] > 0
+        assert sum(mount["files"] for mount in host["mounts"].values()) == host["files"]
+    for name in ("plan.db", "index", "failures.jsonl", "report.html", "metrics.prom"):
+        assert os.path.exists(os.path.join(place.run, name)), name
+    assert os.path.join(place.run, "report.html") in run.output
+
+    again = ingest(place.folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2")
+    assert again.status == 0, again.output
+    assert again.changed == 0, again.output
+    assert stats(place.run + "2")["files"] == 0
+    assert place.differences() == []
+
+
+@pytest.mark.parametrize("variables, arguments", [
+    ({"strategy": "free", "split": "balanced"}, []),
+    ({"strategy": "linear"}, ["--forks", "1"]),
+    ({"strategy": "free", "verify": "checksum"}, ["--forks", "1"]),
+    ({"verify": "none", "workers": 1, "min_depth": 1, "max_depth": 2}, ["--forks", "2"]),
+])
+def test_every_way_to_run_it(place: Place, variables: dict, arguments: list) -> None:
+    run = ingest(place.folder, *arguments, source=place.source, destinations=[place.destination], **variables)
+    assert run.status == 0, run.output
+    assert place.differences() == []
+    if arguments:
+        assert "forks" in run.output
+    for number in ("1", "2", "3"):
+        assert stats(place.run)["hosts"]["client" + number]["files"] >= 0
+
+
+def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
+    before = sorted(os.listdir(place.folder))
+    run = ingest(place.folder, "--check", "--diff", source=place.source, destinations=[place.destination])
+    assert run.status == 0, run.output
+    assert not os.path.exists(place.destination)
+    assert sorted(os.listdir(place.folder)) == sorted([*before, "run", "variables.json"])
+    for client in ("client1", "client2", "client3"):
+        assert client in run.output
+    assert place.destination in run.output
+
+
+@pytest.mark.parametrize("name", ["with space", "{{ lookup('pipe', 'id') }}", "it's \"quoted\" $HOME `id`", "-rf", "grüße"])
+def test_names_of_the_trees_themselves(folder: str, name: str) -> None:
+    place = Place(os.path.join(folder, name))
+    os.makedirs(place.source + "/below")
+    with open(place.source + "/below/file", "w", encoding="ascii") as file:
+        file.write("contents")
+    run = ingest(folder, source=place.source, destinations=[place.destination])
+    assert run.status == 0, run.output
+    assert place.differences() == []
+
+
+def test_an_empty_source(folder: str) -> None:
+    place = Place(folder)
+    os.mkdir(place.source)
+    run = ingest(folder, source=place.source, destinations=[place.destination])
+    assert run.status == 0, run.output
+    assert place.differences() == []
+
+
+def bad_inputs() -> list:
+    return [
+        ("missing source", {"source": "{folder}/nowhere"}, "ingest_source", "{folder}/nowhere"),
+        ("source is a file", {"source": "{folder}/file"}, "ingest_source", "{folder}/file"),
+        ("no source", {"source": ""}, "ingest_source", ""),
+        ("relative source", {"source": "some/where"}, "ingest_source", "some/where"),
+        ("inside the source", {"destinations": ["{folder}/source/below"]}, "ingest_destinations", "{folder}/source/below"),
+        ("around the source", {"destinations": ["{folder}"]}, "ingest_destinations", "{folder}"),
+        ("the source", {"destinations": ["{folder}/source"]}, "ingest_destinations", "{folder}/source"),
+        ("twice", {"destinations": ["{folder}/d", "{folder}/./d/"]}, "ingest_destinations", "{folder}/d"),
+        ("no destination", {"destinations": []}, "ingest_destinations", ""),
+        ("not writable", {"destinations": ["/proc/destination"]}, "ingest_destinations", "/proc/destination"),
+        ("method", {"method": "scp"}, "ingest_method", "scp"),
+        ("split", {"split": "fair"}, "ingest_split", "fair"),
+        ("verify", {"verify": "maybe"}, "ingest_verify", "maybe"),
+        ("workers", {"workers": "many"}, "ingest_workers", "many"),
+        ("depths", {"min_depth": 3, "max_depth": 2}, "ingest_min_depth", "3"),
+    ]
+
+
+@pytest.mark.parametrize("case", bad_inputs(), ids=lambda case: case[0])
+def test_bad_input_is_one_clear_sentence(folder: str, case: tuple) -> None:
+    _title, changes, variable, value = case
+    os.mkdir(folder + "/source")
+    for path in (folder + "/source/entry", folder + "/file"):
+        with open(path, "w", encoding="ascii"):
+            pass
+    before = sorted(os.listdir(folder))
+    variables = {"source": folder + "/source", "destinations": [folder + "/destination"], **fill(changes, folder)}
+    run = ingest(folder, **variables)
+    assert run.status != 0
+    assert variable in run.output
+    assert fill(value, folder) in run.output
+    assert "Traceback" not in run.output
+    assert sorted(set(os.listdir(folder)) - {"run"}) == sorted([*before, "variables.json"])
+    assert sorted(os.listdir(folder + "/source")) == ["entry"]
+
+
+def fill(value: object, folder: str) -> object:
+    """``{folder}`` in every text."""
+    if isinstance(value, str):
+        return value.replace("{folder}", folder)
+    if isinstance(value, list):
+        return [fill(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {name: fill(item, folder) for name, item in value.items()}
+    return value
+
+
+def test_no_hosts(place: Place) -> None:
+    inventory = place.folder + "/empty.json"
+    with open(inventory, "w", encoding="ascii") as file:
+        json.dump({"ingestors": {"hosts": {}}}, file)
+    run = ingest(place.folder, inventory=inventory, source=place.source, destinations=[place.destination])
+    assert run.status != 0, run.output
+    assert "ingestors" in run.output
+    assert not os.path.exists(place.destination)
+
+
+def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a small file system of its own needs root")
+    place = Place(folder)
+    small = folder + "/small"
+    place.destination = small + "/destination"
+    os.makedirs(place.source)
+    os.mkdir(small)
+    for number in range(8):
+        with open("%s/%d" % (place.source, number), "wb") as file:
+            file.write(os.urandom(1 << 20))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
+    try:
+        run = ingest(folder, source=place.source, destinations=[place.destination])
+        assert run.status != 0, run.output
+        assert "Traceback" not in run.output
+        numbers = stats(place.run)
+        with open(place.run + "/failures.jsonl", encoding="utf-8") as file:
+            failures = [json.loads(line) for line in file]
+        assert numbers["failed"] == len({failure["path"] for failure in failures}) > 0
+        assert {failure["errno"] for failure in failures} == {28}
+        subprocess.run(["mount", "-o", "remount,size=40m", small], check=True)
+        again = ingest(folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2")
+        assert again.status == 0, again.output
+        assert place.differences() == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_variables_on_the_command_line(place: Place) -> None:
+    pairs = "ingest_source=%s ingest_run_dir=%s" % (place.source, place.run)
+    run = ansible("playbook", INGEST, "-i", LOCAL, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]}))
+    assert run.status == 0, run.output
+    assert place.differences() == []

@@ -8,6 +8,7 @@ itself is not needed for that.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections import Counter
@@ -23,10 +24,8 @@ def _collection_path() -> str:
         return os.sep.join(parents[:-3])
     folder = os.path.join(ROOT, ".collections", "ansible_collections", "scaleout")
     os.makedirs(folder, exist_ok=True)
-    try:
+    with contextlib.suppress(FileExistsError):
         os.symlink("../../..", os.path.join(folder, "ingest"))
-    except FileExistsError:
-        pass
     return os.path.join(ROOT, ".collections")
 
 

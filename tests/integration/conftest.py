@@ -53,9 +53,9 @@ def shared(hosts: Hosts) -> Iterator[Place]:
 @pytest.fixture
 def server(folder: str) -> Iterator[Any]:
     """Two hosts of the SSH server inside this process."""
-    sshserver = pytest.importorskip(
-        "ansible_collections.scaleout.ingest.tests.support.sshserver", reason="the SSH server in the test needs paramiko"
-    )
+    pytest.importorskip("paramiko", reason="the SSH server inside the test process needs paramiko")
+    from ansible_collections.scaleout.ingest.tests.support import sshserver  # noqa: PLC0415
+
     own = os.path.join(folder, "ssh")
     os.mkdir(own)
     with sshserver.SshServer(2, own) as running:

@@ -9,19 +9,33 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.places import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import INGEST, LOCAL, ansible, ingest, stats
 
-from ansible_collections.scaleout.ingest.tests.support.places import Place
-
-TOP = (
-    "run_id method split source destinations files directories bytes skipped failed seconds "
-    "files_per_second bytes_per_second bound hosts"
-).split()
+TOP = [
+    "run_id",
+    "method",
+    "split",
+    "source",
+    "destinations",
+    "files",
+    "directories",
+    "bytes",
+    "skipped",
+    "failed",
+    "seconds",
+    "files_per_second",
+    "bytes_per_second",
+    "bound",
+    "hosts",
+]
 
 
 def count(tree: str) -> int:
     """Entries that are not directories."""
-    listed = subprocess.run(["find", tree, "-mindepth", "1", "!", "-type", "d", "-printf", "x"], stdout=subprocess.PIPE, check=True)
+    listed = subprocess.run(
+        ["find", tree, "-mindepth", "1", "!", "-type", "d", "-printf", "x"], stdout=subprocess.PIPE, check=True
+    )
     return len(listed.stdout)
 
 
@@ -50,12 +64,15 @@ def test_everything_arrives_once(place: Place) -> None:
     assert place.differences() == []
 
 
-@pytest.mark.parametrize("variables, arguments", [
-    ({"strategy": "free", "split": "balanced"}, []),
-    ({"strategy": "linear"}, ["--forks", "1"]),
-    ({"strategy": "free", "verify": "checksum"}, ["--forks", "1"]),
-    ({"verify": "none", "workers": 1, "min_depth": 1, "max_depth": 2}, ["--forks", "2"]),
-])
+@pytest.mark.parametrize(
+    "variables, arguments",
+    [
+        ({"strategy": "free", "split": "balanced"}, []),
+        ({"strategy": "linear"}, ["--forks", "1"]),
+        ({"strategy": "free", "verify": "checksum"}, ["--forks", "1"]),
+        ({"verify": "none", "workers": 1, "min_depth": 1, "max_depth": 2}, ["--forks", "2"]),
+    ],
+)
 def test_every_way_to_run_it(place: Place, variables: dict, arguments: list) -> None:
     run = ingest(place.folder, *arguments, source=place.source, destinations=[place.destination], **variables)
     assert run.status == 0, run.output
@@ -77,7 +94,9 @@ def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
     assert place.destination in run.output
 
 
-@pytest.mark.parametrize("name", ["with space", "{{ lookup('pipe', 'id') }}", "it's \"quoted\" $HOME `id`", "-rf", "grüße"])
+@pytest.mark.parametrize(
+    "name", ["with space", "{{ lookup('pipe', 'id') }}", 'it\'s "quoted" $HOME `id`', "-rf", "grüße"]
+)
 def test_names_of_the_trees_themselves(folder: str, name: str) -> None:
     place = Place(os.path.join(folder, name))
     os.makedirs(place.source + "/below")
@@ -102,7 +121,12 @@ def bad_inputs() -> list:
         ("source is a file", {"source": "{folder}/file"}, "ingest_source", "{folder}/file"),
         ("no source", {"source": ""}, "ingest_source", ""),
         ("relative source", {"source": "some/where"}, "ingest_source", "some/where"),
-        ("inside the source", {"destinations": ["{folder}/source/below"]}, "ingest_destinations", "{folder}/source/below"),
+        (
+            "inside the source",
+            {"destinations": ["{folder}/source/below"]},
+            "ingest_destinations",
+            "{folder}/source/below",
+        ),
         ("around the source", {"destinations": ["{folder}"]}, "ingest_destinations", "{folder}"),
         ("the source", {"destinations": ["{folder}/source"]}, "ingest_destinations", "{folder}/source"),
         ("twice", {"destinations": ["{folder}/d", "{folder}/./d/"]}, "ingest_destinations", "{folder}/d"),
@@ -186,6 +210,8 @@ def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
 
 def test_variables_on_the_command_line(place: Place) -> None:
     pairs = "ingest_source=%s ingest_run_dir=%s" % (place.source, place.run)
-    run = ansible("playbook", INGEST, "-i", LOCAL, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]}))
+    run = ansible(
+        "playbook", INGEST, "-i", LOCAL, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]})
+    )
     assert run.status == 0, run.output
     assert place.differences() == []

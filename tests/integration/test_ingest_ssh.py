@@ -53,9 +53,7 @@ def test_paramiko(hosts: Hosts, shared: Place) -> None:
     # The connection reads known hosts only from the user's home.
     os.makedirs(shared.folder + "/home/.ssh")
     shutil.copy(hosts.base + "/known_hosts", shared.folder + "/home/.ssh/known_hosts")
-    inventory = hosts.write_inventory(
-        shared.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh"
-    )
+    inventory = hosts.write_inventory(shared.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh")
     run = ingest(
         shared.folder,
         inventory=inventory,
@@ -136,7 +134,11 @@ def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
         killer = threading.Thread(target=_once_busy, args=(place, lambda: getattr(hosts, death)("host2")))
         killer.start()
         inventory = hosts.write_inventory(
-            folder + "/inventory.json", variables={"ansible_timeout": 5, "ansible_ssh_extra_args": "-o ServerAliveInterval=2 -o ServerAliveCountMax=2"}
+            folder + "/inventory.json",
+            variables={
+                "ansible_timeout": 5,
+                "ansible_ssh_extra_args": "-o ServerAliveInterval=2 -o ServerAliveCountMax=2",
+            },
         )
         run = ingest(
             folder,

@@ -33,7 +33,7 @@ def make(cwd: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
 
 
 def test_make_ingest_of_a_tree_of_the_users(folder: str) -> None:
-    place = Place(os.path.join(folder, "it's $HOME \"here\" {{ x }}")).build()
+    place = Place(os.path.join(folder, 'it\'s $HOME "here" {{ x }}')).build()
     done = make(place.folder, "DEST=$$(id) copy", "CLIENTS=4", SRC="source", RUN="run")
     output = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, output
@@ -74,14 +74,27 @@ def test_built_installed_and_run_elsewhere(place: Place) -> None:
     assert os.path.getsize(os.path.join(folder, tarball)) < 5_000_000
     collections = folder + "/collections"
     installed = ansible(
-        "galaxy", "collection", "install", "--offline", "-p", collections, os.path.join(folder, tarball),
-        env={"ANSIBLE_CONFIG": os.devnull}, cwd=folder,
+        "galaxy",
+        "collection",
+        "install",
+        "--offline",
+        "-p",
+        collections,
+        os.path.join(folder, tarball),
+        env={"ANSIBLE_CONFIG": os.devnull},
+        cwd=folder,
     )
     assert installed.status == 0, installed.output
     variables = {"ingest_source": place.source, "ingest_destinations": [place.destination]}
     run = ansible(
-        "playbook", "scaleout.ingest.ingest", "-i", LOCAL, "-e", json.dumps(variables),
-        env={"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_COLLECTIONS_PATH": collections}, cwd=folder,
+        "playbook",
+        "scaleout.ingest.ingest",
+        "-i",
+        LOCAL,
+        "-e",
+        json.dumps(variables),
+        env={"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_COLLECTIONS_PATH": collections},
+        cwd=folder,
     )
     assert run.status == 0, run.output
     assert place.differences() == []

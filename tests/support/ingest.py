@@ -59,7 +59,10 @@ def sample_tree() -> str:
     if not found:
         sys.exit("make ingest: no sample tree found on this machine; name one with SRC=")
     files, size_bytes, tree = max(found)
-    print("make ingest: no SRC given, so the sample is %s: %d files, %.0f MB" % (tree, files, size_bytes / 1e6), flush=True)
+    print(
+        "make ingest: no SRC given, so the sample is %s: %d files, %.0f MB" % (tree, files, size_bytes / 1e6),
+        flush=True,
+    )
     return tree
 
 
@@ -109,7 +112,7 @@ def main() -> None:
     environ["ANSIBLE_CONFIG"] = os.path.join(ROOT, "ansible.cfg")
     playbook = os.path.join(ROOT, "playbooks", "ingest.yml")
     command = [sys.executable, "-m", "ansible", "playbook", "-i", hosts, "-e", "@" + path]
-    command += shlex.split(environ.get("ARGS", "")) + [playbook]
+    command += [*shlex.split(environ.get("ARGS", "")), playbook]
     os.execve(sys.executable, command, environ)
 
 

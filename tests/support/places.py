@@ -19,7 +19,7 @@ class Place:
         self.destination = os.path.join(folder, "destination")
         self.run = os.path.join(folder, "run")
 
-    def build(self) -> "Place":
+    def build(self) -> Place:
         """Make the source: the hostile tree; for a user other than root, without what its owner can't read."""
         os.makedirs(self.source)
         nodes = [node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400]
@@ -27,6 +27,6 @@ class Place:
         trees.build(os.fsencode(self.source), [node for node in nodes if node.kind != "h" or node.target in kept])
         return self
 
-    def differences(self) -> "list[str]":
+    def differences(self) -> list[str]:
         """Of the copy from its source."""
         return compare_trees(os.fsencode(self.source), os.fsencode(self.destination))

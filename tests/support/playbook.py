@@ -44,7 +44,9 @@ def unsafe(value: Any) -> Any:
 def ansible(program: str, *arguments: str, env: Optional[Mapping[str, str]] = None, cwd: str = ROOT) -> Run:
     """Run ansible's ``program`` ("playbook", "galaxy", "adhoc", …) of the Python that runs the tests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SCALEOUT_"))}
-    environment.update({"ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"})
+    environment.update(
+        {"ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+    )
     environment.update(env or {})
     done = subprocess.run(
         [sys.executable, "-m", "ansible", program, *arguments],

@@ -110,7 +110,10 @@ def copy_tree() -> str:
     tree = os.path.join(SANITY, "ansible_collections", "scaleout", "ingest")
     shutil.rmtree(tree, ignore_errors=True)
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     for name in (os.fsdecode(name) for name in listed.stdout.split(b"\0") if name):
         if os.path.lexists(os.path.join(ROOT, name)):

@@ -56,7 +56,7 @@ def main() -> None:
             lines.append("left out: ansible-core %s: it needs Python 3.%d to 3.%d" % (core, oldest, newest))
             continue
         version = max(fitting)
-        title = "ansible-core %s under Python %d.%d" % ((core,) + version)
+        title = "ansible-core %s under Python %d.%d" % ((core, *version))
         folder = environment(core, found[version])
         if not folder:
             results.broken.append(title)

@@ -125,9 +125,14 @@ def main() -> None:
     if newest > sys.version_info[:2]:
         unit_tests_under(newest, found[newest], results)
     else:
-        results.leave_out("the engine's unit tests under a Python newer than %d.%d: not on this machine" % sys.version_info[:2])
+        results.leave_out(
+            "the engine's unit tests under a Python newer than %d.%d: not on this machine" % sys.version_info[:2]
+        )
     molecule(results)
-    results.add("all tests", *run("all tests under Python %d.%d" % sys.version_info[:2], own + ["-n", "2", "--dist", "loadfile"]))
+    results.add(
+        "all tests",
+        *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, "-n", "2", "--dist", "loadfile"]),
+    )
     print("\n== in all, %.0f s" % (time.monotonic() - start))
     for line in sorted(set(results.left_out)):
         print(line)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from typing import Callable, List, Sequence
 
+OLDEST_CONTROLLER = (3, 10)
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -90,14 +91,16 @@ def make_environment(folder: str, requirements: Sequence[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             package = "python%d.%d-venv" % sys.version_info[:2]
             raise SetupError(
-                "can't make a virtual environment with %s: install Debian's %s (as root: apt-get install %s) and try again; "
-                "the attempts are in .cache/setup.log" % (sys.executable, package, package)
+                "can't make a virtual environment with %s: install Debian's %s (as root: apt-get install %s) "
+                "and try again; the attempts are in .cache/setup.log" % (sys.executable, package, package)
             )
     command = [python_of(folder), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in requirements:
         command += ["-r", name]
     if not _quiet(*command):
-        raise SetupError("pip could not install what %s asks for; its words are in .cache/setup.log" % " and ".join(requirements))
+        raise SetupError(
+            "pip could not install what %s asks for; its words are in .cache/setup.log" % " and ".join(requirements)
+        )
 
 
 def link_collection() -> None:
@@ -113,8 +116,9 @@ def main() -> None:
     """Run from the Makefile, in the checkout."""
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    if sys.version_info < (3, 8):
-        sys.exit("set-up: Python 3.8 or newer is needed, this is %s %s" % (sys.executable, sys.version.split()[0]))
+    if "requirements.txt" in sys.argv and sys.version_info < OLDEST_CONTROLLER:
+        words = (sys.executable, ".".join(map(str, sys.version_info[:2])), ".".join(map(str, OLDEST_CONTROLLER)))
+        sys.exit("set-up: %s is Python %s, Ansible needs %s or newer here; name one with PYTHON=" % words)
     try:
         link_collection()
         make_environment(sys.argv[1], sys.argv[2:])

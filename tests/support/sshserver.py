@@ -147,12 +147,10 @@ class _Files(paramiko.SFTPServerInterface):
         return code[0]
 
     def list_folder(self, path: str) -> Any:
-        with _codes() as code:
-            with os.scandir(self.canonicalize(path)) as entries:
-                return [
-                    paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name)
-                    for entry in entries
-                ]
+        with _codes() as code, os.scandir(self.canonicalize(path)) as entries:
+            return [
+                paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name) for entry in entries
+            ]
         return code[0]
 
     def stat(self, path: str) -> Any:
@@ -241,9 +239,7 @@ class SshServer:
             with contextlib.suppress(paramiko.SSHException, EOFError):
                 transport.start_server(event=threading.Event(), server=_Session(self.key))
 
-    def write_inventory(
-        self, path: str, connection: str = "ssh", variables: Optional[Dict[str, object]] = None
-    ) -> str:
+    def write_inventory(self, path: str, connection: str = "ssh", variables: Optional[Dict[str, object]] = None) -> str:
         """Write an inventory of these hosts to ``path``."""
         known = "-o UserKnownHostsFile=%s/known_hosts -o GlobalKnownHostsFile=/dev/null" % self.folder
         settings = {

@@ -14,7 +14,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.scaleout.ingest.plugins.module_utils import manifest, packing
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
@@ -38,7 +37,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         variables = task_vars or {}
-        dummy, options = self.validate_argument_spec(
+        _result, options = self.validate_argument_spec(
             {name: spec for name, spec in ARGUMENTS.items() if not name.startswith("_")},
             mutually_exclusive=[("run_dir", "output")],
             required_one_of=[("run_dir", "output")],

@@ -13,6 +13,9 @@ from .wildcards import is_wild, translate
 _NAME, _PATH, _ROOTED = range(3)  # what a rule looks at: the name, the path, or "/" + the path
 
 
+_ANY = b"[^/]"  # as translate() writes it
+
+
 class _Rule(NamedTuple):
     include: bool
     only_directories: bool
@@ -84,8 +87,10 @@ def _compile(pattern: bytes, include: bool) -> _Rule | None:
     if expression is None:
         return None
     if subject == _PATH and not anchored:
-        # It may begin at any name of the path; without "**" the slashes in the pattern then
-        # pin it to the last names.
+        # It may begin at any name of the path; without "**" the slashes in the pattern pin it
+        # to the last names. One in a class counts there as well, but can't match.
+        if wild and not double and text.count(b"/") != expression.replace(_ANY, b"").count(b"/"):
+            return None
         expression = b"(?:.*/)?" + expression
     return _Rule(
         include,

@@ -183,7 +183,7 @@ class Scan:
                 "the index can't be written to '%s': %s" % (self.folder, error.strerror)
             ) from error
 
-    def _coordinate(self, team: "_Team", progress: Progress | None) -> None:
+    def _coordinate(self, team: _Team, progress: Progress | None) -> None:
         due = time.monotonic() + _INTERVAL
         while True:
             for member in team.hungry():

@@ -139,8 +139,8 @@ class Worker:
             self.report(True)
 
     def _serve_threads(self) -> None:
-        jobs: "queue.SimpleQueue[Group | None]" = queue.SimpleQueue()
-        done: "queue.SimpleQueue[BaseException | None]" = queue.SimpleQueue()
+        jobs: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
+        done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
         def run() -> None:
             lister = Lister(self)
@@ -214,7 +214,7 @@ class Worker:
     def _write_wide(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if statement is _ENTRY:
             base = self.stored - len(rows)
-            rows = [(base + n,) + row[1:] for n, row in enumerate(rows, 1)]
+            rows = [(base + n, *row[1:]) for n, row in enumerate(rows, 1)]
         self.db.executemany(statement % "OR REPLACE", [tuple(map(narrow, row)) for row in rows])
 
     def error(self, path: bytes, operation: str, error: OSError) -> None:
@@ -313,10 +313,10 @@ class Listing:
                 self.worker.error(self.path, "list", error)
         self.record(found)
 
-    def _runs(self, entries: Iterator["os.DirEntry[str]"]) -> None:
+    def _runs(self, entries: Iterator[os.DirEntry[str]]) -> None:
         more = True
         while more:
-            run: list["os.DirEntry[str]"] = []
+            run: list[os.DirEntry[str]] = []
             try:
                 run.extend(islice(entries, RUN))
                 more = len(run) == RUN
@@ -327,7 +327,7 @@ class Listing:
             if more:
                 self.worker.report(False)
 
-    def _take(self, run: list["os.DirEntry[str]"]) -> None:
+    def _take(self, run: list[os.DirEntry[str]]) -> None:
         """Look up and store some of the names."""
         named = [(entry.name.encode(_ENCODING, "surrogateescape"), entry) for entry in run]
         named.sort(key=itemgetter(0))

@@ -264,7 +264,6 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scaleout.ingest.plugins.module_utils import background, manifest, packing
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Totals

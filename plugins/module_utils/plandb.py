@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from typing import Any, Dict
 
 from .errors import IngestError
@@ -77,3 +78,25 @@ def set_meta(db: sqlite3.Connection, **values: Any) -> None:
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
         [(key, json.dumps(value)) for key, value in values.items()],
     )
+
+
+def check_idle(path: str, patience: float = 90.0) -> None:
+    """Raises IngestError if another run is at work on the plan at ``path``."""
+    if not os.path.isfile(path):
+        return
+    try:
+        db = _connect(path)
+        try:
+            found = db.execute(
+                "SELECT name FROM hosts WHERE state='running' AND heartbeat>?",
+                (time.time() - patience,),
+            ).fetchone()
+        finally:
+            db.close()
+    except sqlite3.Error:
+        return  # whatever it is, it will be replaced
+    if found:
+        raise IngestError(
+            "another run is at work in %s (host %s): wait for it, or use another run_dir"
+            % (os.path.dirname(path), found[0])
+        )

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of the copy: each host's worker process gives its host its shards."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.client import rate, workers
+from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta, open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.preview import preview
+from ansible_collections.scaleout.ingest.plugins.modules.parallel_copy import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.follow import Follower, Lost
+
+_TOTALS = ("files", "directories", "bytes", "skipped", "changed", "failed", "repaired")
+
+
+class ActionModule(ActionBase):
+    """Claims this host's shards from plan.db, hands them over, and records what came of them."""
+
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    MODULE = "scaleout.ingest.parallel_copy"
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result for one host."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        dummy, options = self.validate_argument_spec(
+            {name: spec for name, spec in ARGUMENTS.items() if not name.startswith("_")}
+        )
+        host = str(variables["inventory_hostname"])
+        try:
+            workers(options["workers"])
+            rate(options["bandwidth_limit"])
+            db = open_plan(os.path.join(os.path.abspath(options.pop("run_dir")), "plan.db"))
+            try:
+                result.update(self._share(db, host, options, variables))
+            finally:
+                db.close()
+        except (IngestError, sqlite3.Error) as error:
+            raise AnsibleActionFail(str(error)) from error
+        return result
+
+    def _share(
+        self, db: sqlite3.Connection, host: str, options: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Do this host's share of a plan. Raises IngestError."""
+        meta = get_meta(db)
+        if host not in meta["hosts"]:
+            raise IngestError(
+                "%s is not in the plan, which has: %s" % (host, ", ".join(meta["hosts"]))
+            )
+        options["source"] = options["source"] or meta["source"]
+        options["destinations"] = options["destinations"] or meta["destinations"]
+        if self._task.check_mode:
+            return preview(db, host, options["destinations"], bool(self._task.diff))
+        if not db.execute("SELECT 1 FROM shards WHERE state<>'done' LIMIT 1").fetchone():
+            return {"changed": False, "msg": "nothing is left to do"}
+        tolerate = options.pop("tolerate_failures")
+        lease = float(options["lease"])
+        dispatcher = Dispatcher(db, host, lease * 1.5)
+        forks = int(context.CLIARGS.get("forks") or 5)
+        enough = forks >= len(meta["hosts"])
+        if not enough and host == meta["hosts"][0]:
+            self._display.warning(
+                "forks is %d and the plan has %d hosts: they can't all copy at once. Use --forks %d"
+                % (forks, len(meta["hosts"]), len(meta["hosts"]))
+            )
+        follower = Follower(self, dispatcher, host, lease, enough)
+        # In a second round every host that still has not begun is one that won't.
+        follower.absent = bool(
+            db.execute("SELECT 1 FROM hosts WHERE name=? AND state<>'planned'", (host,)).fetchone()
+        )
+        before = _sums(db, host)
+        dispatcher.start()
+        answer: dict[str, Any] = {}
+        arguments = dict(options, run_dir=meta["run_dir"], _verify=meta["verify"])
+        try:
+            closing = follower.run(self.MODULE, arguments, variables)
+            dispatcher.end("done")
+            if closing["sick"]:
+                answer["warnings"] = [
+                    "%s: these mounts did not answer and were left out: %s"
+                    % (host, ", ".join(closing["sick"]))
+                ]
+        except (Lost, AnsibleConnectionFailure) as error:
+            # Its lease has run out, so its part is free for the others, which will finish it.
+            dispatcher.end("dead", str(error))
+            answer["warnings"] = ["%s was lost, its work goes to the others: %s" % (host, error)]
+            answer["lost"] = True
+        except BaseException as error:
+            dispatcher.end("failed", str(error))
+            raise
+        sums = {name: value - before[name] for name, value in _sums(db, host).items()}
+        answer.update(
+            {name: sums[name] for name in _TOTALS if name != "failed"},
+            failed_items=sums["failed"], changed=sums["changed"] > 0,
+        )
+        if sums["failed"] and not tolerate:
+            answer.update(
+                failed=True,
+                msg="%d items failed on %s: see the table failures in %s"
+                % (sums["failed"], host, os.path.join(meta["run_dir"], "plan.db")),
+            )
+        return answer
+
+
+def _sums(db: sqlite3.Connection, host: str) -> dict[str, int]:
+    row = db.execute(
+        "SELECT %s FROM results r JOIN shards s ON s.id=r.shard WHERE r.host=?" % ", ".join(
+            "coalesce(sum(CASE WHEN s.op<>'verify' OR '%s'='failed' THEN r.%s END), 0)" % (name, name)
+            for name in _TOTALS
+        ), (host,),
+    ).fetchone()
+    return dict(zip(_TOTALS, row))

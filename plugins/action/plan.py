@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan, made on the controller."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import check_idle
+from ansible_collections.scaleout.ingest.plugins.modules.plan import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
+
+
+class ActionModule(ActionBase):
+    """Reads index/, writes plan.db. Touches no host."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result."""
+        result = super().run(tmp, task_vars)
+        dummy, options = self.validate_argument_spec(ARGUMENTS)
+        folder = os.path.abspath(options["run_dir"])
+        path = os.path.join(folder, "plan.db")
+        try:
+            _check(options)
+            check_idle(path)
+            done = plan(
+                os.path.join(folder, "index"), path, options["hosts"], options["split"],
+                options["min_depth"], options["max_depth"],
+                Limits(
+                    options["shard_items"], options["shard_bytes"], options["range_threshold"],
+                    options["range_size"],
+                ),
+                len(options["destinations"]), "links" in options["preserve"], options["verify"],
+                run_id=os.path.basename(folder), run_dir=folder, method=options["method"],
+                source=options["source"], destinations=options["destinations"],
+                created=_scan_started(folder), started=time.time(),
+                check=bool(self._task.check_mode), version=collection_version(),
+            )
+        except IngestError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result.update(done._asdict(), changed=False)
+        return result
+
+
+def _check(options: dict[str, Any]) -> None:
+    for name, least in (("shard_items", 1), ("shard_bytes", 1), ("range_threshold", 0)):
+        if options[name] < least:
+            raise IngestError("%s: %d is less than %d" % (name, options[name], least))
+    if options["range_size"] < 1 << 20 or options["range_size"] % (1 << 20):
+        raise IngestError(
+            "range_size: %d is not a multiple of 1 MiB (1048576)" % options["range_size"]
+        )
+
+
+def _scan_started(folder: str) -> float:
+    """When the run began: with the scan."""
+    return float(Index(os.path.join(folder, "index")).meta().get("started", time.time()))

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the copy module does on a client: settings from options, one export, one job."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any, Dict
+
+from .background import Status
+from .errors import IngestError
+from .job import Job
+from .metadata import PRESERVE
+from .paths import display, to_bytes
+from .runner import Runner, workers_for
+from .worker import Settings
+
+__all__ = ["PRESERVE", "check_mounts", "run", "settings"]
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def rate(text: str, name: str = "bandwidth_limit") -> int:
+    """Bytes/s from a number with an optional unit K, M, G or T (powers of 1024); 0: no limit.
+
+    Raises IngestError.
+    """
+    value = text.strip().upper()
+    unit = value[-1:] if value[-1:] in _UNITS else ""
+    try:
+        number = float(value[: -1 if unit else None])
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e15:
+        raise IngestError("%s: '%s' is not a number of bytes a second such as 200M" % (name, text))
+    return int(number * _UNITS[unit])
+
+
+def workers(text: object) -> object:
+    """A number of workers, or ``auto``, from an option."""
+    value = str(text).strip()
+    return int(value) if value.isdigit() else value
+
+
+def settings(options: Dict[str, Any]) -> Settings:
+    """The settings that the module's options mean on this host. Raises IngestError."""
+    source = to_bytes(options["source"])
+    destinations = tuple(to_bytes(path) for path in options["destinations"])
+    processes, threads = workers_for(source, destinations, workers(options["workers"]))
+    return Settings(
+        source, destinations, tuple(options["preserve"]), processes, threads,
+        rate(options["bandwidth_limit"]), options["fsync"], options["_verify"] == "checksum",
+    )
+
+
+def check_mounts(wanted: Settings) -> None:
+    """Make the destination if only its last part is missing, and make sure that all mounts show
+    the same directory, with a file written through the first.
+
+    Raises:
+        IngestError: they don't, or one can't be used.
+    """
+    for path in (wanted.source,) + wanted.destinations[1:]:
+        if not os.path.isdir(path):
+            raise IngestError("'%s' is not a directory on this host" % display(path))
+    first = wanted.destinations[0]
+    try:
+        if not os.path.isdir(first):
+            os.mkdir(first, 0o700)
+        if len(wanted.destinations) > 1:
+            _same_export(wanted.destinations)
+    except OSError as error:
+        raise IngestError(
+            "destination '%s': %s" % (display(first), error.strerror or error)
+        ) from error
+
+
+def _same_export(destinations: Any) -> None:
+    first = destinations[0]
+    before = os.stat(first)
+    name = b".ingest-token-" + secrets.token_hex(8).encode()
+    token = os.path.join(first, name)
+    os.close(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    try:
+        for other in destinations[1:]:
+            if not os.path.lexists(os.path.join(other, name)):
+                raise IngestError(
+                    "destinations: '%s' and '%s' are not the same directory: files would be "
+                    "scattered over both" % (display(first), display(other))
+                )
+    finally:
+        os.unlink(token)
+        os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def run(options: Dict[str, Any], wanted: Settings, status: Status) -> Dict[str, Any]:
+    """Serve the work folder until the controller says that it is enough. Raises IngestError."""
+    runner = Runner(wanted, options["stall_timeout"])
+    # Over before the controller gives this host up, so that no item is ever written twice at once.
+    return Job(os.path.dirname(status.file), status, runner, options["lease"] * 0.7).run()

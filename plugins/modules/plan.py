@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, scaleout.ingest contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Split an index over hosts; done by the action plugin, on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Split a manifest over the hosts
+version_added: 0.1.0
+author:
+  - scaleout.ingest contributors
+description:
+  - Reads the index that M(scaleout.ingest.manifest) made and writes C(plan.db), with each host's
+    shards, into the same run folder. Runs on the controller and touches no host.
+  - Hard links become links of their group's first item, made when it has its data, wherever it was
+    copied. The metadata of directories comes last.
+options:
+  run_dir:
+    description: The run folder on the controller.
+    type: path
+    required: true
+  source:
+    description: The source as the hosts see it.
+    type: str
+    required: true
+  destinations:
+    description: The mounts of the destination on each host.
+    type: list
+    elements: str
+    required: true
+  hosts:
+    description: The hosts to plan for, in this order.
+    type: list
+    elements: str
+    required: true
+  method:
+    description: What will move the data.
+    type: str
+    default: copy
+  split:
+    description:
+      - V(round_robin) gives host i of N the items i, i+N and so on, as C(sed -n i~Np) does.
+      - V(balanced) deals equal shares of the estimated cost, by bytes and files, largest first.
+      - V(dynamic) leaves the shards to whoever is free.
+    type: str
+    choices: [round_robin, balanced, dynamic]
+    default: round_robin
+  min_depth:
+    description: From this depth on a directory is one item, together with its direct entries.
+    type: int
+  max_depth:
+    description: Directories of this depth are one item with all that lies below them.
+    type: int
+  preserve:
+    description: What is kept. Without V(links) each name of a file is copied on its own.
+    type: list
+    elements: str
+    choices: [mode, owner, times, xattrs, acls, links, sparse]
+    default: [mode, owner, times, xattrs, acls, links, sparse]
+  verify:
+    description:
+      - The second pass, each part by another host and over another mount than it was copied.
+      - V(metadata) compares type, size, time and links, V(checksum) also the contents.
+    type: str
+    choices: [none, metadata, checksum]
+    default: metadata
+  shard_items:
+    description: The most items in a shard.
+    type: int
+    default: 2000
+  shard_bytes:
+    description: The most bytes in a shard, unless one file has more.
+    type: int
+    default: 4294967296
+  range_threshold:
+    description: Files of more bytes are copied in ranges, by many workers at once. V(0) means never.
+    type: int
+    default: 1073741824
+  range_size:
+    description: Bytes of a range, a multiple of 1 MiB.
+    type: int
+    default: 268435456
+attributes:
+  check_mode:
+    description: Writes the same plan, into the run folder only.
+    support: full
+  diff_mode:
+    description: A plan changes no host.
+    support: none
+  idempotent:
+    description: The same index gives the same plan.
+    support: full
+seealso:
+  - module: scaleout.ingest.manifest
+  - module: scaleout.ingest.parallel_copy
+"""
+
+EXAMPLES = r"""
+- name: Split what the manifest has over all ingestors
+  scaleout.ingest.plan:
+    run_dir: ./runs/first
+    source: /usr/share/zoneinfo
+    destinations: [/mnt/destination1, /mnt/destination2]
+    hosts: "{{ groups.ingestors }}"
+  run_once: true
+
+- name: By cost, whole directories of the fourth level
+  scaleout.ingest.plan:
+    run_dir: ./runs/first
+    source: /usr/share/zoneinfo
+    destinations: [/mnt/destination1]
+    hosts: "{{ groups.ingestors }}"
+    split: balanced
+    max_depth: 4
+  run_once: true
+"""
+
+RETURN = r"""
+items:
+  description: Items of the plan.
+  returned: success
+  type: int
+  sample: 78635
+files:
+  description: Entries but directories.
+  returned: success
+  type: int
+  sample: 78635
+directories:
+  description: Directories.
+  returned: success
+  type: int
+  sample: 5096
+bytes:
+  description: Bytes of all files.
+  returned: success
+  type: int
+  sample: 1298681992
+shards:
+  description: Shards of all steps.
+  returned: success
+  type: int
+  sample: 90
+hosts:
+  description: Each host's share of the data.
+  returned: success
+  type: dict
+  sample: {client1: {items: 26212, files: 26212, bytes: 457648721, cost: 30.79}}
+"""
+
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "source": {"type": "str", "required": True},
+    "destinations": {"type": "list", "elements": "str", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "method": {"type": "str", "default": "copy"},
+    "split": {
+        "type": "str", "choices": ["round_robin", "balanced", "dynamic"], "default": "round_robin",
+    },
+    "min_depth": {"type": "int"},
+    "max_depth": {"type": "int"},
+    "preserve": {
+        "type": "list", "elements": "str",
+        "choices": ["mode", "owner", "times", "xattrs", "acls", "links", "sparse"],
+        "default": ["mode", "owner", "times", "xattrs", "acls", "links", "sparse"],
+    },
+    "verify": {
+        "type": "str", "choices": ["none", "metadata", "checksum"], "default": "metadata",
+    },
+    "shard_items": {"type": "int", "default": 2000},
+    "shard_bytes": {"type": "int", "default": 4 << 30},
+    "range_threshold": {"type": "int", "default": 1 << 30},
+    "range_size": {"type": "int", "default": 256 << 20},
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, scaleout.ingest contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check a host before anything is written."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check an ingestor before anything is written
+version_added: 0.1.0
+author:
+  - scaleout.ingest contributors
+description:
+  - Checks that the source can be read and the destinations can be written on the host, that neither
+    lies in the other, and that several destinations are the same directory over several mounts.
+  - Writes nothing.
+options:
+  source:
+    description: The source, as the host sees it.
+    type: str
+    required: true
+  destinations:
+    description: The mounts of the destination on the host.
+    type: list
+    elements: str
+  cluster_addresses:
+    description: The cluster's addresses, when O(destinations) is not given; each has its own mount.
+    type: list
+    elements: str
+  mount_base:
+    description: Where the cluster's mounts are; V(/mnt/destination) means C(/mnt/destination1) and so on.
+    type: str
+    default: /mnt/destination
+  destination:
+    description: The path below each of the cluster's mounts.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Only ever looks.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  idempotent:
+    description: Nothing changes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look before leaping
+  scaleout.ingest.preflight:
+    source: /usr/share/zoneinfo
+    destinations: [/tmp]
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The fact C(ingest_destinations) for what follows.
+  returned: success
+  type: dict
+  contains:
+    ingest_destinations:
+      description: All destinations on this host.
+      type: list
+      elements: str
+      sample: [/mnt/destination1, /mnt/destination2]
+file_systems:
+  description: The type of file system of the source and of each destination.
+  returned: success
+  type: dict
+  sample: {/mnt/source: nfs4, /mnt/destination1: nfs}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.scaleout.ingest.plugins.module_utils import places
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+
+ARGUMENTS = {
+    "source": {"type": "str", "required": True},
+    "destinations": {"type": "list", "elements": "str"},
+    "cluster_addresses": {"type": "list", "elements": "str"},
+    "mount_base": {"type": "str", "default": "/mnt/destination"},
+    "destination": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        destinations = places.destinations(module.params)
+        kinds = places.check(module.params["source"], destinations)
+    except IngestError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False, file_systems=kinds, ansible_facts={"ingest_destinations": destinations}
+    )
+
+
+if __name__ == "__main__":
+    main()

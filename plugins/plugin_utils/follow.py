@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host's share of a plan, from the controller: start the job there, feed it, hear it, end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import tempfile
+import time
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher, Work
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.job import write_package
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
+
+_PACKAGE = 32 << 20  # bytes of payload sent at once
+_FIRST, _MOST = 0.1, 2.0  # seconds between looks: short at first, so that small trees end soon
+_GRACE = 20.0  # seconds to wait for hosts that have not begun
+
+
+class Lost(Exception):
+    """The host can't be reached any more, or its job is gone; its lease has run out."""
+
+
+class Follower:
+    """Serves one host until the plan needs it no longer."""
+
+    def __init__(
+        self, action: ActionBase, dispatcher: Dispatcher, host: str, lease: float, enough_forks: bool
+    ) -> None:
+        self._action = action
+        self._dispatcher = dispatcher
+        self._host = host
+        self._lease = lease
+        self._enough_forks = enough_forks
+        self._folder = ""
+        self._packages = self._heard = 0
+        self._status: dict[str, Any] = {}
+        self._contact = self._word = time.monotonic()
+        self.absent = False
+
+    def run(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Work until nothing is left for this host. Returns the job's closing words.
+
+        Raises:
+            Lost: the host died on the way.
+            IngestError: the job can't work there.
+            AnsibleConnectionFailure: the host was never reached.
+        """
+        self._make_folder()
+        try:
+            answer = self._action._execute_module(
+                module, module_args=dict(arguments, _work=self._folder), task_vars=variables
+            )
+            if answer.get("failed") or "status" not in answer:
+                raise IngestError(str(answer.get("msg", answer)))
+            self._contact = time.monotonic()
+            self._serve()
+            return self._end()
+        finally:
+            self._remove_folder()
+
+    def _serve(self) -> None:
+        pause, waited_since = _FIRST, 0.0
+        idle = True
+        while True:
+            if idle:
+                work = self._dispatcher.claim(_PACKAGE, absent=self.absent)
+                if work.claimed:
+                    self._send(work)
+                    pause, waited_since = _FIRST, 0.0
+                elif not self._wait(work.later, waited_since):
+                    return
+                waited_since = waited_since or time.monotonic()
+            time.sleep(pause)
+            pause = min(_MOST, pause * 1.5)
+            idle = self._look()
+            self._tell("running" if not idle else "waiting")
+
+    def _wait(self, later: str, since: float) -> bool:
+        """Whether to stay, as other hosts may leave work or have to finish theirs first."""
+        if later == "running":
+            return True
+        if later == "planned" and self._enough_forks:
+            # They are about to begin; when they don't, their work is done here.
+            self.absent = bool(since) and time.monotonic() - since > _GRACE
+            return True
+        return False
+
+    # -- the host ----------------------------------------------------------------------------
+
+    def _command(self, command: str) -> dict[str, Any]:
+        """A command's answer. A host that is silent for as long as the lease is Lost."""
+        while True:
+            try:
+                answer = self._action._low_level_execute_command(command)
+                if answer["rc"] == 255 and not answer["stdout"]:  # ssh's own failure
+                    raise AnsibleConnectionFailure(answer["stderr"] or "no connection")
+                self._contact = time.monotonic()
+                return answer
+            except AnsibleConnectionFailure as error:
+                if time.monotonic() - self._contact > self._lease:
+                    raise Lost("%s: %s" % (self._host, str(error).strip())) from error
+                time.sleep(1.0)
+                self._action._connection.reset()
+
+    def _make_folder(self) -> None:
+        name = ".scaleout-ingest-" + secrets.token_hex(8)
+        tries = " || ".join(
+            "{ mkdir -m 0700 %s/%s && mkdir %s/%s/inbox %s/%s/out && echo %s/%s; }"
+            % ((base, name) * 4) for base in ("/var/tmp", "/tmp", "/dev/shm")
+        )
+        answer = self._action._low_level_execute_command(tries)
+        for line in answer["stdout"].splitlines():
+            if line.strip().endswith("/" + name):
+                self._folder = line.strip()
+                return
+        raise IngestError(
+            "no work folder can be made on %s: %s"
+            % (self._host, (answer["stderr"] or answer["stdout"]).strip())
+        )
+
+    def _remove_folder(self) -> None:
+        try:
+            self._action._low_level_execute_command("rm -rf -- %s" % shlex.quote(self._folder))
+        except AnsibleError:
+            pass  # the job's lease ends it
+
+    def _send(self, work: Work) -> None:
+        """Send claimed shards as one package, which appears in the inbox whole."""
+        action = self._action
+        handle, local = tempfile.mkstemp(prefix="scaleout-ingest-")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                write_package(stream, work.claimed)
+            final = "%s/inbox/%d.work" % (self._folder, self._packages)
+            if not action._connection.become:
+                part = final + ".part"
+                action._transfer_file(local, part)
+                command = "mv %s %s" % (part, final)
+            else:
+                # The user that connects sends it; the user that copies must take it over.
+                folder = action._connection._shell.tmpdir or action._make_tmp_path()
+                part = action._connection._shell.join_path(folder, "package")
+                action._transfer_file(local, part)
+                action._fixup_perms2([folder, part])
+                command = "cp {0} {1}.part && mv {1}.part {1}".format(shlex.quote(part), final)
+            answer = self._command(command)
+            if answer["rc"] != 0:
+                raise IngestError(
+                    "%s: the shards can't be handed over: %s" % (self._host, answer["stderr"].strip())
+                )
+            self._packages += 1
+        except AnsibleConnectionFailure as error:
+            raise Lost("%s: %s" % (self._host, str(error).strip())) from error
+        finally:
+            os.unlink(local)
+
+    def _look(self) -> bool:
+        """Renew the lease, hear what is new. Returns whether the job waits for more."""
+        files = ["status.json"] + [
+            "out/%d.json" % number
+            for number in range(self._heard, min(self._status.get("out", 0), self._heard + 8))
+        ]
+        answer = self._command(
+            "touch {0}/lease; cat {1}".format(
+                self._folder, " ".join("%s/%s" % (self._folder, file) for file in files)
+            )
+        )
+        try:
+            status, *results = _documents(answer["stdout"])
+        except ValueError as error:
+            raise Lost(
+                "%s: its job has left no word: %s" % (self._host, answer["stderr"].strip())
+            ) from error
+        for finished in results:
+            self._dispatcher.record(finished)
+            self._heard += 1
+        if status["time"] != self._status.get("time"):
+            self._word = time.monotonic()
+        elif time.monotonic() - self._word > self._lease:
+            raise Lost("%s: its job has died" % self._host)
+        self._status = status
+        self._dispatcher.beat()
+        if self._status["state"] == "failed":
+            raise IngestError("%s: %s" % (self._host, self._status["msg"]))
+        return bool(
+            not self._status.get("busy", True)
+            and self._status["taken"] == self._packages
+            and self._status["out"] == self._heard
+        )
+
+    def _end(self) -> dict[str, Any]:
+        self._command("touch %s/inbox/end" % self._folder)
+        while self._status["state"] == "running":
+            time.sleep(_FIRST)
+            self._look()
+        closing: dict[str, Any] = self._status["result"]
+        self._dispatcher.record_run(closing["samples"], closing["slow"], closing["losses"])
+        self._tell("done")
+        return closing
+
+    def _tell(self, state: str) -> None:
+        items, files, size = self._dispatcher.totals()
+        progress.send(
+            stage="copy", host=self._host, state=state, files=self._status.get("files", 0),
+            bytes=self._status.get("bytes", 0), failed=self._status.get("failed", 0),
+            total_files=files, total_bytes=size,
+        )
+
+
+def _documents(text: str) -> list[Any]:
+    """The JSON documents in a command's output. Raises ValueError if there is none."""
+    decoder, found, at = json.JSONDecoder(), [], text.find("{")
+    if at < 0:
+        raise ValueError("no JSON")
+    while at < len(text):
+        document, end = decoder.raw_decode(text, at)
+        found.append(document)
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return found

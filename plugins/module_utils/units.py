@@ -9,7 +9,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 def count(number: float) -> str:
     """``1234567`` as ``1,234,567``."""
-    return "%s" % format(int(round(number)), ",")
+    return "%s" % format(round(number), ",")
 
 
 def significant(number: float) -> str:
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     """``4.2 s``, ``2 min 05 s``, ``3 h 07 min``, ``2 d 04 h``."""
     if seconds < 59.95:
         return "%.1f s" % max(0.0, seconds)
-    total = int(round(seconds))
+    total = round(seconds)
     if total < 3600:
         return "%d min %02d s" % divmod(total, 60)
     if total < 86400:
@@ -53,5 +53,5 @@ def duration(seconds: float) -> str:
 def percent(part: float, whole: float) -> str:
     """A share as ``12.5 %``; 100 % only when nothing is missing."""
     if not whole:
-        return "–"
+        return "-"
     return "%.1f %%" % (min(part / whole, 1.0 if part >= whole else 0.999) * 100)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -43,7 +44,5 @@ def send(**fields: Any) -> None:
     address = os.environ.get(VARIABLE)
     if not address:
         return
-    try:
+    with contextlib.suppress(OSError, TypeError, ValueError):
         _sender.send(json.dumps(fields).encode(), address)
-    except (OSError, TypeError, ValueError):
-        pass

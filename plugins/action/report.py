@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report of a run, made on the controller."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Dict, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.report import METRICS, PAGE, Report, make_report
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
+
+ASSETS = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "report", "files"
+)
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "fail": {"type": "bool", "default": True},
+    "show": {"type": "bool", "default": True},
+    "metrics_file": {"type": "path"},
+}
+TOP = (
+    "run_id", "method", "split", "files", "directories", "bytes", "skipped", "failed", "seconds",
+    "files_per_second", "bytes_per_second", "bound", "repaired",
+)  # fmt: skip
+
+
+class ActionModule(ActionBase):
+    """Reads plan.db and index/, writes the report, prints the summary. Touches no host."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """Run the task."""
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        folder = os.path.abspath(self._loader.path_dwim(arguments["run_dir"]))
+        try:
+            report = make_report(folder, ASSETS, collection_version())
+            if arguments["metrics_file"]:
+                _copy(report.files[METRICS], arguments["metrics_file"])
+        except IngestError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if arguments["show"]:
+            self._display.display("\n%s\n" % "\n".join(report.summary))
+        result.update(_result(report), changed=False)
+        if report.complaint and arguments["fail"]:
+            result.update(failed=True, msg=report.complaint)
+            if arguments["show"]:
+                del result["summary"]  # a failed task shows its whole result, and this was just printed
+        return result
+
+
+def _result(report: Report) -> Dict[str, Any]:
+    stats = report.stats
+    return {
+        "stats": {key: stats[key] for key in TOP},
+        "summary": report.summary,
+        "report": report.files[PAGE],
+        "files": sorted(report.files.values()),
+        "msg": report.complaint or report.summary[0],
+    }
+
+
+def _copy(source: str, target: str) -> None:
+    """As the node exporter needs it: never half a file. Its name must not end in .prom before."""
+    part = target + ".part"
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    except OSError as error:
+        raise IngestError("metrics_file: %s can't be written: %s" % (target, error.strerror)) from error

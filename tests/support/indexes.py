@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an index must hold, found out without the engine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Dict, List, Tuple
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index, Totals
+
+KINDS = {stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFIFO: "p", stat.S_IFSOCK: "s", stat.S_IFBLK: "b",
+         stat.S_IFCHR: "c", stat.S_IFDIR: "d"}
+FIELDS = ("inode", "device", "mode", "nlink", "uid", "gid", "blocks", "mtime", "ctime")
+
+
+def describe(found: os.stat_result) -> Tuple[Any, ...]:
+    """The attributes that both kinds of rows have, in the order of FIELDS."""
+    return (found.st_ino, found.st_dev, found.st_mode, found.st_nlink, found.st_uid, found.st_gid, found.st_blocks,
+            found.st_mtime_ns, found.st_ctime_ns)
+
+
+def tree(root: bytes) -> Dict[bytes, Tuple[Any, ...]]:
+    """(kind, attributes, and for anything but a directory size and rdev) of every path; any depth."""
+    result: Dict[bytes, Tuple[Any, ...]] = {}
+    pending: List[Tuple[bytes, int]] = [(b"", os.open(root, os.O_RDONLY | os.O_DIRECTORY))]
+    result[b""] = ("d", describe(os.fstat(pending[0][1])))
+    while pending:
+        path, at = pending.pop()
+        for text in os.listdir(at):
+            name = os.fsencode(text)
+            below = path + b"/" + name if path else name
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+            kind = KINDS[stat.S_IFMT(found.st_mode)]
+            result[below] = (kind, describe(found))
+            if kind == "d":
+                pending.append((below, os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)))
+            else:
+                result[below] += (found.st_size, found.st_rdev)
+        os.close(at)
+    return result
+
+
+def contents(index: Index) -> Dict[bytes, Tuple[Any, ...]]:
+    """The same, as the index has it."""
+    result: Dict[bytes, Tuple[Any, ...]] = {}
+    for directory in index.directories():
+        assert directory.path not in result
+        result[directory.path] = ("d", tuple(getattr(directory, field) for field in FIELDS))
+        for entry in index.entries(directory):
+            path = directory.path + b"/" + entry.name if directory.path else entry.name
+            assert path not in result
+            result[path] = (entry.type, tuple(getattr(entry, field) for field in FIELDS), entry.size, entry.rdev)
+    return result
+
+
+def check(index: Index) -> None:
+    """All that the rows of an index say about one another."""
+    directories = list(index.directories())
+    assert directories[0].path == b"" and directories[0].depth == 0
+    assert [d.sort for d in directories] == sorted(d.path.replace(b"/", b"\0") for d in directories)
+    by_id = {d.id: d for d in directories}
+    assert len(by_id) == len(directories)
+    below = dict.fromkeys(by_id, 0)
+    sums = [0] * len(Totals._fields)
+    for d in directories:
+        if d.path:
+            parent = by_id[d.parent]
+            below[d.parent] += 1
+            assert d.depth == parent.depth + 1
+            assert d.path.rpartition(b"/")[0] == parent.path
+        entries = list(index.entries(d))
+        files = [e for e in entries if e.type == "f"]
+        links = [e for e in entries if e.type == "l"]
+        assert all(e.directory == d.id and e.type in "flpsbc" and len(e.type) == 1 for e in entries)
+        assert len(entries) == d.entries and len(files) == d.files
+        assert d.bytes == sum(e.size for e in files)
+        assert d.disk == sum(e.blocks for e in files) * 512
+        sums = [a + b for a, b in zip(sums, (len(files), len(links), len(entries) - len(files) - len(links), 1,
+                                            len(entries), d.bytes, d.disk, 0))]
+    assert {d.id: d.subdirectories for d in directories} == below
+    assert index.totals()[:-1] == tuple(sums[:-1])
+    assert index.totals().errors == len(list(index.errors()))

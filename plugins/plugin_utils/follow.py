@@ -21,7 +21,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.job import write_p
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
 _PACKAGE = 32 << 20  # bytes of payload sent at once
-_FIRST, _MOST = 0.1, 2.0  # seconds between looks: short at first, so that small trees end soon
+_SHORT, _LONG = 0.1, 2.0  # seconds between looks
 _GRACE = 20.0  # seconds to wait for hosts that have not begun
 
 
@@ -68,21 +68,28 @@ class Follower:
             self._remove_folder()
 
     def _serve(self) -> None:
-        pause, waited_since = _FIRST, 0.0
+        sent = waiting = 0.0
         idle = True
         while True:
+            now = time.monotonic()
             if idle:
                 work = self._dispatcher.claim(_PACKAGE, absent=self.absent)
                 if work.claimed:
                     self._send(work)
-                    pause, waited_since = _FIRST, 0.0
-                elif not self._wait(work.later, waited_since):
+                    sent, waiting = now, 0.0
+                elif not self._wait(work.later, waiting):
                     return
-                waited_since = waited_since or time.monotonic()
-            time.sleep(pause)
-            pause = min(_MOST, pause * 1.5)
+                else:
+                    # plan.db is asked often, as that is cheap; the host only to keep its lease.
+                    waiting = waiting or now
+                    time.sleep(_SHORT)
+                    if now - self._contact < _LONG:
+                        continue
+            else:
+                # The longer it takes, the less a late look matters.
+                time.sleep(min(_LONG, max(_SHORT, (now - sent) * 0.15)))
             idle = self._look()
-            self._tell("running" if not idle else "waiting")
+            self._tell("waiting" if idle else "running")
 
     def _wait(self, later: str, since: float) -> bool:
         """Whether to stay, as other hosts may leave work or have to finish theirs first."""
@@ -200,7 +207,7 @@ class Follower:
     def _end(self) -> dict[str, Any]:
         self._command("touch %s/inbox/end" % self._folder)
         while self._status["state"] == "running":
-            time.sleep(_FIRST)
+            time.sleep(_SHORT)
             self._look()
         closing: dict[str, Any] = self._status["result"]
         self._dispatcher.record_run(closing["samples"], closing["slow"], closing["losses"])

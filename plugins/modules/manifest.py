@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: manifest
 short_description: Scan a source tree into an index
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - scaleout.ingest contributors (@scaleout)
 description:

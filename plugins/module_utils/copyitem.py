@@ -398,7 +398,7 @@ class Copier:
         try:
             self._doing = "set owner"
             found = os.stat(made, dir_fd=target.fd, follow_symlinks=False)
-            dummy, owned = metadata.own(path, found, want.uid, want.gid, made, target.fd)
+            given, owned = metadata.own(path, found, want.uid, want.gid, made, target.fd)
             if metadata.attributes:
                 self._doing = "set attributes"
                 where = b"/proc/self/fd/%d/%s" % (target.fd, made)
@@ -410,7 +410,8 @@ class Copier:
             if metadata.mode and not stat.S_ISLNK(want.mode):
                 bits = metadata.final_mode(path, want.mode, owned)
                 self._doing = "set mode"
-                if bits != stat.S_IMODE(found.st_mode) or self._inherits(target):
+                # A new owner takes the set-id bits away.
+                if given or bits != stat.S_IMODE(found.st_mode) or self._inherits(target):
                     _chmod_exactly(made, target.fd, bits)
             if metadata.times:
                 self._doing = "set times"

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 from .dispatch import Dispatcher
 from .metadata import PRESERVE
 from .plan import Limits, plan
-from .plandb import open_plan, set_meta
+from .plandb import VERIFY, open_plan, set_meta
 from .runner import Runner, workers_for
 from .scan import scan
 from .worker import Settings
@@ -49,9 +49,11 @@ def ingest(
         set_meta(db, finished=time.time())
         names = ("files", "directories", "bytes", "skipped", "changed", "failed")
         sums = db.execute(
-            "SELECT %s FROM results" % ", ".join("coalesce(sum(%s), 0)" % name for name in names)
+            "SELECT %s FROM results WHERE shard NOT IN (SELECT id FROM shards WHERE phase=%d)"
+            % (", ".join("coalesce(sum(%s), 0)" % name for name in names), VERIFY)
         ).fetchone()
         result = dict(zip(names, sums))
+        result["failed"] = db.execute("SELECT coalesce(sum(failed), 0) FROM results").fetchone()[0]
         result["failed"] += totals.errors
         return result
     finally:

@@ -14,11 +14,14 @@ import os
 import resource
 import stat
 import sys
-from typing import AbstractSet, Dict, Iterator, List, NamedTuple, Tuple
+from typing import AbstractSet, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 # What can be left out of a comparison. "root": every attribute of the two top directories.
 KINDS = frozenset(
-    "type contents size mode owner mtime target links rdev xattr acl sparse missing extra root".split()
+    (
+        *("type", "contents", "size", "mode", "owner", "mtime", "target", "links", "rdev", "xattr"),
+        *("acl", "sparse", "missing", "extra", "root"),
+    )
 )
 BLOCK = 1 << 20
 PAGE = 4096
@@ -102,7 +105,7 @@ def compare_trees(
 
 def _allow_many_files() -> None:
     """One descriptor for each level of depth is held open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
@@ -146,7 +149,7 @@ def _join(path: bytes, name: bytes) -> bytes:
     return path + b"/" + name if path else name
 
 
-def _entry(comparison: Comparison, path: bytes, at_a: int, at_b: int, name: bytes) -> "Tuple[int, int] | None":
+def _entry(comparison: Comparison, path: bytes, at_a: int, at_b: int, name: bytes) -> Optional[Tuple[int, int]]:
     """Compare one name; for a directory, both sides opened."""
     comparison.entries += 1
     try:

@@ -8,6 +8,7 @@ component at a time, so paths may be longer than PATH_MAX.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -50,6 +51,9 @@ def acl(*entries: Tuple[int, int, int]) -> bytes:
 
 
 NOBODY = 0xFFFFFFFF
+DIRECTORY_ACL = acl(
+    (USER_OBJ, 7, NOBODY), (USER, 5, 1234), (GROUP_OBJ, 5, NOBODY), (MASK, 7, NOBODY), (OTHER, 0, NOBODY)
+)
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # net_bind_service
 SOME_ACL = acl((USER_OBJ, 6, NOBODY), (USER, 4, 1234), (GROUP_OBJ, 4, NOBODY), (MASK, 6, NOBODY), (OTHER, 0, NOBODY))
 
@@ -154,7 +158,7 @@ class Builder:
         os.utime(name, ns=(node.mtime, node.mtime), dir_fd=at, follow_symlinks=False)
 
     def _xattr(self, path: bytes, key: str, value: bytes, node: Node) -> None:
-        kind = "acl" if key.startswith("system.posix_acl") else key.split(".")[0]
+        kind = "acl" if key.startswith("system.posix_acl") else key.split(".", maxsplit=1)[0]
         if kind not in self._can:
             self.left_out.add(kind)
             return
@@ -176,10 +180,8 @@ class _Directory:
         self.fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         for name in self.path:
             if self.make:
-                try:
+                with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o755, dir_fd=self.fd)
-                except FileExistsError:
-                    pass
             below = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.fd)
             os.close(self.fd)
             self.fd = below
@@ -316,7 +318,7 @@ NAMES = (
 
 
 def hostile() -> List[Node]:
-    """One tree with a bit of everything, a few hundred entries."""
+    """One tree with a bit of everything, a few hundred entries; all of it readable to its owner."""
     nodes: List[Node] = []
     for number, name in enumerate(NAMES):
         nodes.append(Node((b"files", name), data=((0, name * 3),), mode=0o600 | number % 0o100))
@@ -325,7 +327,10 @@ def hostile() -> List[Node]:
         nodes.append(Node((b"links", name), "l", target=name))
     nodes += _types() + _times() + _sparse() + _modes() + _hard_links() + _attributes()
     nodes.append(Node((b"files",), "d", mode=0o711, mtime=-5 * SECOND + 1))
-    return nodes
+    if ROOT:
+        return nodes
+    needed = {"f": 0o400, "d": 0o700}
+    return [node._replace(mode=node.mode | needed.get(node.kind, 0)) for node in nodes]
 
 
 def _types() -> List[Node]:
@@ -376,7 +381,8 @@ def _modes() -> List[Node]:
         0o000, 0o200, 0o400, 0o444, 0o777, 0o4755, 0o2755, 0o6711, 0o1644, 0o7777, 0o2644)]
     nodes += [Node((b"modes", b"d%05o" % mode), "d", mode=mode) for mode in (0o700, 0o2755, 0o1777, 0o7777, 0o6700)]
     if ROOT:  # nobody else can list these
-        nodes += [Node((b"modes", b"closed", b"inside"), data=((0, b"secret"),)), Node((b"modes", b"closed"), "d", mode=0)]
+        nodes.append(Node((b"modes", b"closed", b"inside"), data=((0, b"secret"),)))
+        nodes.append(Node((b"modes", b"closed"), "d", mode=0))
     owners = ((0, 0), (1000, 1000), (65534, 65534), (4294967294, 4294967294), (1, 0))
     nodes += [Node((b"owners", b"%d-%d" % o), owner=o, mode=0o6755) for o in owners]
     nodes += [Node((b"owners", b"l%d-%d" % o), "l", target=b"t", owner=o) for o in owners]
@@ -406,7 +412,7 @@ def _hard_links() -> List[Node]:
 def _attributes() -> List[Node]:
     user = (("user.one", b"1"), ("user.binary", b"\0\xff\n"), ("user.empty", b""), ("user." + "n" * 200, b"v" * 1000))
     access = (("system.posix_acl_access", SOME_ACL),)
-    default = (("system.posix_acl_default", SOME_ACL),)
+    both = (("system.posix_acl_access", DIRECTORY_ACL), ("system.posix_acl_default", SOME_ACL))
     return [
         Node((b"xattrs", b"file"), xattrs=user, data=((0, b"x"),)),
         Node((b"xattrs", b"read only"), xattrs=user, mode=0o400),
@@ -415,7 +421,7 @@ def _attributes() -> List[Node]:
         Node((b"xattrs", b"link"), "l", target=b"t", xattrs=(("trusted.t", b"a link's"),)),
         Node((b"xattrs", b"capability"), xattrs=(("security.capability", CAPABILITY),), mode=0o755, owner=(1000, 1000)),
         Node((b"acls", b"file"), xattrs=access, mode=0o4660),
-        Node((b"acls", b"directory"), "d", xattrs=access + default, mode=0o2770),
+        Node((b"acls", b"directory"), "d", xattrs=both, mode=0o2770),
         Node((b"acls", b"directory", b"inside")),
         Node((b"acls", b"directory", b"below"), "d", mode=0o755),
         Node((b"acls", b"fifo"), "p", xattrs=access),
@@ -428,8 +434,8 @@ def deep(levels: int, name: bytes = b"d" * 250) -> List[Node]:
     for level in range(1, levels + 1):
         path = (name,) * level
         if level % 10 == 0 or level == levels:
-            nodes.append(Node(path + (b"file",), data=((0, b"%d" % level),)))
-            nodes.append(Node(path + (b"link",), "l", target=b"file"))
+            nodes.append(Node((*path, b"file"), data=((0, b"%d" % level),)))
+            nodes.append(Node((*path, b"link"), "l", target=b"file"))
     return nodes + [Node((name,) * level, "d", mode=0o750, mtime=level) for level in range(levels, 0, -1)]
 
 
@@ -446,21 +452,21 @@ except ImportError:  # the fixed trees and the builder work without
     pass
 else:
 
-    def names() -> "st.SearchStrategy[bytes]":
+    def names() -> st.SearchStrategy[bytes]:
         """File names: any bytes but NUL and the slash, often nasty ones."""
         anything = st.binary(min_size=1, max_size=40).map(lambda b: b.replace(b"\0", b"\1").replace(b"/", b"\\"))
         return st.one_of(st.sampled_from(NAMES), st.sampled_from([b"a", b"b", b"c"]), anything).filter(
             lambda n: n not in (b".", b"..")
         )
 
-    def mtimes() -> "st.SearchStrategy[int]":
+    def mtimes() -> st.SearchStrategy[int]:
         """ns since 1970, from 1901 to 2242; also the edges of each second."""
         return st.one_of(
             st.integers(-(2**31) * SECOND, 2**33 * SECOND),
             st.sampled_from([0, -1, 1, SECOND - 1, -SECOND, -SECOND - 1, 2**31 * SECOND, 2**32 * SECOND - 1]),
         )
 
-    def data() -> "st.SearchStrategy[Tuple[int, Tuple[Tuple[int, bytes], ...]]]":
+    def data() -> st.SearchStrategy[Tuple[int, Tuple[Tuple[int, bytes], ...]]]:
         """Size and parts of a file, most of them small."""
         part = st.tuples(st.sampled_from([0, 1, 4096, 65536, 1 << 20, (1 << 20) - 1]), st.binary(max_size=300))
         return st.tuples(
@@ -468,15 +474,15 @@ else:
         )
 
     @st.composite
-    def trees(draw: "st.DrawFn", most: int = 25) -> List[Node]:
+    def trees(draw: st.DrawFn, most: int = 25) -> List[Node]:
         """Trees of at most that many entries."""
         directories: List[Path] = [()]
         others: List[Path] = []
         taken: Dict[Path, bool] = {(): True}
         nodes: List[Node] = []
-        for dummy in range(draw(st.integers(0, most))):
+        for _dummy in range(draw(st.integers(0, most))):
             parent = draw(st.sampled_from(directories))
-            path = parent + (draw(names()),)
+            path = (*parent, draw(names()))
             if path in taken:
                 continue
             taken[path] = True
@@ -489,7 +495,7 @@ else:
         return nodes
 
     @st.composite
-    def _node(draw: "st.DrawFn", path: Path, kind: str, others: List[Path]) -> Node:
+    def _node(draw: st.DrawFn, path: Path, kind: str, others: List[Path]) -> Node:
         if kind == "h":
             return Node(path, "h", target=draw(st.sampled_from(others)))
         mode = draw(st.sampled_from([0o644, 0o755, 0o600, 0o000, 0o4755, 0o2711, 0o1777, 0o7777, 0o444]))
@@ -499,7 +505,8 @@ else:
             mode |= 0o400
         size, parts = draw(data()) if kind == "f" else (0, ())
         owners = [None, None, (0, 0), (1000, 1000), (1000, 0), (4294967294, 65534)]
-        xattrs = [(), (), (("user.a", b"\0v"),), (("trusted.b", b""), ("user.c", b"2")), (("system.posix_acl_access", SOME_ACL),)]
+        xattrs = [(), (), (("user.a", b"\0v"),), (("trusted.b", b""), ("user.c", b"2"))]
+        xattrs.append((("system.posix_acl_access", DIRECTORY_ACL if kind == "d" else SOME_ACL),))
         if kind == "d":
             xattrs.append((("system.posix_acl_default", SOME_ACL),))
         return Node(

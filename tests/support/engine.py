@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door from the tests of fidelity, the fault tests and the benchmarks to the engine.
+
+As a script, for runs that are killed or run as another user: ``engine.py SOURCE RUN DEST...``,
+which prints the result as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.environ["INGEST_COLLECTIONS"])
+
+# The tests' own start method of processes is the engine's business, so nothing is imported before.
+from ansible_collections.scaleout.ingest.plugins.module_utils import local
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits
+
+
+class Failed(NamedTuple):
+    """One failed item."""
+
+    path: bytes
+    operation: str
+    errno: int
+    message: str
+
+
+class Result(NamedTuple):
+    """What a run says of itself. counts: files directories bytes skipped changed failed."""
+
+    counts: Dict[str, int]
+    failures: List[Failed]
+    losses: Dict[str, int]
+
+    @property
+    def errors(self) -> Dict[bytes, List[Tuple[str, int]]]:
+        """The failures by path."""
+        errors: Dict[bytes, List[Tuple[str, int]]] = {}
+        for failed in self.failures:
+            errors.setdefault(failed.path, []).append((failed.operation, failed.errno))
+        return errors
+
+
+def ingest(source: bytes, destinations: Sequence[bytes], run: str, limits: Dict[str, int] = {}, **options: Any) -> Result:
+    """Scan, plan and copy; each call is a new run, its state in the folder ``run``."""
+    os.makedirs(run, exist_ok=True)
+    counts = local.ingest(source, destinations, run, limits=Limits(**limits), **options)
+    return Result(counts, _failures(run), _losses(run))
+
+
+def _rows(file: str, query: str) -> List[Tuple[Any, ...]]:
+    db = sqlite3.connect(file)
+    try:
+        return db.execute(query).fetchall()
+    finally:
+        db.close()
+
+
+def _failures(run: str) -> List[Failed]:
+    query = "SELECT CAST(path AS BLOB), operation, errno, message FROM "
+    rows = _rows(os.path.join(run, "plan.db"), query + "failures")
+    index = os.path.join(run, "index")
+    for shard in sorted(os.listdir(index)):
+        if shard.endswith(".db"):
+            rows += _rows(os.path.join(index, shard), query + "errors")
+    return [Failed(*row) for row in rows]
+
+
+def _losses(run: str) -> Dict[str, int]:
+    rows = _rows(os.path.join(run, "plan.db"), "SELECT kind, sum(count) FROM losses GROUP BY kind")
+    return dict(rows)  # type: ignore[arg-type]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("source", type=os.fsencode)
+    parser.add_argument("run")
+    parser.add_argument("destinations", type=os.fsencode, nargs="+")
+    parser.add_argument("--options", default="{}", help="JSON")
+    arguments = parser.parse_args()
+    result = ingest(arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options))
+    fails = [[os.fsdecode(f.path), f.operation, f.errno, f.message] for f in result.failures]
+    sys.stdout.write(json.dumps({"counts": result.counts, "failures": fails, "losses": result.losses}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         host = str(variables["inventory_hostname"])
         try:
             workers(options["workers"])
-            rate(options["bandwidth_limit"])
+            options["bandwidth_limit"] = rate(options["bandwidth_limit"])
             db = open_plan(os.path.join(os.path.abspath(options.pop("run_dir")), "plan.db"))
             try:
                 result.update(self._share(db, host, options, variables))
@@ -85,7 +85,10 @@ class ActionModule(ActionBase):
         before = _sums(db, host)
         dispatcher.start()
         answer: dict[str, Any] = {}
-        arguments = dict(options, run_dir=meta["run_dir"], _verify=meta["verify"])
+        arguments = dict(
+            options, run_dir=meta["run_dir"], _verify=meta["verify"],
+            bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
+        )
         try:
             closing = follower.run(self.MODULE, arguments, variables)
             dispatcher.end("done")

@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                     options["shard_items"], options["shard_bytes"], options["range_threshold"],
                     options["range_size"],
                 ),
-                len(options["destinations"]), "links" in options["preserve"], options["verify"],
+                len(options["destinations"]), options["preserve"], options["verify"],
                 run_id=os.path.basename(folder), run_dir=folder, method=options["method"],
                 source=options["source"], destinations=options["destinations"],
                 created=_scan_started(folder), started=time.time(),

@@ -9,7 +9,6 @@ destination is replaced or refused, never followed.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from typing import Callable, FrozenSet, List, NamedTuple, Optional, Tuple
@@ -17,11 +16,13 @@ from typing import Callable, FrozenSet, List, NamedTuple, Optional, Tuple
 from .contents import Contents, OperationError, Throttle
 from .dirs import DirCache, Directory
 from .metadata import Losses, Metadata
-from .paths import join, split
+from .paths import join, split, temporary
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES = 3
+# What needs the directory to be writable and searchable.
+_IN_DIRECTORY = ("make directory", "stat destination", "create", "rename", "link")
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 
 
@@ -99,16 +100,42 @@ class Copier:
     def entry(self, directory: bytes, name: bytes, want: Want) -> None:
         """Copy what the manifest has at ``directory/name``, unless it is there already."""
         try:
-            kind = stat.S_IFMT(want.mode)
-            if kind == stat.S_IFREG:
-                self._file(directory, name, want, False)
-            elif kind == stat.S_IFDIR:
-                self._doing = "make directory"
-                self.targets.get(join(directory, name), True)
-            else:
-                self._node(directory, name, want)
+            try:
+                self._entry(directory, name, want)
+            except PermissionError:
+                if not self._open_up(directory):
+                    raise
+                self._entry(directory, name, want)
         except OSError as error:
             self.fail(join(directory, name), error)
+
+    def _entry(self, directory: bytes, name: bytes, want: Want) -> None:
+        kind = stat.S_IFMT(want.mode)
+        if kind == stat.S_IFREG:
+            self._file(directory, name, want, False)
+        elif kind == stat.S_IFDIR:
+            self._doing = "make directory"
+            self.targets.get(join(directory, name), True)
+        else:
+            self._node(directory, name, want)
+
+    def _open_up(self, directory: bytes) -> bool:
+        """Let a user other than root into its own read-only directories of an earlier run, until
+        the last phase gives them their modes again. Returns whether there was one."""
+        if os.geteuid() == 0 or self._doing not in _IN_DIRECTORY:
+            return False
+        opened = False
+        names = directory.split(b"/")
+        for count in range(1 if directory else 0, len(names) + 1 if directory else 1):
+            try:
+                target = self.targets.get(b"/".join(names[:count]))
+            except OSError:
+                break
+            found = os.fstat(target.fd)
+            if found.st_uid == os.geteuid() and found.st_mode & 0o300 != 0o300:
+                os.chmod("/proc/self/fd/%d" % target.fd, stat.S_IMODE(found.st_mode) | 0o700)
+                opened = True
+        return opened
 
     def discover(
         self, directory: bytes, name: bytes, regular: bool, hold_links: bool = True
@@ -119,7 +146,12 @@ class Copier:
         """
         try:
             if regular:
-                return self._file(directory, name, None, hold_links)
+                try:
+                    return self._file(directory, name, None, hold_links)
+                except PermissionError:
+                    if not self._open_up(directory):
+                        raise
+                    return self._file(directory, name, None, hold_links)
             self._doing = "stat"
             found = os.stat(name, dir_fd=self.sources.get(directory).fd, follow_symlinks=False)
             if hold_links and found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
@@ -276,7 +308,7 @@ class Copier:
             self.settle(path, name, want, found, from_fd, target.fd)
             return
         self._refuse_directory(found)
-        temporary = self._temporary(name, target.fd)
+        new = self._temporary(name, target.fd)
         self._doing = "open"
         source = os.open(name, _READ, dir_fd=from_fd)
         try:
@@ -284,11 +316,11 @@ class Copier:
             if not stat.S_ISREG(state.st_mode):
                 raise OperationError("open", errno.ESTALE, "is no longer a regular file")
             self._doing = "create"
-            fd = os.open(temporary, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
-            self._fill(path, source, state, fd, temporary, target)
+            fd = os.open(new, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
+            self._fill(path, source, state, fd, new, target)
         finally:
             os.close(source)
-        self._put(temporary, name, target.fd)
+        self._put(new, name, target.fd)
 
     def settle(
         self, path: bytes, name: bytes, want: Want, found: os.stat_result, from_fd: int, to_fd: int
@@ -326,18 +358,16 @@ class Copier:
             raise OperationError("create", errno.EISDIR, "the destination has a directory here")
 
     def _temporary(self, name: bytes, directory: int) -> bytes:
-        # The same for each try, so that what a killed run left is found and replaced.
-        temporary = b".ingest-" + hashlib.sha256(name).hexdigest()[:24].encode()
         self._doing = "remove temporary"
-        _quietly(_unlink, temporary, directory)
-        return temporary
+        _quietly(_unlink, temporary(name), directory)
+        return temporary(name)
 
-    def _put(self, temporary: bytes, name: bytes, directory: int) -> None:
+    def _put(self, new: bytes, name: bytes, directory: int) -> None:
         self._doing = "rename"
         try:
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError:
-            _quietly(_unlink, temporary, directory)
+            _quietly(_unlink, new, directory)
             raise
 
     # -- links, fifos, sockets, devices -------------------------------------------------------
@@ -367,10 +397,10 @@ class Copier:
             self.settle(join(directory, name), name, want, found, from_fd, target.fd)
         else:
             self._refuse_directory(found)
-            temporary = self._temporary(name, target.fd)
-            self._make(temporary, want, text, target.fd)
-            self._dress_node(directory, name, temporary, want, from_fd, target)
-            self._put(temporary, name, target.fd)
+            new = self._temporary(name, target.fd)
+            self._make(new, want, text, target.fd)
+            self._dress_node(directory, name, new, want, from_fd, target)
+            self._put(new, name, target.fd)
 
     def _make(self, name: bytes, want: Want, text: bytes, directory: int) -> None:
         self._doing = "create"
@@ -427,7 +457,12 @@ class Copier:
     def link(self, leader: bytes, directory: bytes, name: bytes, want: Want) -> None:
         """Make ``directory/name`` a hard link to ``leader``, which was copied before."""
         try:
-            self._link(leader, directory, name, want)
+            try:
+                self._link(leader, directory, name, want)
+            except PermissionError:
+                if not self._open_up(directory):
+                    raise
+                self._link(leader, directory, name, want)
         except OSError as error:
             self.fail(join(directory, name), error)
 
@@ -441,10 +476,7 @@ class Copier:
             self._doing = "link"
             new = new or self._temporary(name, target.fd)
             try:
-                os.link(
-                    leader_name, new, src_dir_fd=leader_fd, dst_dir_fd=target.fd,
-                    follow_symlinks=False,
-                )
+                _hard_link(leader_name, leader_fd, new, target.fd)
             except FileExistsError:
                 found = self._look(name, target.fd)
                 self._doing = "link"
@@ -511,6 +543,17 @@ class Copier:
         """Close both trees."""
         self.sources.close()
         self.targets.close()
+
+
+def _hard_link(leader: bytes, leader_fd: int, name: bytes, directory: int) -> None:
+    # A file that came in ranges may not have its name yet: it gets it in the same phase.
+    for at in (leader, temporary(leader)):
+        try:
+            os.link(at, name, src_dir_fd=leader_fd, dst_dir_fd=directory, follow_symlinks=False)
+            return
+        except FileNotFoundError:
+            pass
+    os.link(leader, name, src_dir_fd=leader_fd, dst_dir_fd=directory, follow_symlinks=False)
 
 
 def same_state(now: os.stat_result, before: os.stat_result) -> bool:

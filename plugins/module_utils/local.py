@@ -35,7 +35,7 @@ def ingest(
     totals = scan(source, index, **scan_options)
     plan(
         index, path, ["localhost"], split, limits=limits, mounts=len(destinations),
-        links="links" in preserve, verify=verify, run_id=os.path.basename(run_dir), method="copy",
+        preserve=preserve, verify=verify, run_id=os.path.basename(run_dir), method="copy",
         source=os.fsdecode(source), destinations=[os.fsdecode(d) for d in destinations],
         created=begun, started=time.time(), check=False,
     )

@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 from . import payload
 from .errors import IngestError
 from .index import Directory, Entry, Index
+from .metadata import PRESERVE
 from .paths import display, join, split, to_text
 from .plandb import (
     DATA, DIRECTORIES, LAST_DIRECTORIES, LINKS, PREPARE, VERIFY, create_plan, set_meta,
@@ -55,11 +56,13 @@ class _Shard:
         self.rows: List[str] = []
         self.directory = b""
         self.row_bytes = 0
-        self.count = self.bytes = 0
+        self.count = self.files = self.bytes = 0
         self.cost = 0.0
         self.first = self.last = b""
 
-    def add(self, directory: bytes, name: bytes, text: str, size: int, cost: float) -> None:
+    def add(
+        self, directory: bytes, name: bytes, text: str, size: int, cost: float, file: bool
+    ) -> None:
         if self.rows and (
             directory != self.directory
             or len(self.rows) >= payload.LINE_ROWS
@@ -73,6 +76,7 @@ class _Shard:
         if not self.count:
             self.first = self.last
         self.count += 1
+        self.files += file
         self.bytes += size
         self.cost += cost
 
@@ -185,23 +189,23 @@ class Planner:
         ):
             self._flush(shard)
             shard = self._open[key] = _Shard(phase, op, host)
-        shard.add(directory, entry.name, text, size, cost)
+        # A large file counts as one when it is finished; its ranges carry the bytes.
+        file = entry.type != "d" and op not in ("prepare", "range")
+        shard.add(directory, entry.name, text, size, cost, file)
 
     def _flush_all(self) -> None:
         for shard in self._open.values():
             self._flush(shard)
         self._open.clear()
 
-    def _flush(self, shard: _Shard, phase_lines: Optional[List[bytes]] = None) -> None:
+    def _flush(self, shard: _Shard) -> None:
         shard.end_line()
-        files = 0 if shard.op in ("directories", "prepare", "range") else shard.count
-        # The range shards carry a large file's bytes; it counts as a file when it is finished.
         self._db.execute(
             "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, first, "
             "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)",
-            (shard.phase, shard.op, shard.host, self._sequence % self._mounts, shard.count, files,
-             shard.bytes, shard.cost, display(shard.first), display(shard.last),
-             payload.pack(phase_lines or shard.lines)),
+            (shard.phase, shard.op, shard.host, self._sequence % self._mounts, shard.count,
+             shard.files, shard.bytes, shard.cost, display(shard.first), display(shard.last),
+             payload.pack(shard.lines)),
         )
         self._sequence += 1
 
@@ -232,7 +236,7 @@ class Planner:
                 payload.quote(to_text(name)), found.mode, found.uid, found.gid, found.mtime,
                 found.atime,
             )
-            shard.add(parent, name, text, 0, FILE_COST)
+            shard.add(parent, name, text, 0, FILE_COST, False)
         self._flush(shard)
 
     # -- balance and verify ----------------------------------------------------------------------
@@ -267,8 +271,8 @@ class Planner:
 def plan(
     index_folder: str, plan_path: str, hosts: Sequence[str], split: str = "round_robin",
     min_depth: Optional[int] = None, max_depth: Optional[int] = None,
-    limits: Limits = Limits(), mounts: int = 1, links: bool = True, verify: str = "metadata",
-    **meta: Any
+    limits: Limits = Limits(), mounts: int = 1, preserve: Sequence[str] = PRESERVE,
+    verify: str = "metadata", **meta: Any
 ) -> Plan:
     """Plan an index over ``hosts`` (in their order) into a new plan.db.
 
@@ -285,11 +289,14 @@ def plan(
         raise IngestError("hosts: a host is named twice: %s" % ", ".join(hosts))
     if split not in SPLITS:
         raise IngestError("split: '%s' is not one of %s" % (split, ", ".join(SPLITS)))
+    if "times" not in preserve:
+        # Only its time tells whether all ranges of a file have arrived.
+        limits = limits._replace(range_threshold=0)
     index = Index(index_folder)
     db = create_plan(plan_path)
     try:
         planner = Planner(db, hosts, split, limits, mounts)
-        planner.run(index, min_depth, max_depth, links, verify != "none")
+        planner.run(index, min_depth, max_depth, "links" in preserve, verify != "none")
         db.executemany(
             "INSERT INTO hosts(name, number, state) VALUES (?, ?, 'planned')",
             [(name, number) for number, name in enumerate(hosts)],

@@ -50,7 +50,9 @@ options:
     choices: [mode, owner, times, xattrs, acls, links, sparse]
     default: [mode, owner, times, xattrs, acls, links, sparse]
   bandwidth_limit:
-    description: Bytes a second that this host may write, as a number or with a unit (V(100M)).
+    description:
+      - Bytes a second that all hosts of the plan together may write, as a number or with a unit
+        (V(100M)). Each gets an equal part.
     type: str
     default: "0"
   fsync:
@@ -96,7 +98,7 @@ EXAMPLES = r"""
   scaleout.ingest.parallel_copy:
     run_dir: ./runs/first
 
-- name: Copy with 32 workers, at most 200 MB/s on each host
+- name: Copy with 32 workers, at most 200 MiB/s on all hosts together
   scaleout.ingest.parallel_copy:
     run_dir: ./runs/first
     workers: 32

@@ -88,6 +88,15 @@ def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: 
             copier.fail(join(directory, row[0]) if row[0] else directory, error)
 
 
+def discard(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    """Take away large files of which a range is missing."""
+    for row in rows:
+        try:
+            ranges.discard(copier, directory, row[0])
+        except OSError as error:
+            copier.fail(join(directory, row[0]), error)
+
+
 def without(rows: List[Row], directory: bytes, broken: FrozenSet[bytes]) -> List[Row]:
     """The rows whose data arrived: a file that lacks a range must not be finished."""
     if not broken:

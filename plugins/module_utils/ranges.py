@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A large file in ranges: made once, filled by many workers, finished once."""
+"""A large file in ranges: made once under another name, filled by many workers, finished once.
+
+Until all of it is there it has no name that could make it look complete.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import stat
 
 from .contents import OperationError
 from .copyitem import Copier, Want, same_state
-from .paths import join
+from .paths import join, temporary
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -28,13 +31,26 @@ def prepare(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
             return
         if stat.S_ISDIR(found.st_mode):
             raise OperationError("create", errno.EISDIR, "the destination has a directory here")
-        # Not truncated in place: it may have other names, or be a link.
+        # Its other names must not become links to what is no longer the source's.
         os.unlink(name, dir_fd=target)
-    fd = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, want.mode & 0o700 | 0o200, dir_fd=target)
+    discard(copier, directory, name)
+    fd = os.open(
+        temporary(name), _WRITE | os.O_CREAT | os.O_EXCL, want.mode & 0o700 | 0o200, dir_fd=target
+    )
     try:
         os.ftruncate(fd, want.size)
+    except OSError as error:
+        raise OperationError("truncate", error.errno or 0) from error
     finally:
         os.close(fd)
+
+
+def discard(copier: Copier, directory: bytes, name: bytes) -> None:
+    """Take away the prepared file, if there is one."""
+    try:
+        os.unlink(temporary(name), dir_fd=copier.targets.get(directory).fd)
+    except FileNotFoundError:
+        pass
 
 
 def copy_range(
@@ -43,52 +59,66 @@ def copy_range(
     """Copy ``length`` bytes at ``offset`` into the prepared file."""
     source_fd = copier.sources.get(directory).fd
     target = copier.targets.get(directory).fd
-    found = os.stat(name, dir_fd=target, follow_symlinks=False)
-    if copier.same_file(want, found, target):
-        return
-    source = os.open(name, _READ, dir_fd=source_fd)
     try:
-        before = _unchanged(source, want)
+        fd = os.open(temporary(name), _WRITE, dir_fd=target)
+    except OSError as error:
+        if error.errno == errno.ENOENT and _complete(copier, name, want, target):
+            return
+        raise OperationError("open destination", error.errno or 0) from error
+    try:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode) or state.st_size != want.size:
+            raise OperationError("open destination", errno.ESTALE, "was replaced meanwhile")
         try:
-            fd = os.open(name, _WRITE, dir_fd=target)
+            source = os.open(name, _READ, dir_fd=source_fd)
         except OSError as error:
-            raise OperationError("open destination", error.errno or 0) from error
+            raise OperationError("open", error.errno or 0) from error
         try:
-            state = os.fstat(fd)
-            if not stat.S_ISREG(state.st_mode) or state.st_size != want.size:
-                raise OperationError("open destination", errno.ESTALE, "was replaced meanwhile")
+            before = _unchanged(source, want)
             count = copier.contents.copy_range(
                 source, fd, offset, length, before.st_blocks * 512 < before.st_size,
                 (before.st_dev, copier.device),
             )
+            if count != length or not same_state(os.fstat(source), before):
+                raise OperationError("read", errno.EBUSY, "changed while it was copied")
         finally:
-            os.close(fd)
-        if count != length or not same_state(os.fstat(source), before):
-            raise OperationError("read", errno.EBUSY, "changed while it was copied")
+            os.close(source)
     finally:
-        os.close(source)
+        os.close(fd)
     copier.tally.bytes += length
     copier.tally.changed += 1
 
 
+def _complete(copier: Copier, name: bytes, want: Want, target: int) -> bool:
+    try:
+        found = os.stat(name, dir_fd=target, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return copier.same_file(want, found, target)
+
+
 def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
-    """Give the filled file its metadata; from then on it counts as copied."""
+    """Give the filled file its metadata and its name; from then on it counts as copied."""
+    path = join(directory, name)
     source_fd = copier.sources.get(directory).fd
     target = copier.targets.get(directory)
-    found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
-    if copier.same_file(want, found, target.fd):
-        copier.settle(join(directory, name), name, want, found, source_fd, target.fd)
-        return
-    source = os.open(name, _READ, dir_fd=source_fd)
     try:
-        state = _unchanged(source, want)
-        fd = os.open(name, _WRITE, dir_fd=target.fd)
+        fd = os.open(temporary(name), _WRITE, dir_fd=target.fd)
+    except FileNotFoundError:
+        found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
+        if not copier.same_file(want, found, target.fd):
+            raise
+        copier.settle(path, name, want, found, source_fd, target.fd)
+        return
+    try:
+        source = os.open(name, _READ, dir_fd=source_fd)
         try:
-            copier.dress(join(directory, name), source, state, fd, target)
+            copier.dress(path, source, _unchanged(source, want), fd, target)
         finally:
-            os.close(fd)
+            os.close(source)
     finally:
-        os.close(source)
+        os.close(fd)
+    os.rename(temporary(name), name, src_dir_fd=target.fd, dst_dir_fd=target.fd)
     copier.tally.files += 1
     copier.tally.changed += 1
 

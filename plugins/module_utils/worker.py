@@ -14,7 +14,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Tuple
 from .contents import Throttle
 from .copyitem import Copier
 from .metadata import PRESERVE
-from .operations import OPERATIONS, verify, without
+from .operations import OPERATIONS, discard, verify, without
 from .payload import read_line
 
 _TELL = 0.5  # seconds between words about a large file
@@ -138,7 +138,10 @@ class _Worker:
         files = size = 0
         for line in chunk.lines:
             directory, rows = read_line(line)
-            rows = without(rows, directory, chunk.broken)
+            whole = without(rows, directory, chunk.broken)
+            if chunk.op == "finish" and len(whole) < len(rows):
+                discard(copier, directory, [row for row in rows if row not in whole])
+            rows = whole
             if operation is None:
                 verify(copier, chunk.of, directory, rows, self._digests)
             else:

@@ -1,0 +1,356 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies a whole tree on one machine: walk and copy in the same worker, no index, no plan.
+
+A coordinator hands directories to worker processes; a worker lists a directory, copies what is in
+it and reports the subdirectories. A directory gets its metadata as soon as nothing more will be
+made in it. Hard links are made at the end, each group from its first name.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import multiprocessing
+import multiprocessing.connection
+import os
+import stat
+import time
+from collections import deque
+from multiprocessing.connection import Connection
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from .copyitem import Copier, Failure, want_of
+from .errors import IngestError
+from .metadata import Losses
+from .paths import display, join, split
+
+CHUNK = 1000  # entries of a large directory that are copied by one worker in one go
+_BATCH = 16  # directories
+_MESSAGE = 1 << 15  # bytes; what two pending messages may hold without filling a pipe
+_LIST, _NAMES, _ITEM, _LINK, _FINISH = range(5)
+
+Task = Tuple[Any, ...]
+
+
+class TreeResult:
+    """What became of a tree: counts of entries and bytes, failures and losses."""
+
+    def __init__(self) -> None:
+        self.files = self.directories = self.bytes = self.skipped = self.changed = 0
+        self.failures: List[Failure] = []
+        self.losses = Losses()
+        self.seconds = 0.0
+
+
+class _Report(NamedTuple):
+    """A worker's answer to one batch of tasks."""
+
+    listed: List[Tuple[bytes, List[bytes], List[List[Tuple[bytes, bool]]], bool]]
+    held: List[Tuple[int, int, bytes]]
+    counts: Tuple[int, ...]
+    failures: List[Tuple[bytes, str, int, str]]
+    losses: Dict[str, List[Any]]
+
+
+def copy_tree(
+    source: bytes, destination: bytes, workers: int, preserve: FrozenSet[str],
+    progress: Optional[Callable[[int, int], None]] = None,
+) -> TreeResult:
+    """Copy everything below ``source`` into the existing directory ``destination``.
+
+    Args:
+        workers: worker processes.
+        preserve: of metadata.PRESERVE; with "links", hard links stay hard links.
+        progress: called with entries and bytes copied since the last call.
+
+    Raises:
+        IngestError: one tree lies in the other, or one can't be opened, or a worker died.
+    """
+    _check(source, destination)
+    started = time.monotonic()
+    result = _Coordinator(source, destination, workers, preserve, progress).run()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _check(source: bytes, destination: bytes) -> None:
+    real = os.path.realpath(source), os.path.realpath(destination)
+    for inner, outer in (real, real[::-1]):
+        if (inner + b"/").startswith(outer.rstrip(b"/") + b"/"):
+            raise IngestError(
+                "the source %s and the destination %s lie in each other"
+                % (display(source), display(destination))
+            )
+
+
+class _Coordinator:
+    """Hands out the work, and knows which directories are done."""
+
+    def __init__(
+        self, source: bytes, destination: bytes, workers: int, preserve: FrozenSet[str],
+        progress: Optional[Callable[[int, int], None]],
+    ) -> None:
+        self._trees = (source, destination, preserve)
+        self._workers = max(1, workers)
+        self._progress = progress
+        self._result = TreeResult()
+        # Last in, first out: depth first, so that few directories wait.
+        self._waiting: List[Task] = [(_LIST, b"")]
+        self._soon: Deque[Task] = deque()
+        # Directories with something outstanding in them: how much, and whether links come yet.
+        self._open: Dict[bytes, List[Any]] = {}
+        self._leaders: Dict[Tuple[int, int], bytes] = {}
+        self._links: List[Task] = []
+        self._late: List[bytes] = []
+
+    def run(self) -> TreeResult:
+        """Start the workers, work through the tree, end them."""
+        context = multiprocessing.get_context("fork")
+        pipes: List[Connection] = []
+        processes = []
+        gc.freeze()
+        umask = os.umask(0) if "mode" in self._trees[2] else None
+        try:
+            for dummy in range(self._workers):
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=_work, args=(theirs, [*pipes, ours], *self._trees), daemon=True
+                )
+                process.start()
+                theirs.close()
+                pipes.append(ours)
+                processes.append(process)
+            self._drain(pipes)
+            self._waiting = self._links
+            self._drain(pipes)
+            self._waiting = [(_FINISH, path) for path in self._late]
+            self._drain(pipes)
+            for pipe in pipes:
+                pipe.send_bytes(b"")
+            for process in processes:
+                process.join()
+        except (EOFError, ConnectionError) as error:
+            raise IngestError("a worker process ended before its work was done") from error
+        finally:
+            for process in processes:
+                if process.is_alive():
+                    process.kill()
+            if umask is not None:
+                os.umask(umask)
+        return self._result
+
+    def _drain(self, pipes: List[Connection]) -> None:
+        """Hand out all that waits, and what comes of it."""
+        pending = dict.fromkeys(pipes, 0)
+        while True:
+            for pipe in sorted(pipes, key=pending.__getitem__):
+                self._feed(pipe, pending)
+            busy = [pipe for pipe in pipes if pending[pipe]]
+            if not busy:
+                return
+            for pipe in multiprocessing.connection.wait(busy):
+                report = _Report(*marshal.loads(pipe.recv_bytes()))  # type: ignore[union-attr]
+                pending[pipe] -= 1  # type: ignore[index]
+                self._take(report)
+
+    def _feed(self, pipe: Connection, pending: Dict[Connection, int]) -> None:
+        """Keep two batches with a worker: it need not wait for the coordinator."""
+        while pending[pipe] < 2 and (self._waiting or self._soon):
+            waiting = len(self._waiting) + len(self._soon)
+            batch: List[Task] = []
+            size = 0
+            for dummy in range(max(1, min(_BATCH, waiting // (2 * self._workers)))):
+                task = self._soon.popleft() if self._soon else self._waiting.pop()
+                batch.append(task)
+                size += _size(task)
+                if size > _MESSAGE:
+                    break
+            message = marshal.dumps(batch)
+            if len(message) > _MESSAGE and pending[pipe]:  # only a waiting reader takes it at once
+                self._waiting += reversed(batch)
+                return
+            pipe.send_bytes(message)
+            pending[pipe] += 1
+
+    def _take(self, report: _Report) -> None:
+        result = self._result
+        files, directories, moved, skipped, changed, dummy, dummy = report.counts
+        result.files += files
+        result.directories += directories
+        result.bytes += moved
+        result.skipped += skipped
+        result.changed += changed
+        result.failures += [Failure(*failure) for failure in report.failures]
+        for kind, (count, path, why) in report.losses.items():
+            result.losses.add(kind, path, why, count)
+        for device, inode, path in report.held:
+            self._hold((device, inode), path)
+        for path, below, chunks, whole in report.listed:
+            self._listed(path, below, chunks, whole)
+        if self._progress and files:
+            self._progress(files, moved)
+
+    def _hold(self, file: Tuple[int, int], path: bytes) -> None:
+        leader = self._leaders.setdefault(file, path)
+        directory = split(path)[0]
+        state = self._open.setdefault(directory, [1, False])
+        if leader is path:
+            state[0] += 1
+            self._soon.append((_ITEM, path))
+        else:
+            state[1] = True
+            self._links.append((_LINK, leader, path))
+
+    def _listed(
+        self, path: bytes, below: List[bytes], chunks: List[List[Tuple[bytes, bool]]], whole: bool
+    ) -> None:
+        """Something of a directory is done; ``whole`` if the worker finished all of it."""
+        if whole:
+            self._up(path)
+            return
+        state = self._open.setdefault(path, [1, False])
+        state[0] += len(below) + len(chunks)
+        self._waiting += [(_LIST, join(path, name)) for name in below]
+        self._soon += [(_NAMES, path, chunk) for chunk in chunks]
+        self._less(path)
+
+    def _less(self, path: bytes) -> None:
+        state = self._open[path]
+        state[0] -= 1
+        if state[0]:
+            return
+        del self._open[path]
+        if state[1]:
+            self._late.append(path)
+        else:
+            self._soon.append((_FINISH, path))
+        self._up(path)
+
+    def _up(self, path: bytes) -> None:
+        if path:
+            self._less(split(path)[0])
+
+
+def _size(task: Task) -> int:
+    if task[0] == _NAMES:
+        return sum(len(name) + 10 for name, dummy in task[2])
+    return len(task[1]) + 20
+
+
+def _work(
+    pipe: Connection, others: List[Connection], source: bytes, destination: bytes,
+    preserve: FrozenSet[str],
+) -> None:
+    """A worker process: batches of tasks in, reports out, until an empty message."""
+    for other in others:
+        other.close()
+    gc.disable()  # nothing here makes cycles
+    worker = _Worker(Copier(source, destination, preserve), "links" in preserve)
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except EOFError:
+            return
+        if not message:
+            return
+        pipe.send_bytes(marshal.dumps(worker.batch(marshal.loads(message))))
+
+
+class _Worker:
+    """Does the tasks of one process."""
+
+    def __init__(self, copier: Copier, hold: bool) -> None:
+        self._copier = copier
+        self._hold = hold
+        self._listed: List[Tuple[bytes, List[bytes], List[List[Tuple[bytes, bool]]], bool]] = []
+        self._held: List[Tuple[int, int, bytes]] = []
+
+    def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
+        """Do these, and report."""
+        copier = self._copier
+        for task in tasks:
+            kind, path = task[0], task[1]
+            if kind == _LIST:
+                self._list(path)
+            elif kind == _NAMES:
+                self._copy(path, task[2])
+                self._listed.append((path, [], [], False))
+            elif kind == _FINISH:
+                self._finish(path)
+            else:
+                self._single(task)
+        report = (
+            self._listed, self._held, copier.tally.take(), [tuple(f) for f in copier.failures],
+            copier.losses.kinds,
+        )
+        self._listed, self._held = [], []
+        copier.failures = []
+        copier.losses.kinds = {}
+        return report
+
+    def _list(self, path: bytes) -> None:
+        """Copy a directory's entries, the first CHUNK of them if there are many more."""
+        copier = self._copier
+        below: List[bytes] = []
+        names: List[Tuple[bytes, bool]] = []
+        try:
+            copier._doing = "make directory"
+            copier.targets.get(path, True)
+        except OSError as error:
+            copier.fail(path, error)
+            self._listed.append((path, [], [], True))
+            return
+        try:
+            copier._doing = "list"
+            fd = copier.sources.get(path).fd
+            with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.name)
+                    else:
+                        names.append((entry.name, entry.is_file(follow_symlinks=False)))
+        except OSError as error:
+            copier.fail(path, error)
+        held = len(self._held)
+        self._copy(path, names[:CHUNK])
+        chunks = [names[at : at + CHUNK] for at in range(CHUNK, len(names), CHUNK)]
+        whole = not below and not chunks and len(self._held) == held
+        if whole:
+            self._finish(path)
+        self._listed.append((path, below, chunks, whole))
+
+    def _copy(self, path: bytes, names: List[Tuple[bytes, bool]]) -> None:
+        discover, hold = self._copier.discover, self._hold
+        for name, regular in names:
+            found = discover(path, name, regular, hold)
+            if found is not None:
+                self._held.append((found.st_dev, found.st_ino, join(path, name)))
+
+    def _finish(self, path: bytes) -> None:
+        copier = self._copier
+        try:
+            copier._doing = "stat"
+            want = want_of(os.fstat(copier.sources.get(path).fd))
+        except OSError as error:
+            copier.fail(path, error)
+        else:
+            copier.directory(path, want)
+
+    def _single(self, task: Task) -> None:
+        """The first name of a file with several, or one of the others."""
+        copier = self._copier
+        path = task[-1]
+        directory, name = split(path)
+        try:
+            copier._doing = "stat"
+            found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
+        except OSError as error:
+            copier.fail(path, error)
+        else:
+            if task[0] == _ITEM:
+                copier.discover(directory, name, stat.S_ISREG(found.st_mode), False)
+            else:
+                copier.link(task[1], directory, name, want_of(found))
+        if task[0] == _ITEM:
+            self._listed.append((directory, [], [], False))

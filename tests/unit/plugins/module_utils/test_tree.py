@@ -118,9 +118,9 @@ def test_unlistable_directory() -> None:
         for path in (source, destination):
             os.mkdir(path)
         trees.build(source, [
-            trees.Node((b"closed", b"file")), trees.Node((b"closed",), "d", mode=0o711),
-            trees.Node((b"open", b"file")),
+            trees.Node((b"closed", b"file")), trees.Node((b"open", b"file")),
         ])
+        os.chmod(os.path.join(source, b"closed"), 0o711)
         os.chmod(destination, 0o777)
         os.chown(destination, 65534, 65534)
         pid = os.fork()

@@ -13,7 +13,7 @@ import os
 import stat
 from typing import Callable, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from .contents import Contents, OperationError, Throttle
+from .contents import SMALL, Contents, OperationError, Throttle
 from .dirs import DirCache, Directory
 from .metadata import Losses, Metadata
 from .paths import join, split, temporary
@@ -203,6 +203,9 @@ class Copier:
                 target.filled = True
             else:
                 self._fill(join(directory, name), source, state, fd, name, target)
+                if state.st_size > SMALL and not target.created:
+                    # A killed run that cut it into ranges may have left its part.
+                    _quietly(_unlink, temporary(name), target.fd)
                 return None
         finally:
             os.close(source)
@@ -342,13 +345,13 @@ class Copier:
             if changed or bits != stat.S_IMODE(found.st_mode):
                 self._doing = "set mode"
                 changed |= _chmod_exactly(name, to_fd, bits)
-        if metadata.times and link and found.st_mtime_ns != want.mtime:
-            if not metadata.same_time(to_fd, found.st_dev, want.mtime, found.st_mtime_ns):
+        if metadata.times and found.st_mtime_ns != want.mtime:
+            if metadata.same_time(to_fd, found.st_dev, want.mtime, found.st_mtime_ns):
+                metadata.lost_times(path, want.mtime, found.st_mtime_ns)
+            else:  # a regular file with another time would not be settled, but copied
                 self._doing = "set times"
                 os.utime(name, ns=(want.atime, want.mtime), dir_fd=to_fd, follow_symlinks=False)
                 changed = True
-        if not link:
-            metadata.lost_times(path, want.mtime, found.st_mtime_ns)
         self.tally.skipped += 1
         self.tally.changed += changed
 

@@ -11,6 +11,7 @@ from typing import Dict, FrozenSet, List, Optional, Tuple, Union
 
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
+_REMOVED = (*_ACLS, "security.capability")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
 Where = Union[int, str, bytes]
 
@@ -102,7 +103,7 @@ class Metadata:
             return False
         grain = self._granularity.get(device)
         if grain is None:
-            grain = self._granularity[device] = _probe_granularity(directory)
+            grain = self._granularity[device] = probe_granularity(directory)
         return grain > 1 and wanted // grain == found // grain
 
     def lost_times(self, path: bytes, wanted: int, found: int) -> None:
@@ -128,7 +129,8 @@ class Metadata:
             if found.get(name) != value:
                 changed |= self._set(path, target, name, value)
         for name in found:
-            if name not in wanted and (name.startswith("user.") or name in _ACLS):
+            # trusted.* may belong to the destination's file system itself.
+            if name not in wanted and (name.startswith("user.") or name in _REMOVED):
                 changed |= self._remove(target, name)
         return changed
 
@@ -201,7 +203,7 @@ class Metadata:
         return True
 
 
-def _probe_granularity(directory: int) -> int:
+def probe_granularity(directory: int) -> int:
     """The step (ns) in which the file system of a directory keeps times."""
     name = b".ingest-times-%d" % os.getpid()
     before = os.stat("/proc/self/fd/%d" % directory)

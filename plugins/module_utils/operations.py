@@ -23,13 +23,15 @@ def _directory_want(row: Row) -> Want:
     return Want(row[1], row[2], row[3], row[4], row[5], row[6], 0)
 
 
+def entry_want(row: Row) -> Want:
+    """What a row of the operation ``copy`` wants."""
+    return Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0)
+
+
 def _copy(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     entry = copier.entry
     for row in rows:
-        entry(
-            directory, row[0],
-            Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0),
-        )
+        entry(directory, row[0], entry_want(row))
 
 
 def _link(copier: Copier, directory: bytes, rows: List[Row]) -> None:

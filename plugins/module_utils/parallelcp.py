@@ -77,7 +77,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         os.makedirs(destination, exist_ok=True)
     except OSError as error:
-        return refuse(MISSING, "Destination", destination, "does not exist, or is not a directory (%s)" % error.strerror)
+        why = "does not exist, or is not a directory (%s)" % error.strerror
+        return refuse(MISSING, "Destination", destination, why)
     if not os.access(destination, os.W_OK | os.X_OK):
         return refuse(NOT_WRITABLE, "Destination", destination, "is not writeable, or is not a directory")
     preserve = frozenset(("sparse",) if options.no_preserve else PRESERVE)

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -24,6 +26,7 @@ LONGEST_PATH = 4000  # bytes below the root; what is longer, rsync refuses
 _ARGUMENTS = 1 << 19  # bytes of names on one command line
 _FATAL_RUNS = 4
 _LINGER = 10.0  # seconds
+_BEAT = 5.0  # seconds
 _HOPELESS = (1, 2, 3, 4, 5, 6, 14, 19, 20, 21, 22, 25)  # no other list would fare better
 _PARTIAL = (23, 24)  # the rest of the list was worked through
 _MARK = b"@item "  # tells the report's lines from what -v and --stats print
@@ -196,7 +199,7 @@ class _Phases:
                 process = subprocess.Popen(
                     command,  # type: ignore[arg-type]
                     cwd=self.source, stdin=names, stdout=subprocess.PIPE, stderr=errors,
-                    env=environment(), pass_fds=[held],
+                    env=environment(), pass_fds=[held], preexec_fn=_end_with_parent,  # noqa: PLW1509
                 )
             except OSError as error:
                 os.close(ended)
@@ -234,9 +237,9 @@ class _Phases:
         stream = process.stdout
         assert stream is not None
         with stream:
-            for line in stream:
+            for line in _lines(stream.fileno(), process.pid, self.progress):
                 if not line.startswith(_MARK):
-                    match = _SKIPPED.match(line.rstrip(b"\n"))
+                    match = _SKIPPED.match(line)
                     path = match and self._known(match.group(1), known)
                     if path is not None:
                         skipped.append(path)
@@ -318,6 +321,56 @@ class _Phases:
         return False
 
 
+def _lines(
+    stream: int, pid: int, progress: Optional[Callable[[int, int], None]]
+) -> Iterator[bytes]:
+    """The lines of a report. While none comes and rsync still reads or writes, ``progress`` hears
+    of it with zeros, so that a large file is not taken for a mount that hangs."""
+    rest = b""
+    before = 0
+    while True:
+        if progress and not select.select([stream], [], [], _BEAT)[0]:
+            now = _activity(pid)
+            if now != before:
+                progress(0, 0)
+            before = now
+            continue
+        block = os.read(stream, 1 << 16)
+        if not block:
+            break
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _activity(pid: int) -> int:
+    """Bytes that a process and its children have read and written; a process that is gone: 0."""
+    total = 0
+    with suppress(OSError, ValueError):
+        with open("/proc/%d/io" % pid, encoding="ascii") as stream:
+            total += sum(int(line.split()[1]) for line in list(stream)[:2])
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as stream:
+            total += sum(_activity(int(child)) for child in stream.read().split())
+    return total
+
+
+def _end_with_parent() -> None:
+    """An rsync must not go on writing for a worker that was given up."""
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _prctl() -> Optional[Callable[..., int]]:
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+_PRCTL = _prctl()
+
+
 def _batches(paths: Sequence[bytes]) -> Iterator[Tuple[bool, List[bytes]]]:
     """Cut a list into (by list, paths). rsync reads --files-from byte by byte, two system calls
     each, which costs as much as copying small files: names go on the command line, but for those
@@ -341,7 +394,7 @@ def _batches(paths: Sequence[bytes]) -> Iterator[Tuple[bool, List[bytes]]]:
 
 def parse_change(line: bytes) -> Change:
     """Read a line of ``--out-format='%i %l %n'``."""
-    flags, size, name = line.rstrip(b"\n").split(b" ", 2)
+    flags, size, name = line.split(b" ", 2)
     return Change(unescape(name), flags[:1] in b"<>c", int(size) if flags[:1] in b"<>" else 0)
 
 

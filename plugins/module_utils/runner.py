@@ -20,8 +20,6 @@ from .paths import display, to_bytes, to_text
 from .worker import Broken, Chunk, Done, Moved, Settings, work
 
 _CONTEXT = multiprocessing.get_context("fork")
-_CHUNK_FILES = 96
-_CHUNK_BYTES = 64 << 20
 _SLOW = 20
 COUNTS = Tally.__slots__
 _FAILED = COUNTS.index("failed")
@@ -78,7 +76,7 @@ class _Open:
         self.mount_seconds: Dict[bytes, float] = {}
         self.failures: List[Tuple[bytes, bytes, str, int, str]] = []
 
-    def next_lines(self) -> List[bytes]:
+    def next_lines(self, most_files: int, most_bytes: int) -> List[bytes]:
         """The lines of the next chunk; none when the shard is exhausted."""
         if self.lines is None:
             self.lines = payload.unpack(self.data or b"")
@@ -89,7 +87,7 @@ class _Open:
             taken.append(body)
             files += count
             size += line_bytes
-            if files >= _CHUNK_FILES or size >= _CHUNK_BYTES:
+            if files >= most_files or size >= most_bytes:
                 return taken
         self.exhausted = True
         return taken
@@ -219,7 +217,7 @@ class Runner:
             if not queue:
                 return None
             shard = queue[0]
-            lines = shard.next_lines()
+            lines = shard.next_lines(self._settings.chunk_files, self._settings.chunk_bytes)
             if shard.exhausted:
                 queue.popleft()
             if not lines:

@@ -112,7 +112,7 @@ class _Coordinator:
         gc.freeze()
         umask = os.umask(0) if "mode" in self._trees[2] else None
         try:
-            for dummy in range(self._workers):
+            for _number in range(self._workers):
                 ours, theirs = context.Pipe()
                 process = context.Process(
                     target=_work, args=(theirs, [*pipes, ours], *self._trees), daemon=True
@@ -149,10 +149,12 @@ class _Coordinator:
             busy = [pipe for pipe in pipes if pending[pipe]]
             if not busy:
                 return
-            for pipe in multiprocessing.connection.wait(busy):
-                report = _Report(*marshal.loads(pipe.recv_bytes()))  # type: ignore[union-attr]
-                pending[pipe] -= 1  # type: ignore[index]
-                self._take(report)
+            ready = set(multiprocessing.connection.wait(busy))
+            for pipe in busy:
+                if pipe in ready:
+                    report = _Report(*marshal.loads(pipe.recv_bytes()))
+                    pending[pipe] -= 1
+                    self._take(report)
 
     def _feed(self, pipe: Connection, pending: Dict[Connection, int]) -> None:
         """Keep two batches with a worker: it need not wait for the coordinator."""
@@ -160,7 +162,7 @@ class _Coordinator:
             waiting = len(self._waiting) + len(self._soon)
             batch: List[Task] = []
             size = 0
-            for dummy in range(max(1, min(_BATCH, waiting // (2 * self._workers)))):
+            for _number in range(max(1, min(_BATCH, waiting // (2 * self._workers)))):
                 task = self._soon.popleft() if self._soon else self._waiting.pop()
                 batch.append(task)
                 size += _size(task)
@@ -175,7 +177,7 @@ class _Coordinator:
 
     def _take(self, report: _Report) -> None:
         result = self._result
-        files, directories, moved, skipped, changed, dummy, dummy = report.counts
+        files, directories, moved, skipped, changed = report.counts[:5]
         result.files += files
         result.directories += directories
         result.bytes += moved

@@ -9,13 +9,15 @@ import signal
 import threading
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Tuple
+from queue import SimpleQueue
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .contents import Throttle
 from .copyitem import Copier
 from .metadata import PRESERVE
 from .operations import OPERATIONS, discard, verify, without
 from .payload import read_line
+from .rsyncjob import copy_lines
 
 _TELL = 0.5  # seconds between words about a large file
 
@@ -31,6 +33,12 @@ class Settings(NamedTuple):
     bandwidth_limit: float = 0.0
     fsync: bool = False
     digests: bool = False
+    # About what a worker is handed at once; also what one rsync gets at most.
+    chunk_files: int = 96
+    chunk_bytes: int = 64 << 20
+    # For the methods with rsync: the command, and how its second phase verifies.
+    rsync: Tuple[str, ...] = ()
+    rsync_verify: str = "metadata"
 
 
 class Chunk(NamedTuple):
@@ -68,27 +76,34 @@ class Broken(NamedTuple):
 
 
 def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
-    """The process' main function: serve chunks until the pipe ends."""
+    """The process' main function: serve chunks until the pipe ends.
+
+    This thread only receives: were it to work as well, it could wait for room for a result while
+    its parent waits for room for the next chunk.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "mode" in settings.preserve:
         os.umask(0)
-    reading, writing = threading.Lock(), threading.Lock()
-    if settings.threads == 1:
-        _serve(pipe, settings, mount, reading, writing)
-        return
+    chunks: "SimpleQueue[Optional[Chunk]]" = SimpleQueue()
     threads = [
-        threading.Thread(target=_serve, args=(pipe, settings, mount, reading, writing), daemon=True)
-        for dummy in range(settings.threads)
+        threading.Thread(target=_serve, args=(pipe, settings, mount, chunks, lock), daemon=True)
+        for lock in [threading.Lock()] for dummy in range(settings.threads)
     ]
     for thread in threads:
         thread.start()
+    try:
+        while True:
+            chunks.put(pipe.recv())
+    except (EOFError, OSError):
+        pass  # the client's main process is gone, or has no more work
     for thread in threads:
-        thread.join()
+        chunks.put(None)
 
 
 def _serve(
-    pipe: Connection, settings: Settings, mount: bytes, reading: Any, writing: Any
+    pipe: Connection, settings: Settings, mount: bytes, chunks: "SimpleQueue[Optional[Chunk]]",
+    writing: threading.Lock,
 ) -> None:
     def tell(what: object) -> None:
         with writing:
@@ -100,12 +115,10 @@ def _serve(
         except OSError as error:
             tell(Broken("%s: %s" % (os.fsdecode(error.filename or mount), error.strerror)))
             return
-        while True:
-            with reading:
-                chunk = pipe.recv()
+        for chunk in iter(chunks.get, None):
             tell(worker.chunk(chunk))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the client's main process is gone, or has no more work
+    except OSError:
+        pass  # as above
 
 
 class _Worker:
@@ -117,6 +130,8 @@ class _Worker:
             settings.source, mount, frozenset(settings.preserve),
             Throttle(share) if share else None, self._moved, settings.fsync,
         )
+        self._settings = settings
+        self._mount = mount
         self._digests = settings.digests
         self._tell = tell
         self._told = 0
@@ -133,7 +148,12 @@ class _Worker:
         """Do one chunk. An entry's failure is in the result, never an exception."""
         copier = self._copier
         begun = last = time.monotonic()
-        slow = []
+        if chunk.op == "copy" and self._settings.rsync:
+            copy_lines(
+                copier, self._settings, self._mount, chunk.lines, chunk.broken, self._moved
+            )
+            return self._done(chunk, [], time.monotonic() - begun)
+        slow: List[Tuple[float, bytes, int, int]] = []
         operation = OPERATIONS.get(chunk.op)
         files = size = 0
         for line in chunk.lines:
@@ -151,11 +171,17 @@ class _Worker:
             slow.append((now - last, directory, tally.files - files, tally.bytes - size))
             last, files, size = now, tally.files, tally.bytes
         self._told = 0
+        return self._done(chunk, slow if operation else [], last - begun)
+
+    def _done(
+        self, chunk: Chunk, slow: List[Tuple[float, bytes, int, int]], seconds: float
+    ) -> Done:
+        copier = self._copier
         failures = [tuple(failure) for failure in copier.failures]
         copier.failures.clear()
         losses, copier.losses.kinds = copier.losses.kinds, {}
         slow.sort(reverse=True, key=lambda entry: entry[0])
         return Done(
             chunk.number, copier.tally.take(), failures, losses,  # type: ignore[arg-type]
-            slow[:5] if operation else [], last - begun,
+            slow[:5], seconds,
         )

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The methods rsync and msrsync on a client: what of a shard goes to rsync, and how much at once."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Tuple
+
+from .copyitem import Copier
+from .errors import IngestError
+from .metadata import probe_granularity
+from .mounts import NETWORK, file_system
+from .msrsync import BUCKET_BYTES, buckets
+from .operations import entry_want, without
+from .paths import join
+from .payload import read_line
+from .rsync import LONGEST_PATH, Result, two_phases
+from .rsyncoptions import check_options, command, find_rsync, try_options
+
+if TYPE_CHECKING:
+    from .worker import Settings
+
+METHODS = ("rsync", "msrsync")
+PROCESSES = 64  # the article's best over a network, on four cores
+
+
+def check_rsync(host: str, preserve: FrozenSet[str], options: List[str]) -> List[str]:
+    """The command for this host, tried for both phases.
+
+    Raises:
+        IngestError: rsync is missing or too old, or an option is refused; the host is named.
+    """
+    installed = find_rsync(host)
+    made = command(installed, preserve, check_options(options))
+    try_options(installed, [*made, "--inplace"], host)
+    try_options(installed, made, host)
+    return made
+
+
+def configure(options: Dict[str, Any], base: Settings) -> Settings:
+    """The settings of :func:`.client.settings` with what a method with rsync needs besides.
+
+    Raises IngestError, as :func:`check_rsync`; no destination needs to exist for that.
+    """
+    preserve = frozenset(base.preserve)
+    wanted = list(options["rsync_options"])
+    if base.fsync:
+        wanted.append("--fsync")
+    check_rsync(options["_host"], preserve, wanted)
+    network = any(file_system(path) in NETWORK for path in (base.source, *base.destinations))
+    if options["method"] == "msrsync" and options["workers"] == "auto" and network:
+        base = base._replace(threads=-(-PROCESSES // base.processes))
+    if base.bandwidth_limit:
+        share = base.bandwidth_limit / (base.processes * base.threads) / 1024
+        wanted.append("--bwlimit=%d" % max(1, share))
+    made = command(
+        find_rsync(options["_host"]), preserve, check_options(wanted),
+        _granularity(base.destinations[0]),
+    )
+    return base._replace(
+        rsync=tuple(made), rsync_verify=options["_verify"] or "metadata",
+        chunk_files=options["bucket_files"] or 1 << 30,
+        chunk_bytes=options["bucket_bytes"] or BUCKET_BYTES,
+    )
+
+
+def _granularity(destination: bytes) -> int:
+    try:
+        fd = os.open(destination, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 1
+    except OSError as error:
+        raise IngestError(
+            "destination '%s': %s" % (os.fsdecode(destination), error.strerror)
+        ) from error
+    try:
+        return probe_granularity(fd)
+    except OSError:
+        return 1
+    finally:
+        os.close(fd)
+
+
+def copy_lines(
+    copier: Copier, settings: Settings, mount: bytes, lines: List[bytes],
+    broken: FrozenSet[bytes], moved: Callable[[int], None],
+) -> None:
+    """Copy a chunk of a shard with rsync, both phases. What became of it is in the copier's tally.
+
+    Directories are made here, so that rsync meets none that is a link, and need none of their
+    metadata yet. Empty directories and paths too long for rsync are the engine's.
+    """
+    wanted: List[Tuple[bytes, int]] = []
+    for line in lines:
+        directory, rows = read_line(line)
+        rows = without(rows, directory, broken)
+        longest = LONGEST_PATH - len(directory)
+        theirs = [row for row in rows if not stat.S_ISDIR(row[1]) and len(row[0]) < longest]
+        if theirs:
+            try:
+                copier.targets.get(directory, True)
+            except OSError as error:
+                error.operation = "make directory"  # type: ignore[attr-defined]
+                for row in theirs:
+                    copier.fail(join(directory, row[0]), error)
+                theirs = []
+                rows = [row for row in rows if stat.S_ISDIR(row[1])]
+        wanted += [(join(directory, row[0]), row[4]) for row in theirs]
+        for row in rows:
+            if stat.S_ISDIR(row[1]) or len(row[0]) >= longest:
+                copier.entry(directory, row[0], entry_want(row))
+    for bucket in buckets(wanted, settings.chunk_files, settings.chunk_bytes):
+        _count(copier, two_phases(
+            settings.rsync, settings.source, mount, bucket, settings.rsync_verify,
+            lambda dummy, count: moved(count),
+        ))
+
+
+def _count(copier: Copier, result: Result) -> None:
+    tally = copier.tally
+    tally.files += result.files
+    tally.bytes += result.bytes
+    tally.skipped += result.skipped
+    tally.changed += result.changed
+    tally.repaired += result.repaired
+    tally.failed += len(result.failures)
+    copier.failures += result.failures
+    for kind, (count, path, why) in result.losses.kinds.items():
+        copier.losses.add(kind, path, why, count)  # type: ignore[arg-type]

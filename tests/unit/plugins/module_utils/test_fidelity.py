@@ -154,7 +154,8 @@ def test_any_tree_onto_any_other(source, there):
         # Modes of existing directories that lack w or x for us are no obstacle to root only.
         found = place.differences(ignore=frozenset(["extra"]))
         blocked = set(result.errors)
-        for line in found:
+        # What the source lacks of trusted.* stays: it may belong to the file system.
+        for line in [line for line in found if not ("xattr: trusted" in line and " is None, but " in line)]:
             assert blocked, line
             assert _excused(line, blocked), (line, result.failures)
         if not result.failures:
@@ -188,7 +189,8 @@ def test_some_attributes_only(place, preserve):
     if "sparse" not in preserve:
         ignore.add("sparse")
     assert place.differences(ignore=frozenset(ignore)) == []
-    assert place.ingest(preserve=preserve, limits=ranges).counts["files"] == 0
+    # Without times, what is younger in the source is copied again: here two files of the future.
+    assert place.ingest(preserve=preserve, limits=ranges).counts["files"] == (0 if "times" in preserve else 2)
 
 
 def _engine_process(place: Place, options: Dict[str, object]) -> "subprocess.Popen[bytes]":

@@ -63,9 +63,8 @@ def check_items(index: Index, low: Depth, high: Depth) -> None:
     # Each directory is an item or comes to be by what is in it.
     implied = {b""}
     for name in entries:
-        while name:
-            implied.add(name)
-            name = name.rpartition(b"/")[0]
+        parts = name.split(b"/")
+        implied |= {b"/".join(parts[:n]) for n in range(1, len(parts) + 1)}
     assert implied == set(everything)
 
     first = high if low is None else low
@@ -182,7 +181,7 @@ def test_human(size: int, text: str) -> None:
     assert human(size) == text
 
 
-FOUR = [trees.Node((b"a", b"b", b"c%d" % n, b"d%d" % m, b"e", b"f"), data=((0, b"x"),)) for n in range(3) for m in range(4)]
+FOUR = [trees.Node((b"a", b"b", b"c%d" % n, b"d%d" % m, b"e", b"f"), size=1) for n in range(3) for m in range(4)]
 
 
 def read(folder: Path, clients: int) -> tuple[bytes, list[bytes]]:

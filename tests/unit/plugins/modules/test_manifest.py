@@ -26,8 +26,7 @@ def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
         input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}).encode(),
         # ansible-core 2.19 and later name how arguments are encoded.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
         timeout=120,
     )
@@ -61,7 +60,8 @@ def test_result_and_files(source: Path, tmp_path: Path, check: bool) -> None:
         "errors": 0, "items": 9, "item_directories": 6, "lines": 9, "unmatched_globs": [], "failures": [],
     }
     assert {key: answer[key] for key in expected} == expected
-    assert sorted(os.listdir(tmp_path / "out")) == ["client1", "client2", "client3", "directories.tsv", "index", "manifest"]
+    made = ["client1", "client2", "client3", "directories.tsv", "index", "manifest"]
+    assert sorted(os.listdir(tmp_path / "out")) == made
     table = (tmp_path / "out" / "directories.tsv").read_text().splitlines()
     assert [line.split("\t")[0::3] for line in table] == [["2", "dir%d/sub%d" % (n % 3, n)] for n in (0, 3, 1, 4, 2, 5)]
     assert set((tmp_path / "out" / "manifest").read_bytes().split(b"\0")) == {
@@ -138,9 +138,10 @@ def test_abandoned_scan_ends_and_cleans_up(tmp_path: Path) -> None:
         "from %s import main\n"
         "main()\n" % MODULE
     )
+    arguments = {"source": str(source), "_work": str(work), "_pack": "x", "workers": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": {"source": str(source), "_work": str(work), "_pack": "x", "workers": "1"}}).encode(),
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode(),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stdout=subprocess.PIPE, check=True, timeout=60,
     )
     status = json.loads(done.stdout.decode().splitlines()[-1])["status"]

@@ -22,8 +22,9 @@ def lines(
     """Relative paths which, each copied with all below, give the whole index once.
 
     A directory that is an item with all below is one line, as in ``find -mindepth 4 -maxdepth 4
-    -type d``; anything else is a line for each entry. So is a directory below which the scan left
-    something out, as its line would bring that too.
+    -type d``; anything else is a line for each entry. So is a directory below which the scan may
+    have left something out, as its line would bring that too; lines of directories that ended up
+    empty are then for a copy that does not descend (``rsync --files-from``).
 
     Raises:
         IngestError: see :func:`.select.depths`.

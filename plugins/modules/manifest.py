@@ -91,6 +91,8 @@ options:
         to C(clientN) have every Nth of its lines, as C(sed -n i~Np) would give them.
       - Copying every line with all that lies below copies everything once. So an item that is only
         part of a directory has a line for each of its entries.
+      - With O(include), O(exclude) or O(one_file_system) no line is a directory, except one that
+        has nothing left in it; use C(rsync -a --from0 --files-from), which does not descend.
     type: dict
     suboptions:
       clients:

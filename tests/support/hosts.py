@@ -33,7 +33,7 @@ import sys
 import time
 from typing import Dict, Iterator, List, Optional, Sequence
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.dirname(os.path.realpath(__file__))
 BASE = "/var/tmp/scaleout-ingest-hosts"
 NETWORK = "10.213.%d.%d"
 SLOTS = 200  # runs at the same time: each has a /24 and a bridge

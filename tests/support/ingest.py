@@ -16,7 +16,7 @@ import sysconfig
 import time
 from typing import Dict, List, Optional, Tuple
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 SAMPLE_FILES = 100_000  # a sample tree is no larger than this,
 SAMPLE_BYTES = 1 << 30  # nor than this
 

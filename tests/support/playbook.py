@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 INGEST = os.path.join(ROOT, "playbooks", "ingest.yml")
 LOCAL = os.path.join(ROOT, "inventory", "local.yml")
 LONGEST_RUN_SECONDS = 300  # a run that hangs fails its test

@@ -16,7 +16,7 @@ import tempfile
 from typing import Callable, List, Sequence
 
 OLDEST_CONTROLLER = (3, 10)
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 
 class SetupError(Exception):

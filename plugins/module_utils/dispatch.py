@@ -101,7 +101,7 @@ class Dispatcher:
                 "UPDATE shards SET state='claimed', runner=?, claimed=? WHERE id=?",
                 [(self._host, time.time(), entry.header.id) for entry in claimed],
             )
-            return Work(claimed, self._later())
+            return Work(claimed, self._later(phase))
         finally:
             db.execute("COMMIT")
 
@@ -138,13 +138,14 @@ class Dispatcher:
         ).fetchall():
             Dispatcher(self._db, name, self._patience).end("dead", "was not heard of any more")
 
-    def _later(self) -> str:
-        """The state of the other hosts that have unfinished shards."""
+    def _later(self, phase: int) -> str:
+        """The state of the other hosts that have a part of the open phase. One that runs, but
+        has none, waits as well: to wait for it would be to wait for ever."""
         states = {
             state for (state,) in self._db.execute(
                 "SELECT DISTINCT h.state FROM shards s JOIN hosts h "
-                "ON h.name=coalesce(s.runner, s.host) WHERE s.state<>'done' AND h.name<>?",
-                (self._host,),
+                "ON h.name=coalesce(s.runner, s.host) "
+                "WHERE s.state<>'done' AND s.phase=? AND h.name<>?", (phase, self._host),
             )
         }
         return "running" if "running" in states else "planned" if "planned" in states else ""

@@ -162,7 +162,8 @@ class Planner:
         limits = self._limits
         if limits.range_threshold and size > limits.range_threshold:
             plain = payload.row(entry)
-            self._add(PREPARE, "prepare", host, directory, entry, plain, 0)
+            # Quickly done, and everybody waits for it: by whoever comes first.
+            self._add(PREPARE, "prepare", None, directory, entry, plain, 0)
             for part, offset in enumerate(range(0, size, limits.range_size)):
                 length = min(limits.range_size, size - offset)
                 self._add(DATA, "range", self._host(number + part), directory, entry,
@@ -243,7 +244,7 @@ class Planner:
 
     def _balance(self) -> None:
         """Largest first, each to the host with the least so far (LPT, Graham 1969)."""
-        for phase in (PREPARE, DATA, LINKS, DIRECTORIES, LAST_DIRECTORIES):
+        for phase in (DATA, LINKS, DIRECTORIES, LAST_DIRECTORIES):
             heap = [(0.0, number, host) for number, host in enumerate(self._hosts)]
             shards = self._db.execute(
                 "SELECT id, cost FROM shards WHERE phase=? ORDER BY cost DESC, id", (phase,)

@@ -206,7 +206,7 @@ class Follower:
 
     def _end(self) -> dict[str, Any]:
         self._command("touch %s/inbox/end" % self._folder)
-        while self._status["state"] == "running":
+        while self._status.get("state", "running") == "running":  # no word yet if it had no work
             time.sleep(_SHORT)
             self._look()
         closing: dict[str, Any] = self._status["result"]

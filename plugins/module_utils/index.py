@@ -230,7 +230,6 @@ def _open(path: str) -> sqlite3.Connection:
         db = sqlite3.connect(
             "file:%s?mode=ro&immutable=1" % quoted, uri=True, check_same_thread=False
         )
-        db.execute("PRAGMA mmap_size=268435456")
         db.execute("SELECT 1 FROM directories, entries, errors, meta LIMIT 1")
     except sqlite3.Error as error:
         raise IngestError("%s is not a part of an index: %s" % (path, error)) from error

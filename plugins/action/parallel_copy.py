@@ -31,13 +31,14 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     MODULE = "scaleout.ingest.parallel_copy"
+    ARGUMENTS = ARGUMENTS
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result for one host."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         dummy, options = self.validate_argument_spec(
-            {name: spec for name, spec in ARGUMENTS.items() if not name.startswith("_")}
+            {name: spec for name, spec in self.ARGUMENTS.items() if not name.startswith("_")}
         )
         host = str(variables["inventory_hostname"])
         try:

@@ -40,7 +40,9 @@ class ActionModule(ActionBase):
                 os.path.join(folder, "index"), path, options["hosts"], options["split"],
                 options["min_depth"], options["max_depth"],
                 Limits(
-                    options["shard_items"], options["shard_bytes"], options["range_threshold"],
+                    options["shard_items"], options["shard_bytes"],
+                    # Ranges are the engine's; rsync takes whole files.
+                    options["range_threshold"] if options["method"] == "copy" else 0,
                     options["range_size"],
                 ),
                 len(options["destinations"]), options["preserve"], options["verify"],

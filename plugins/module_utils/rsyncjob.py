@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Tuple
 
 from .copyitem import Copier
 from .errors import IngestError
-from .metadata import probe_granularity
+from .metadata import PRESERVE, probe_granularity
 from .mounts import NETWORK, file_system
 from .msrsync import BUCKET_BYTES, buckets
 from .operations import entry_want, without
@@ -22,7 +23,7 @@ from .rsyncoptions import check_options, command, find_rsync, try_options
 if TYPE_CHECKING:
     from .worker import Settings
 
-METHODS = ("rsync", "msrsync")
+METHODS = ("copy", "rsync", "msrsync")
 PROCESSES = 64  # the article's best over a network, on four cores
 
 
@@ -39,16 +40,31 @@ def check_rsync(host: str, preserve: FrozenSet[str], options: List[str]) -> List
     return made
 
 
+def check_method(options: Dict[str, Any]) -> None:
+    """Whether the host can do what ``method`` asks for, with ``rsync_options``; writes nothing.
+
+    Raises IngestError, as :func:`check_rsync`, and for another method.
+    """
+    method = options["method"]
+    if method not in METHODS:
+        raise IngestError("ingest_method: '%s' is not one of %s" % (method, ", ".join(METHODS)))
+    if method != "copy":
+        host = options["host"] or socket.gethostname()
+        check_rsync(host, frozenset(PRESERVE), options["rsync_options"])
+
+
 def configure(options: Dict[str, Any], base: Settings) -> Settings:
     """The settings of :func:`.client.settings` with what a method with rsync needs besides.
 
     Raises IngestError, as :func:`check_rsync`; no destination needs to exist for that.
     """
     preserve = frozenset(base.preserve)
+    verify = options["_verify"] if options["verify"] == "plan" else options["verify"]
     wanted = list(options["rsync_options"])
+    host = options["_host"] or socket.gethostname()
     if base.fsync:
         wanted.append("--fsync")
-    check_rsync(options["_host"], preserve, wanted)
+    check_rsync(host, preserve, wanted)
     network = any(file_system(path) in NETWORK for path in (base.source, *base.destinations))
     if options["method"] == "msrsync" and options["workers"] == "auto" and network:
         base = base._replace(threads=-(-PROCESSES // base.processes))
@@ -56,11 +72,11 @@ def configure(options: Dict[str, Any], base: Settings) -> Settings:
         share = base.bandwidth_limit / (base.processes * base.threads) / 1024
         wanted.append("--bwlimit=%d" % max(1, share))
     made = command(
-        find_rsync(options["_host"]), preserve, check_options(wanted),
+        find_rsync(host), preserve, check_options(wanted),
         _granularity(base.destinations[0]),
     )
     return base._replace(
-        rsync=tuple(made), rsync_verify=options["_verify"] or "metadata",
+        rsync=tuple(made), rsync_verify=verify,
         chunk_files=options["bucket_files"] or 1 << 30,
         chunk_bytes=options["bucket_bytes"] or BUCKET_BYTES,
     )

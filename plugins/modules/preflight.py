@@ -37,6 +37,18 @@ options:
     description: The path below each of the cluster's mounts.
     type: str
     default: ""
+  method:
+    description: What moves the data; V(rsync) and V(msrsync) need a working rsync on the host.
+    type: str
+    default: copy
+  rsync_options:
+    description: The user's options for rsync, which the host's rsync must know.
+    type: list
+    elements: str
+    default: []
+  host:
+    description: The host's name for messages. Its own name unless given.
+    type: str
 attributes:
   check_mode:
     description: Only ever looks.
@@ -77,6 +89,7 @@ file_systems:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import places
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncjob import check_method
 
 ARGUMENTS = {
     "source": {"type": "str", "required": True},
@@ -84,6 +97,9 @@ ARGUMENTS = {
     "cluster_addresses": {"type": "list", "elements": "str"},
     "mount_base": {"type": "str", "default": "/mnt/destination"},
     "destination": {"type": "str", "default": ""},
+    "method": {"type": "str", "default": "copy"},
+    "rsync_options": {"type": "list", "elements": "str", "default": []},
+    "host": {"type": "str"},
 }
 
 
@@ -93,6 +109,7 @@ def main() -> None:
     try:
         destinations = places.destinations(module.params)
         kinds = places.check(module.params["source"], destinations)
+        check_method(module.params)
     except IngestError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of the methods rsync and msrsync."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from ansible_collections.scaleout.ingest.plugins.action import parallel_copy
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.msrsync import bucket_files
+from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncoptions import check_options
+from ansible_collections.scaleout.ingest.plugins.modules.parallel_rsync import ARGUMENTS
+
+
+class ActionModule(parallel_copy.ActionModule):
+    """As for the copy, with another module on the host."""
+
+    MODULE = "scaleout.ingest.parallel_rsync"
+    ARGUMENTS = ARGUMENTS
+
+    def _share(
+        self, db: sqlite3.Connection, host: str, options: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        check_options(options["rsync_options"])
+        for name in ("bucket_files", "bucket_bytes"):
+            if options[name] < 0:
+                raise IngestError("%s: %d is less than 0" % (name, options[name]))
+        meta = get_meta(db)
+        if options["method"] == "msrsync" and not options["bucket_files"]:
+            options["bucket_files"] = bucket_files(-(-meta["files"] // len(meta["hosts"])))
+        options["_host"] = host
+        return super()._share(db, host, options, variables)

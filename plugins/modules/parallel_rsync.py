@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, scaleout.ingest contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy a host's part of a plan with rsync."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: parallel_rsync
+short_description: Copy a host's part of a plan with rsync, in two phases
+version_added: 0.1.0
+author:
+  - scaleout.ingest contributors
+description:
+  - Copies the shards that M(scaleout.ingest.plan) has given to the host with many rsync processes at
+    once, over all mounts of the destination. As with M(scaleout.ingest.parallel_copy) every host
+    works at the same time, and the work of a host that dies goes to the others.
+  - The first phase writes files in place (C(--inplace)), without the temporary file and the rename
+    that cost a cache half of its metadata calls. The second phase runs the same list without it, and
+    copies again what differs in size or time, or in contents with O(verify=checksum). It begins for
+    each list as soon as its first phase is done.
+  - Names travel byte for byte, as arguments or by C(--files-from=- --from0).
+  - What rsync reports (its exit statuses 23, 24 and the others) becomes the failures of the items
+    that it names. Hard links and the metadata of directories are made by the plan, after the data.
+requirements:
+  - rsync 3.0.9 or newer on the host
+options:
+  run_dir:
+    description: The run folder on the controller, with the C(plan.db) that M(scaleout.ingest.plan) made.
+    type: path
+    required: true
+  source:
+    description: The source as this host sees it. The plan's source unless given.
+    type: str
+  destinations:
+    description:
+      - The mounts of the destination on this host. The plan's destinations unless given.
+      - They must all be the same directory, seen over different mounts.
+    type: list
+    elements: str
+  workers:
+    description:
+      - Copies at once on this host, or V(auto).
+      - V(auto) is one a processor, and 16 a processor, at most 64, where the source or the
+        destination is a network mount.
+    type: str
+    default: auto
+  method:
+    description:
+      - V(rsync) gives each rsync a whole shard.
+      - V(msrsync) cuts the host's part into buckets of O(bucket_files) and O(bucket_bytes), and runs
+        64 processes at once where the source or the destination is a network mount.
+    type: str
+    choices: [rsync, msrsync]
+    default: rsync
+  rsync_options:
+    description:
+      - More options for rsync, such as C(-z), C(--bwlimit=10m) or C(--chmod=F644).
+      - C(-a) is always there. Options that would break the plan are refused, among them C(--delete),
+        C(--files-from), C(--exclude), C(--inplace), C(--dry-run) and C(--size-only).
+    type: list
+    elements: str
+    default: []
+  bucket_files:
+    description:
+      - The most files for one rsync. V(0) means a whole shard, and with O(method=msrsync) the items
+        of the host's part divided by 64. A bucket is never larger than a shard.
+    type: int
+    default: 0
+  bucket_bytes:
+    description: The most bytes for one rsync, unless a single file is larger. V(0) means 1 GiB.
+    type: int
+    default: 0
+  verify:
+    description:
+      - The second phase. V(metadata) compares size and time, V(checksum) the contents, V(none) leaves
+        it out, V(plan) does what the plan says.
+    type: str
+    choices: [plan, none, metadata, checksum]
+    default: plan
+  preserve:
+    description: What is kept of an entry besides its contents. V(times) must be in it.
+    type: list
+    elements: str
+    choices: [mode, owner, times, xattrs, acls, links, sparse]
+    default: [mode, owner, times, xattrs, acls, links, sparse]
+  bandwidth_limit:
+    description:
+      - Bytes a second that all hosts of the plan together may write, as a number or with a unit
+        (V(100M)). Each gets an equal part.
+    type: str
+    default: "0"
+  fsync:
+    description: Whether each file is flushed to stable storage before it counts as copied.
+    type: bool
+    default: false
+  lease:
+    description:
+      - Seconds after which a host that was not heard of counts as dead and its shards go to the
+        others. The host itself stops a little earlier.
+    type: int
+    default: 60
+  stall_timeout:
+    description:
+      - Seconds after which a worker that says nothing is abandoned together with its mount, and
+        its work done again over the other mounts. V(0) waits for ever.
+    type: int
+    default: 300
+  tolerate_failures:
+    description:
+      - Whether the task succeeds although items failed. They are in C(plan.db) all the same, and
+        M(scaleout.ingest.report) fails for them.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Shows what this host would copy over which mount, and writes nothing.
+    support: full
+  diff_mode:
+    description: In diff mode the planned shards are listed.
+    support: full
+  idempotent:
+    description: A second run copies nothing and reports no change.
+    support: full
+seealso:
+  - module: scaleout.ingest.manifest
+  - module: scaleout.ingest.plan
+  - module: scaleout.ingest.report
+"""
+
+EXAMPLES = r"""
+- name: Copy in two phases on every ingestor at once
+  scaleout.ingest.parallel_rsync:
+    run_dir: ./runs/first
+
+- name: As msrsync -p 64 -f 170 does
+  scaleout.ingest.parallel_rsync:
+    run_dir: ./runs/first
+    method: msrsync
+    workers: 64
+    bucket_files: 170
+    rsync_options: [-hv]
+"""
+
+RETURN = r"""
+files:
+  description: Entries but directories that this host copied now.
+  returned: success
+  type: int
+  sample: 26212
+bytes:
+  description: Bytes that this host copied now.
+  returned: success
+  type: int
+  sample: 457648721
+skipped:
+  description: Entries that were there already.
+  returned: success
+  type: int
+  sample: 0
+repaired:
+  description: Items that the second phase had to copy again.
+  returned: success
+  type: int
+  sample: 0
+failed_items:
+  description: Items that failed on this host.
+  returned: success
+  type: int
+  sample: 0
+planned:
+  description: In check mode, per mount what this host would do.
+  returned: in check mode
+  type: dict
+  sample: {/mnt/destination1: {items: 26212, files: 26212, bytes: 457648721, first: README,
+    last: usr/share/zoneinfo/UTC}}
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.scaleout.ingest.plugins.module_utils import background, client, rsyncjob
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "source": {"type": "str"},
+    "destinations": {"type": "list", "elements": "str"},
+    "method": {"type": "str", "choices": ["rsync", "msrsync"], "default": "rsync"},
+    "rsync_options": {"type": "list", "elements": "str", "default": []},
+    "bucket_files": {"type": "int", "default": 0},
+    "bucket_bytes": {"type": "int", "default": 0},
+    "verify": {
+        "type": "str", "choices": ["plan", "none", "metadata", "checksum"], "default": "plan",
+    },
+    "workers": {"type": "str", "default": "auto"},
+    "preserve": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(client.PRESERVE),
+        "default": list(client.PRESERVE),
+    },
+    "bandwidth_limit": {"type": "str", "default": "0"},
+    "fsync": {"type": "bool", "default": False},
+    "lease": {"type": "int", "default": 60},
+    "stall_timeout": {"type": "int", "default": 300},
+    "tolerate_failures": {"type": "bool", "default": False},
+    # From the action plugin: the work folder on this host, how to verify, the host's name.
+    "_work": {"type": "str"},
+    "_verify": {"type": "str"},
+    "_host": {"type": "str"},
+}
+
+
+def main() -> None:
+    """Entry point: start the client's job and answer at once."""
+    module = AnsibleModule(argument_spec=ARGUMENTS)
+    options = module.params
+    work = options["_work"]
+    if not work:
+        module.fail_json(msg="parallel_rsync works only through its action plugin")
+    status = background.Status(work)
+    try:
+        settings = client.settings(options)
+        client.check_mounts(settings)
+        settings = rsyncjob.configure(options, settings)
+        os.umask(0o077)
+        found = background.detach(lambda: client.run(options, settings, status), status, 0.0)
+    except IngestError as error:
+        module.fail_json(msg=str(error))
+    if found["state"] == "failed":
+        module.fail_json(msg=found["msg"])
+    module.exit_json(changed=False, status=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -71,7 +71,8 @@ def check_mounts(wanted: Settings) -> None:
             _same_export(wanted.destinations)
     except OSError as error:
         raise IngestError(
-            "destination '%s': %s" % (display(first), error.strerror or error)
+            "ingest_destinations '%s' can't be written: %s"
+            % (display(first), error.strerror or error)
         ) from error
 
 
@@ -85,7 +86,7 @@ def _same_export(destinations: Any) -> None:
         for other in destinations[1:]:
             if not os.path.lexists(os.path.join(other, name)):
                 raise IngestError(
-                    "destinations: '%s' and '%s' are not the same directory: files would be "
+                    "ingest_destinations: '%s' and '%s' are not the same directory: files would be "
                     "scattered over both" % (display(first), display(other))
                 )
     finally:

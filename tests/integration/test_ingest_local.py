@@ -135,8 +135,8 @@ def bad_inputs() -> list:
         ("method", {"method": "scp"}, "ingest_method", "scp"),
         ("split", {"split": "fair"}, "ingest_split", "fair"),
         ("verify", {"verify": "maybe"}, "ingest_verify", "maybe"),
-        ("workers", {"workers": "many"}, "ingest_workers", "many"),
-        ("depths", {"min_depth": 3, "max_depth": 2}, "ingest_min_depth", "3"),
+        ("workers", {"workers": "many"}, "workers", "many"),
+        ("depths", {"min_depth": 3, "max_depth": 2}, "min_depth", "3"),
     ]
 
 

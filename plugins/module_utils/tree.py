@@ -9,28 +9,21 @@ made in it. Hard links are made at the end, each group from its first name.
 
 from __future__ import annotations
 
-import gc
-import marshal
-import multiprocessing
-import multiprocessing.connection
 import os
 import stat
 import time
 from collections import deque
-from multiprocessing.connection import Connection
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .copyitem import Copier, Failure, want_of
 from .errors import IngestError
 from .metadata import Losses
 from .paths import display, join, split
+from .taskpool import SMALL, Task, TaskPool
 
 CHUNK = 1000  # entries of a large directory that are copied by one worker in one go
 _BATCH = 16  # directories
-_MESSAGE = 1 << 15  # bytes; what two pending messages may hold without filling a pipe
 _LIST, _NAMES, _ITEM, _LINK, _FINISH = range(5)
-
-Task = Tuple[Any, ...]
 
 
 class TreeResult:
@@ -102,78 +95,38 @@ class _Coordinator:
         self._open: Dict[bytes, List[Any]] = {}
         self._leaders: Dict[Tuple[int, int], bytes] = {}
         self._links: List[Task] = []
-        self._late: List[bytes] = []
+        self._late: List[Task] = []
 
     def run(self) -> TreeResult:
         """Start the workers, work through the tree, end them."""
-        context = multiprocessing.get_context("fork")
-        pipes: List[Connection] = []
-        processes = []
-        gc.freeze()
-        umask = os.umask(0) if "mode" in self._trees[2] else None
+        source, destination, preserve = self._trees
+        umask = os.umask(0) if "mode" in preserve else None
         try:
-            for _number in range(self._workers):
-                ours, theirs = context.Pipe()
-                process = context.Process(
-                    target=_work, args=(theirs, [*pipes, ours], *self._trees), daemon=True
-                )
-                process.start()
-                theirs.close()
-                pipes.append(ours)
-                processes.append(process)
-            self._drain(pipes)
-            self._waiting = self._links
-            self._drain(pipes)
-            self._waiting = [(_FINISH, path) for path in self._late]
-            self._drain(pipes)
-            for pipe in pipes:
-                pipe.send_bytes(b"")
-            for process in processes:
-                process.join()
-        except (EOFError, ConnectionError) as error:
-            raise IngestError("a worker process ended before its work was done") from error
+            pool = TaskPool(
+                self._workers,
+                lambda: _Worker(Copier(source, destination, preserve), "links" in preserve).batch,
+            )
         finally:
-            for process in processes:
-                if process.is_alive():
-                    process.kill()
             if umask is not None:
                 os.umask(umask)
+        try:
+            for waiting in (self._waiting, self._links, self._late):
+                self._waiting = waiting
+                pool.drain(self._fetch, lambda report: self._take(_Report(*report)))
+        finally:
+            pool.close()
         return self._result
 
-    def _drain(self, pipes: List[Connection]) -> None:
-        """Hand out all that waits, and what comes of it."""
-        pending = dict.fromkeys(pipes, 0)
-        while True:
-            for pipe in sorted(pipes, key=pending.__getitem__):
-                self._feed(pipe, pending)
-            busy = [pipe for pipe in pipes if pending[pipe]]
-            if not busy:
-                return
-            ready = set(multiprocessing.connection.wait(busy))
-            for pipe in busy:
-                if pipe in ready:
-                    report = _Report(*marshal.loads(pipe.recv_bytes()))
-                    pending[pipe] -= 1
-                    self._take(report)
-
-    def _feed(self, pipe: Connection, pending: Dict[Connection, int]) -> None:
-        """Keep two batches with a worker: it need not wait for the coordinator."""
-        while pending[pipe] < 2 and (self._waiting or self._soon):
-            waiting = len(self._waiting) + len(self._soon)
-            batch: List[Task] = []
-            size = 0
-            for _number in range(max(1, min(_BATCH, waiting // (2 * self._workers)))):
-                task = self._soon.popleft() if self._soon else self._waiting.pop()
-                batch.append(task)
-                size += _size(task)
-                if size > _MESSAGE:
-                    break
-            message = marshal.dumps(batch)
-            if len(message) > _MESSAGE and pending[pipe]:  # only a waiting reader takes it at once
-                self._waiting += reversed(batch)
-                return
-            pipe.send_bytes(message)
-            pending[pipe] += 1
+    def _fetch(self) -> List[Task]:
+        """The next tasks for one worker: some directories, when there are many."""
+        soon, waiting = self._soon, self._waiting
+        many = (len(waiting) + len(soon)) // (2 * self._workers)
+        tasks: List[Task] = []
+        size = 0
+        while (soon or waiting) and len(tasks) < max(1, min(_BATCH, many)) and size < SMALL:
+            tasks.append(soon.popleft() if soon else waiting.pop())
+            size += _size(tasks[-1])
+        return tasks
 
     def _take(self, report: _Report) -> None:
         result = self._result
@@ -224,7 +177,7 @@ class _Coordinator:
             return
         del self._open[path]
         if state[1]:
-            self._late.append(path)
+            self._late.append((_FINISH, path))
         else:
             self._soon.append((_FINISH, path))
         self._up(path)
@@ -238,25 +191,6 @@ def _size(task: Task) -> int:
     if task[0] == _NAMES:
         return sum(len(name) + 10 for name, dummy in task[2])
     return len(task[1]) + 20
-
-
-def _work(
-    pipe: Connection, others: List[Connection], source: bytes, destination: bytes,
-    preserve: FrozenSet[str],
-) -> None:
-    """A worker process: batches of tasks in, reports out, until an empty message."""
-    for other in others:
-        other.close()
-    gc.disable()  # nothing here makes cycles
-    worker = _Worker(Copier(source, destination, preserve), "links" in preserve)
-    while True:
-        try:
-            message = pipe.recv_bytes()
-        except EOFError:
-            return
-        if not message:
-            return
-        pipe.send_bytes(marshal.dumps(worker.batch(marshal.loads(message))))
 
 
 class _Worker:

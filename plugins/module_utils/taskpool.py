@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Worker processes that work through tasks which make more tasks, as a walk over a tree does."""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import multiprocessing
+import multiprocessing.connection
+from multiprocessing.connection import Connection
+from typing import Any, Callable, Dict, List, Tuple
+
+from .errors import IngestError
+
+Task = Tuple[Any, ...]
+Batch = Callable[[List[Task]], Any]
+# What two pending messages may hold without filling a pipe, which would stop both sides.
+SMALL = 1 << 15  # bytes
+
+
+class TaskPool:
+    """Processes that take batches of tasks, two at a time, and report. Tasks and reports are what
+    marshal can write: bytes, text, numbers, lists, tuples, dictionaries."""
+
+    def __init__(self, workers: int, make: Callable[[], Batch]) -> None:
+        """``make`` is called in each process; what it returns is called with each batch."""
+        context = multiprocessing.get_context("fork")
+        self._pipes: List[Connection] = []
+        self._processes = []
+        gc.freeze()
+        try:
+            for _number in range(max(1, workers)):
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=_work, args=(theirs, [*self._pipes, ours], make), daemon=True
+                )
+                process.start()
+                theirs.close()
+                self._pipes.append(ours)
+                self._processes.append(process)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return len(self._pipes)
+
+    def drain(self, fetch: Callable[[], List[Task]], take: Callable[[Any], None]) -> None:
+        """Hand out what ``fetch`` gives, and ``take`` the reports, until there is neither.
+
+        Raises IngestError: a worker process ended.
+        """
+        pending: Dict[Connection, int] = dict.fromkeys(self._pipes, 0)
+        held: List[bytes] = []  # a large message, which only a waiting reader takes at once
+        try:
+            while True:
+                for pipe in sorted(self._pipes, key=pending.__getitem__):
+                    while pending[pipe] < 2:
+                        if not held:
+                            tasks = fetch()
+                            if not tasks:
+                                break
+                            held.append(marshal.dumps(tasks))
+                        if len(held[0]) > SMALL and pending[pipe]:
+                            break
+                        pipe.send_bytes(held.pop())
+                        pending[pipe] += 1
+                busy = [pipe for pipe in self._pipes if pending[pipe]]
+                if not busy:
+                    return
+                ready = set(multiprocessing.connection.wait(busy))
+                for pipe in busy:
+                    if pipe in ready:
+                        report = marshal.loads(pipe.recv_bytes())
+                        pending[pipe] -= 1
+                        take(report)
+        except (EOFError, ConnectionError) as error:
+            raise IngestError("a worker process ended before its work was done") from error
+
+    def close(self) -> None:
+        """End the processes, whatever they do."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join(1)  # one that hangs in a dead mount can't be waited for
+        for pipe in self._pipes:
+            pipe.close()
+
+
+def _work(pipe: Connection, others: List[Connection], make: Callable[[], Batch]) -> None:
+    for other in others:
+        other.close()
+    gc.disable()  # nothing here makes cycles
+    batch = make()
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except EOFError:
+            return
+        pipe.send_bytes(marshal.dumps(batch(marshal.loads(message))))

@@ -1,0 +1,338 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""prime: count a tree in parallel and, on request, read it once to warm a cache."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import stat
+import sys
+import time
+import zlib
+from typing import Any, Callable, FrozenSet, List, NamedTuple, NoReturn, Optional, Tuple
+
+from .copyitem import Failure
+from .dirs import DirCache
+from .errors import IngestError
+from .mounts import NETWORK, file_system
+from .msrsync import BUCKETS, bucket_files
+from .paths import display, join, split
+from .taskpool import SMALL, Task, TaskPool
+from .units import count, size
+
+SKIP = frozenset((b".snapshot", b".zfs"))
+_LIST, _READ = range(2)
+_BATCH = 16
+_BLOCK = 1 << 20  # bytes, as the article's tool reads
+_RANGE = 64 << 20  # bytes of a file that one worker reads in one go
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Part(NamedTuple):
+    """Part ``number`` (from 0) of ``of``: the files whose path falls to it, the same wherever and
+    whenever it is asked, without a list."""
+
+    number: int = 0
+    of: int = 1
+
+    def has(self, path: bytes) -> bool:
+        """Whether a path belongs to this part."""
+        return self.of == 1 or zlib.crc32(path) % self.of == self.number
+
+
+WHOLE = Part()
+
+
+class Counts:
+    """What was found and read. ``others`` are links, fifos, sockets and devices."""
+
+    NAMES = ("files", "directories", "others", "bytes", "files_read", "bytes_read")
+
+    def __init__(self) -> None:
+        self.files = self.directories = self.others = self.bytes = 0
+        self.files_read = self.bytes_read = 0
+        self.seconds = 0.0
+        self.failures: List[Failure] = []
+
+    @property
+    def items(self) -> int:
+        """What ``find | wc -l`` counts."""
+        return self.files + self.directories + self.others
+
+    @property
+    def per_process(self) -> int:
+        """The article's number for msrsync's ``-f``: the items divided by 64, rounded up."""
+        return bucket_files(self.items)
+
+
+def prime(
+    directory: bytes, workers: int, read: bool = False, part: Part = WHOLE,
+    skip: FrozenSet[bytes] = SKIP, progress: Optional[Callable[[Counts], None]] = None,
+) -> Counts:
+    """Count everything below a directory, itself included, and ``read`` the part's files once.
+
+    Symbolic links are not followed; what is called as in ``skip`` is left out. ``progress`` is
+    called often with the counts so far.
+
+    Raises:
+        IngestError: the directory can't be opened, or a worker ended.
+    """
+    if not os.path.isdir(directory):
+        raise IngestError("'%s' does not exist, or is not a directory" % display(directory))
+    started = time.monotonic()
+    result = Counts()
+    waiting: List[Task] = [(_LIST, b"")]
+
+    def fetch() -> List[Task]:
+        many = len(waiting) // (2 * pool.size)
+        tasks: List[Task] = []
+        length = 0
+        while waiting and len(tasks) < max(1, min(_BATCH, many)) and length < SMALL:
+            tasks.append(waiting.pop())
+            length += len(tasks[-1][1]) + 20
+            if tasks[-1][0] == _READ:
+                break
+        return tasks
+
+    def take(report: Tuple[Any, ...]) -> None:
+        more, counts, failures = report
+        waiting.extend(more)
+        for name, value in zip(Counts.NAMES, counts):
+            setattr(result, name, getattr(result, name) + value)
+        result.failures += [Failure(*failure) for failure in failures]
+        result.seconds = time.monotonic() - started
+        if progress:
+            progress(result)
+
+    pool = TaskPool(workers, lambda: _Worker(directory, read, part, skip).batch)
+    try:
+        pool.drain(fetch, take)
+    finally:
+        pool.close()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+class _Worker:
+    """Lists and reads in one process."""
+
+    def __init__(self, root: bytes, read: bool, part: Part, skip: FrozenSet[bytes]) -> None:
+        self._tree = DirCache(root)
+        self._reads = read
+        self._part = part
+        self._skip = skip
+        self._buffer = memoryview(bytearray(_BLOCK))
+        self._more: List[Task] = []
+        self._counts = Counts()
+
+    def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
+        """Do these, and report what is to be done next, the counts, the failures."""
+        for task in tasks:
+            if task[0] == _LIST:
+                self._list(task[1])
+            else:
+                self._read(task[1], task[2], task[3])
+        counts, self._counts = self._counts, Counts()
+        more, self._more = self._more, []
+        return (
+            more, [getattr(counts, name) for name in Counts.NAMES],
+            [tuple(failure) for failure in counts.failures],
+        )
+
+    def _fail(self, path: bytes, operation: str, error: OSError) -> None:
+        self._counts.failures.append(
+            Failure(path, operation, error.errno or 0, error.strerror or str(error))
+        )
+
+    def _list(self, path: bytes) -> None:
+        counts = self._counts
+        counts.directories += 1
+        try:
+            fd = self._tree.get(path).fd
+            with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
+                for entry in entries:
+                    if entry.name in self._skip:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        self._more.append((_LIST, join(path, entry.name)))
+                    elif entry.is_file(follow_symlinks=False):
+                        counts.files += 1
+                        self._file(join(path, entry.name), entry)
+                    else:
+                        counts.others += 1
+        except OSError as error:
+            self._fail(path, "list", error)
+
+    def _file(self, path: bytes, entry: Any) -> None:
+        try:
+            length = entry.stat(follow_symlinks=False).st_size
+        except OSError as error:
+            self._fail(path, "stat", error)
+            return
+        self._counts.bytes += length
+        if self._reads and self._part.has(path):
+            for offset in range(0, max(length, 1), _RANGE):
+                self._more.append((_READ, path, offset, offset + _RANGE >= length))
+
+    def _read(self, path: bytes, offset: int, last: bool) -> None:
+        """Read a range of a file, the last one to wherever it ends by now."""
+        counts = self._counts
+        directory, name = split(path)
+        try:
+            fd = os.open(name, _OPEN, dir_fd=self._tree.get(directory).fd)
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise OSError(errno.ESTALE, "is no longer a regular file")
+                # What this client holds already would not ask the cache for it.
+                os.posix_fadvise(fd, offset, _RANGE, os.POSIX_FADV_DONTNEED)
+                end = sys.maxsize if last else offset + _RANGE
+                while offset < end:
+                    done = os.preadv(fd, [self._buffer[: min(_BLOCK, end - offset)]], offset)
+                    if not done:
+                        break
+                    offset += done
+                    counts.bytes_read += done
+                counts.files_read += last
+            finally:
+                os.close(fd)
+        except OSError as error:
+            self._fail(path, "read", error)
+
+
+# -- the command ---------------------------------------------------------------------------------
+
+_USAGE = """Usage: prime --directory DIRECTORY [options]
+"""
+_HELP = _USAGE + """
+Counts the files, directories and bytes below DIRECTORY, in parallel.
+
+  --directory DIR  the tree
+  --workers N      processes; by default one a processor, and 16 a processor
+                   (at most 64) on a network mount
+  --interval S     seconds between lines of progress; 0: none (default 10)
+  --read           read every file once, to warm a cache
+  --part I/N       read only part I of N (from 1), the same on every machine:
+                   N machines with parts 1/N to N/N read everything once
+  --skip NAME      leave out entries of this name, instead of .snapshot and
+                   .zfs; can be given several times; '' leaves out nothing
+  -h, --help       show this text
+
+Symbolic links are not followed. Exit status: 0 all is well, 1 something could
+not be listed or read (each is named), 2 usage or a missing directory.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write("%s: %s\n%s" % (self.prog, message, _USAGE))
+        raise SystemExit(2)
+
+    def format_help(self) -> str:
+        return _HELP
+
+
+def parse_part(text: str) -> Part:
+    """``2/8`` as the second of eight parts. Raises ValueError."""
+    number, slash, of = text.partition("/")
+    if not slash or not 1 <= int(number) <= int(of):
+        raise ValueError(text)
+    return Part(int(number) - 1, int(of))
+
+
+def _positive(text: str) -> int:
+    if not 1 <= int(text) <= 1024:
+        raise ValueError(text)
+    return int(text)
+
+
+def default_workers(directory: bytes) -> int:
+    """How many processes: many where calls wait for a network."""
+    cpus = len(os.sched_getaffinity(0))
+    return min(64, 16 * cpus) if file_system(directory) in NETWORK else cpus
+
+
+def parse_workers(text: str, directory: bytes) -> int:
+    """A number of processes, or ``auto``, from an option. Raises IngestError."""
+    if text == "auto":
+        return default_workers(directory)
+    try:
+        return _positive(text)
+    except ValueError:
+        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % text) from None
+
+
+class _Progress:
+    """Lines of progress on the standard error."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = time.monotonic() + interval
+
+    def __call__(self, counts: Counts) -> None:
+        if self._interval and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._interval
+            sys.stderr.write("%s\n" % line(counts))
+            sys.stderr.flush()
+
+
+def line(counts: Counts) -> str:
+    """The counts in one line."""
+    seconds = max(counts.seconds, 1e-3)
+    text = "%s files, %s directories, %s found" % (
+        count(counts.files), count(counts.directories), size(counts.bytes),
+    )
+    if counts.files_read:
+        text += "; %s files, %s read, %s/s" % (
+            count(counts.files_read), size(counts.bytes_read), size(counts.bytes_read / seconds),
+        )
+    return text + " in %.1f s" % counts.seconds
+
+
+def table(directory: bytes, counts: Counts) -> str:
+    """The counts as the command prints them."""
+    seconds = max(counts.seconds, 1e-3)
+    rows = [
+        ("directory", display(directory)),
+        ("files", "%d" % counts.files),
+        ("directories", "%d" % counts.directories),
+        ("others", "%d" % counts.others),
+        ("bytes", "%d" % counts.bytes),
+        ("items", "%d" % counts.items),
+        ("items / %d" % BUCKETS, "%d" % counts.per_process),
+    ]
+    if counts.files_read:
+        rows += [
+            ("files read", "%d (%.0f/s)" % (counts.files_read, counts.files_read / seconds)),
+            ("bytes read", "%d (%s/s)" % (counts.bytes_read, size(counts.bytes_read / seconds))),
+        ]
+    rows += [("seconds", "%.1f" % counts.seconds), ("errors", "%d" % len(counts.failures))]
+    return "".join("%-12s %s\n" % row for row in rows)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = _Parser(prog="prime")
+    parser.add_argument("--directory", required=True)
+    parser.add_argument("--workers", type=_positive)
+    parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--read", action="store_true")
+    parser.add_argument("--part", type=parse_part, default=WHOLE)
+    parser.add_argument("--skip", action="append")
+    options = parser.parse_args(arguments)
+    directory = os.fsencode(options.directory)
+    skip = SKIP if options.skip is None else frozenset(os.fsencode(s) for s in options.skip if s)
+    try:
+        counts = prime(
+            directory, options.workers or default_workers(directory), options.read, options.part,
+            skip, _Progress(options.interval),
+        )
+    except (IngestError, OSError) as error:
+        sys.stderr.write("prime: %s\n" % error)
+        return 2
+    for failure in counts.failures:
+        sys.stderr.write("prime: %s: %s: %s\n" % (
+            display(failure.path) or ".", failure.operation, failure.message))
+    sys.stdout.write(table(directory, counts))
+    return 1 if counts.failures else 0

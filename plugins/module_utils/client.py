@@ -60,13 +60,21 @@ def check_mounts(wanted: Settings) -> None:
     Raises:
         IngestError: they don't, or one can't be used.
     """
-    for path in (wanted.source,) + wanted.destinations[1:]:
-        if not os.path.isdir(path):
-            raise IngestError("'%s' is not a directory on this host" % display(path))
+    if not os.path.isdir(wanted.source):
+        raise IngestError("'%s' is not a directory on this host" % display(wanted.source))
     first = wanted.destinations[0]
     try:
-        if not os.path.isdir(first):
+        try:
             os.mkdir(first, 0o700)
+        except FileExistsError:  # perhaps by another host, just now
+            if not os.path.isdir(first):
+                raise
+        for other in wanted.destinations[1:]:
+            if not os.path.isdir(other):
+                raise IngestError(
+                    "ingest_destinations: '%s' is not a directory on this host, '%s' is: they must "
+                    "be the same one" % (display(other), display(first))
+                )
         if len(wanted.destinations) > 1:
             _same_export(wanted.destinations)
     except OSError as error:

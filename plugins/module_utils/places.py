@@ -8,9 +8,12 @@ import os
 import socket
 from typing import Any, Dict, List
 
+from .client import rate, workers
 from .errors import IngestError
 from .mounts import file_system
 from .paths import display, to_bytes
+from .runner import check_workers
+from .select import depths
 
 
 def destinations(options: Dict[str, Any]) -> List[str]:
@@ -30,6 +33,22 @@ def destinations(options: Dict[str, Any]) -> List[str]:
         os.path.join("%s%d" % (options["mount_base"], number), below).rstrip("/")
         for number in range(1, len(options["cluster_addresses"]) + 1)
     ]
+
+
+def check_values(options: Dict[str, Any]) -> None:
+    """Values that later steps read, while nothing is written yet. Raises IngestError."""
+    for name, read in (
+        ("workers", lambda text: check_workers(workers(text))),
+        ("bandwidth_limit", rate),
+    ):
+        try:
+            read(options[name])
+        except IngestError as error:
+            raise IngestError("ingest_%s" % error) from error
+    try:
+        depths(options["min_depth"], options["max_depth"])
+    except IngestError as error:
+        raise IngestError("ingest_%s" % error) from error
 
 
 def check(source: str, targets: List[str]) -> Dict[str, str]:

@@ -39,17 +39,21 @@ def workers_for(
         IngestError: ``workers`` is neither.
     """
     cpus = cpus or len(os.sched_getaffinity(0))
+    check_workers(workers)
     network = any(file_system(path) in NETWORK for path in destinations + (source,))
-    if workers == "auto":
-        count = min(64, 16 * cpus) if network else cpus
-    elif isinstance(workers, int) and not isinstance(workers, bool) and workers > 0:
-        count = workers
-    else:
-        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
+    count = workers if isinstance(workers, int) else min(64, 16 * cpus) if network else cpus
     count = max(count, len(destinations))
     # A mount's workers are processes of their own, so that a dead mount can be abandoned.
     processes = max(min(count, cpus if network else max(cpus, 8)), len(destinations))
     return processes, -(-count // processes)
+
+
+def check_workers(workers: object) -> None:
+    """Raises IngestError if this is neither a number of workers nor ``auto``."""
+    if workers != "auto" and not (
+        isinstance(workers, int) and not isinstance(workers, bool) and workers > 0
+    ):
+        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
 
 
 class Header(NamedTuple):

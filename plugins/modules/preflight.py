@@ -49,6 +49,20 @@ options:
   host:
     description: The host's name for messages. Its own name unless given.
     type: str
+  workers:
+    description: Copies at once on the host, or V(auto); only checked.
+    type: str
+    default: auto
+  bandwidth_limit:
+    description: Bytes a second, with or without a unit; only checked.
+    type: str
+    default: "0"
+  min_depth:
+    description: From which depth on a directory is an item; only checked.
+    type: int
+  max_depth:
+    description: At which depth a directory is an item with all below; only checked.
+    type: int
 attributes:
   check_mode:
     description: Only ever looks.
@@ -100,6 +114,10 @@ ARGUMENTS = {
     "method": {"type": "str", "default": "copy"},
     "rsync_options": {"type": "list", "elements": "str", "default": []},
     "host": {"type": "str"},
+    "workers": {"type": "str", "default": "auto"},
+    "bandwidth_limit": {"type": "str", "default": "0"},
+    "min_depth": {"type": "int"},
+    "max_depth": {"type": "int"},
 }
 
 
@@ -107,6 +125,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
+        places.check_values(module.params)
         destinations = places.destinations(module.params)
         kinds = places.check(module.params["source"], destinations)
         check_method(module.params)

@@ -11,8 +11,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.scaleout.ingest.plugins.module_utils.commands import write_commands
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import check_idle
 from ansible_collections.scaleout.ingest.plugins.modules.plan import ARGUMENTS
@@ -51,6 +53,8 @@ class ActionModule(ActionBase):
                 created=_scan_started(folder), started=time.time(),
                 check=bool(self._task.check_mode), version=collection_version(),
             )
+            if options["copy_commands"]:
+                result["copy_commands"] = _write_commands(folder, options)
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(done._asdict(), changed=False)
@@ -65,6 +69,18 @@ def _check(options: dict[str, Any]) -> None:
         raise IngestError(
             "range_size: %d is not a multiple of 1 MiB (1048576)" % options["range_size"]
         )
+
+
+def _write_commands(folder: str, options: dict[str, Any]) -> list[str]:
+    """The copy commands for people. Returns the scripts' paths."""
+    index = Index(os.path.join(folder, "index"))
+    try:
+        return write_commands(
+            index, folder, len(options["hosts"]), to_bytes(options["source"]),
+            [to_bytes(path) for path in options["destinations"]], options["min_depth"], options["max_depth"],
+        )
+    finally:
+        index.close()
 
 
 def _scan_started(folder: str) -> float:

@@ -83,6 +83,13 @@ options:
     description: Bytes of a range, a multiple of 1 MiB.
     type: int
     default: 268435456
+  copy_commands:
+    description:
+      - Whether the run folder also gets a script for each host with C(cp -p -R) commands,
+        C(client1_copy_commands) and so on, for those who run them by hand with bash, and
+        C(last_copy_commands) for when all are done.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Writes the same plan, into the run folder only.
@@ -174,4 +181,5 @@ ARGUMENTS = {
     "shard_bytes": {"type": "int", "default": 4 << 30},
     "range_threshold": {"type": "int", "default": 1 << 30},
     "range_size": {"type": "int", "default": 256 << 20},
+    "copy_commands": {"type": "bool", "default": False},
 }

@@ -95,7 +95,7 @@ class ActionModule(ActionBase):
 
         Others may enter it, but not list it: the user that fetches may be another.
         """
-        name = ".scaleout-ingest-" + secrets.token_hex(8)
+        name = ".scaleout-ingest-manifest-" + secrets.token_hex(8)
         base = os.path.normpath(source)
         folders = [
             folder

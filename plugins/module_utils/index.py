@@ -135,15 +135,26 @@ class Index:
         self.folder = folder
         self._shards: list[sqlite3.Connection] = []
         self._wide: list[bool] = []
+        try:
+            self._open_shards()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_shards(self) -> None:
         while True:
-            path = shard_path(folder, len(self._shards))
+            path = shard_path(self.folder, len(self._shards))
             if not os.path.isfile(path):
                 break
             self._shards.append(_open(path))
         if not self._shards:
-            raise IngestError("there is no index in %s: run the manifest module first" % folder)
-        for db in self._shards:
-            self._wide.append(bool(_meta(db).get("wide")))
+            raise IngestError(
+                "there is no index in %s: run the manifest module first" % self.folder
+            )
+        meta = self.meta()
+        if "finished" not in meta or meta.get("shards", len(self._shards)) != len(self._shards):
+            raise IngestError("the index in %s is not complete: scan the source again" % self.folder)
+        self._wide = [bool(_meta(db).get("wide")) for db in self._shards]
 
     def close(self) -> None:
         """Close the shards."""
@@ -226,12 +237,15 @@ def narrow(number: Any) -> Any:
 
 def _open(path: str) -> sqlite3.Connection:
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db: sqlite3.Connection | None = None
     try:
         db = sqlite3.connect(
             "file:%s?mode=ro&immutable=1" % quoted, uri=True, check_same_thread=False
         )
         db.execute("SELECT 1 FROM directories, entries, errors, meta LIMIT 1")
     except sqlite3.Error as error:
+        if db is not None:
+            db.close()
         raise IngestError("%s is not a part of an index: %s" % (path, error)) from error
     return db
 

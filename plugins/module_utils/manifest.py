@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from itertools import islice
 from typing import Any, Callable
 
@@ -34,15 +35,25 @@ def check(options: dict[str, Any], output: str = "output") -> None:
     check_output(source, options["output"], output)
 
 
-def make(options: dict[str, Any], progress: Callable[[Totals], None] | None = None) -> None:
+def make(options: dict[str, Any], progress: Callable[[Totals], None] | None = None) -> Totals:
     """Scan with the module's options and write the index to ``output``/index.
 
     Raises:
         IngestError: see :func:`.scan.scan`.
     """
-    scan(
+    folder = os.path.join(options["output"], "index")
+    try:
+        return _scan(options, folder, progress)
+    except (OSError, sqlite3.Error) as error:
+        raise IngestError("the index can't be written to '%s': %s" % (folder, error)) from error
+
+
+def _scan(
+    options: dict[str, Any], folder: str, progress: Callable[[Totals], None] | None
+) -> Totals:
+    return scan(
         to_bytes(options["source"]),
-        os.path.join(options["output"], "index"),
+        folder,
         workers=_number(options.get("workers") or "auto", "workers"),
         threads=_number(options.get("threads") or "auto", "threads"),
         include=[to_bytes(pattern) for pattern in options.get("include") or ()],
@@ -97,7 +108,7 @@ def _result(index: Index) -> dict[str, Any]:
             % (totals.errors, failures[0]["path"], failures[0]["message"], failures[0]["operation"])
         )
     seconds = max(0.0, meta["finished"] - meta["started"])
-    return {
+    result = {
         **totals._asdict(),
         "seconds": round(seconds, 3),
         "entries_per_second": round((totals.entries + totals.directories) / max(seconds, 1e-3)),
@@ -106,8 +117,8 @@ def _result(index: Index) -> dict[str, Any]:
         "source": display(to_bytes(meta["source"])),
         "unmatched_globs": unmatched,
         "failures": failures,
-        "warnings": warnings,
     }
+    return {**result, "warnings": warnings} if warnings else result
 
 
 def _number(value: Any, option: str) -> int | str:

@@ -19,7 +19,14 @@ _NAME = re.compile(r"[0-7]\.db\.gz")
 
 
 def pack(folder: str, file: str, mode: int = 0o600) -> None:
-    """Pack the shards in ``folder`` into ``file`` and remove them. Raises OSError."""
+    """Pack the shards in ``folder`` into ``file`` and remove them. Raises IngestError."""
+    try:
+        _pack(folder, file, mode)
+    except OSError as error:
+        raise IngestError("the index can't be packed into '%s': %s" % (file, error)) from error
+
+
+def _pack(folder: str, file: str, mode: int) -> None:
     shards = sorted(name for name in os.listdir(folder) if name.endswith(".db"))
     paths = [os.path.join(folder, name) for name in shards]
     with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:

@@ -151,23 +151,17 @@ class Scan:
         started = time.time()
         active = self.globs.start if self.globs else None
         self.pending.push([Group(0, b"", 0, active, b"")])
-        team = _Team(self.count, self.options)
+        team = _Team()
         try:
+            team.start(self.count, self.options)
             self._coordinate(team, progress)
             finished = team.finish()
+            self._check_globs()
+            totals = self._complete(finished, started)
         except BaseException:
             team.kill()
+            self._clear_folder()
             raise
-        totals = [totals for totals, dummy in finished]
-        self.unmatched_globs = [
-            glob for n, glob in enumerate(self.globs.patterns) if n not in self.matched
-        ]
-        if self.globs and not self.matched:
-            patterns = ", ".join("'%s'" % display(glob) for glob in self.globs.patterns)
-            raise IngestError(
-                "globs: nothing in '%s' matches %s" % (display(self.source), patterns)
-            )
-        totals = self._complete(totals, [wide for dummy, wide in finished], started)
         if progress is not None:
             progress(add_totals(totals))
         return add_totals(totals)
@@ -187,7 +181,7 @@ class Scan:
         due = time.monotonic() + _INTERVAL
         while True:
             for member in team.hungry():
-                batch = self.pending.take(len(team.members))
+                batch = self.pending.take(len(team.members), self.options.threads)
                 if not batch:
                     break
                 member.give(batch)
@@ -204,10 +198,19 @@ class Scan:
                 if progress is not None:
                     progress(add_totals([member.totals for member in team.members]))
 
-    def _complete(
-        self, totals: list[Totals], wide: list[bool], started: float
-    ) -> list[Totals]:
+    def _check_globs(self) -> None:
+        self.unmatched_globs = [
+            glob for n, glob in enumerate(self.globs.patterns) if n not in self.matched
+        ]
+        if self.globs and not self.matched:
+            patterns = ", ".join("'%s'" % display(glob) for glob in self.globs.patterns)
+            raise IngestError(
+                "globs: nothing in '%s' matches %s" % (display(self.source), patterns)
+            )
+
+    def _complete(self, finished: list[tuple[Totals, bool]], started: float) -> list[Totals]:
         """What needs all shards: vanished subdirectories, fruitless ways to a glob, meta."""
+        totals = [totals for totals, _wide in finished]
         shards = [
             sqlite3.connect(shard_path(self.folder, n), isolation_level=None)
             for n in range(self.count)
@@ -226,7 +229,7 @@ class Scan:
                 for each, number in zip(totals, dropped)
             ]
         for number, db in enumerate(shards):
-            meta: dict[str, Any] = {"totals": totals[number]._asdict(), "wide": wide[number]}
+            meta: dict[str, Any] = {"totals": totals[number]._asdict(), "wide": finished[number][1]}
             if number == 0:
                 meta.update(self._meta(started))
             db.executemany(
@@ -264,9 +267,9 @@ class _Pending:
         self._groups += groups
         self._count += sum(group.names.count(b"\0") + 1 for group in groups)
 
-    def take(self, workers: int) -> list[Group]:
+    def take(self, workers: int, threads: int) -> list[Group]:
         """A fair part for one worker: small while there is little to share."""
-        limit = max(1, min(_BATCH, self._count // (2 * workers)))
+        limit = max(threads, min(_BATCH, self._count // (2 * workers)))
         batch: list[Group] = []
         size = 0
         while self._groups and limit > 0 and (not batch or size < _BATCH_BYTES):
@@ -324,9 +327,12 @@ class _Member:
 class _Team:
     """All worker processes."""
 
-    def __init__(self, count: int, options: Options) -> None:
-        context = multiprocessing.get_context("fork")
+    def __init__(self) -> None:
         self.members: list[_Member] = []
+
+    def start(self, count: int, options: Options) -> None:
+        """Start the processes. Raises OSError."""
+        context = multiprocessing.get_context("fork")
         for number in range(count):
             ours, theirs = context.Pipe()
             # A worker must not hold another's pipe open, or it would not see the coordinator go.

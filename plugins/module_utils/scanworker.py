@@ -88,10 +88,10 @@ def work(connection: Connection, number: int, options: Options) -> None:
             connection.send(worker.finish())
         except (EOFError, BrokenPipeError, ConnectionResetError):
             pass
-        except Exception as error:  # pylint: disable=broad-except
+        except (MemoryError, RuntimeError, ValueError, TypeError, LookupError) as error:
             connection.send("%s: %s" % (type(error).__name__, error))
     except (OSError, sqlite3.Error) as error:
-        connection.send(str(error))
+        connection.send("the index can't be written to '%s': %s" % (options.folder, error))
 
 
 class Worker:

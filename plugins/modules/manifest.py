@@ -328,12 +328,12 @@ def _job(params: dict[str, Any], status: background.Status) -> dict[str, Any]:
         status.write("running", totals=totals._asdict())
 
     try:
-        manifest.make(params, progress)
+        totals = manifest.make(params, progress)
         if not params["_pack"]:
             return manifest.finish(params, params["output"])
         folder = os.path.join(params["output"], "index")
         packing.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
-        return {}
+        return totals._asdict()
     except background.Abandoned:
         shutil.rmtree(params["_work"], ignore_errors=True)
         raise

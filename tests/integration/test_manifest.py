@@ -71,7 +71,7 @@ def left_over(folder: str = "/var/tmp") -> set[str]:
     """Work directories that nobody removes; those of other runs on this machine come and go."""
     found: set[str] = set()
     for attempt in range(60):
-        now = {name for name in os.listdir(folder) if name.startswith(".scaleout-ingest-")}
+        now = {name for name in os.listdir(folder) if name.startswith(".scaleout-ingest-manifest-")}
         found = now if not attempt else found & now
         if not found:
             break
@@ -141,7 +141,7 @@ def remote(hosts: Hosts, shared: Place, *arguments: str, **settings: Any) -> Non
     check_index(shared.source, shared.run)
     assert not os.path.exists(shared.run + "/index.packed")
     for name in hosts.hosts:
-        assert b".scaleout-ingest-" not in hosts.ssh(name, "ls", "-A", "/var/tmp").stdout
+        assert b".scaleout-ingest-manifest-" not in hosts.ssh(name, "ls", "-A", "/var/tmp").stdout
 
 
 def test_ssh(hosts: Hosts, shared: Place) -> None:
@@ -188,7 +188,7 @@ def test_ssh_become_another_user_without_rights(hosts: Hosts, shared: Place) -> 
     indexes.check(index)
     assert b"closed" in indexes.contents(index)
     index.close()
-    assert b".scaleout-ingest-" not in hosts.ssh("host1", "ls", "-A", "/var/tmp").stdout
+    assert b".scaleout-ingest-manifest-" not in hosts.ssh("host1", "ls", "-A", "/var/tmp").stdout
 
 
 def test_local_become(place: Place) -> None:

@@ -433,6 +433,31 @@ def test_bad_workers_are_named(source: bytes, tmp_path: Path, workers: object) -
         scan(source, str(tmp_path / "index"), workers=workers)  # type: ignore[arg-type]
 
 
+def test_an_index_without_its_end_is_refused(source: bytes, tmp_path: Path) -> None:
+    fill(source, *("d%d/f" % n for n in range(30)))
+    scan(source, str(tmp_path / "index"), workers=3)
+    os.rename(tmp_path / "index" / "2.db", tmp_path / "2.db")
+    with pytest.raises(IngestError, match="is not complete"):
+        Index(str(tmp_path / "index"))
+    os.rename(tmp_path / "2.db", tmp_path / "index" / "0.db")
+    with pytest.raises(IngestError, match="is not complete"):
+        Index(str(tmp_path / "index"))
+
+
+def test_full_disk_is_said(source: bytes, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path / "small")]
+    if not ROOT or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can mount a file system")
+    try:
+        fill(source, *("flat/%d" % n for n in range(20_000)))
+        with pytest.raises(IngestError, match=r"the index can't be written to '.*': .* full"):
+            scan(source, str(tmp_path / "small" / "index"), workers=2)
+        assert not os.listdir(tmp_path / "small" / "index")
+    finally:
+        subprocess.run(["umount", str(tmp_path / "small")], check=True)
+
+
 def test_an_old_index_is_replaced(source: bytes, tmp_path: Path) -> None:
     fill(source, "a", "b/c")
     scan(source, str(tmp_path / "index"), workers=4)

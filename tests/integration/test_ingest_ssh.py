@@ -145,6 +145,7 @@ def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
             inventory=inventory,
             source="/mnt/source",
             destinations=["/mnt/destination1/copy"],
+            lease=10,
             bandwidth_limit=6_000_000,  # so that there is a middle to die in
         )
         killer.join()

@@ -317,7 +317,7 @@ def _keep(folder: str, count: int, binds: List[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     with Hosts(count, binds) as hosts:
-        hosts.write_inventory(os.path.join(folder, "inventory.yml"))
+        hosts.write_inventory(os.path.join(folder, "inventory.yml"), variables={"shared_directory": hosts.shared})
         state = {"pid": os.getpid(), "base": hosts.base, "shared": hosts.shared, "slot": hosts.slot.number}
         with open(os.path.join(folder, "hosts.json.new"), "w", encoding="utf-8") as file:
             json.dump(state, file)

@@ -1,13 +1,18 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A source tree and a place for its copy."""
+"""A source tree and a place for its copy. As a script: ``places.py FOLDER`` builds FOLDER/source."""
 
 from __future__ import annotations
 
 import os
+import sys
 
-from . import trees
-from .compare import compare_trees
+if __package__:
+    from . import trees
+    from .compare import compare_trees
+else:
+    import trees  # type: ignore[no-redef]
+    from compare import compare_trees  # type: ignore[no-redef]
 
 
 class Place:
@@ -30,3 +35,7 @@ class Place:
     def differences(self) -> list[str]:
         """Of the copy from its source."""
         return compare_trees(os.fsencode(self.source), os.fsencode(self.destination))
+
+
+if __name__ == "__main__":
+    Place(sys.argv[1]).build()

@@ -47,6 +47,7 @@ def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
 
 def _prepare(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     for row in rows:
+        copier._doing = "create"
         try:
             ranges.prepare(copier, directory, row[0], _want(row))
         except OSError as error:
@@ -55,6 +56,7 @@ def _prepare(copier: Copier, directory: bytes, rows: List[Row]) -> None:
 
 def _range(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     for row in rows:
+        copier._doing = "copy range"
         try:
             ranges.copy_range(copier, directory, row[0], _want(row), row[6], row[7])
         except OSError as error:
@@ -63,6 +65,7 @@ def _range(copier: Copier, directory: bytes, rows: List[Row]) -> None:
 
 def _finish(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     for row in rows:
+        copier._doing = "finish"
         try:
             ranges.finish(copier, directory, row[0], _want(row))
         except OSError as error:
@@ -84,6 +87,7 @@ def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: 
             want, leader = _want(row, row[6]), to_bytes(row[7])
         else:
             want, leader = _want(row, row[6] if len(row) > 6 else 0), None
+        copier._doing = "verify"
         try:
             check(copier, directory, row[0], want, leader, digests and of != "link")
         except OSError as error:
@@ -93,6 +97,7 @@ def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: 
 def discard(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     """Take away large files of which a range is missing."""
     for row in rows:
+        copier._doing = "remove temporary"
         try:
             ranges.discard(copier, directory, row[0])
         except OSError as error:

@@ -130,7 +130,7 @@ class Builder:
                         os.link(target[-1], name, src_dir_fd=there, dst_dir_fd=at, follow_symlinks=False)
                     return True
             except FileExistsError:
-                return False
+                return node.kind == "d"  # made for what is in it
             except FileNotFoundError:  # a hard link to something left out
                 return False
             if node.kind != "d":
@@ -370,7 +370,7 @@ def _sparse() -> List[Node]:
         Node((b"sparse", b"many"), size=6 * m, data=tuple((n * m // 2, b"%d" % n) for n in range(1, 11))),
         Node((b"sparse", b"odd size"), size=m + 1),
         Node((b"sparse", b"zeros are no hole"), data=((0, bytes(2 * m)),)),
-        Node((b"sparse", b"huge"), size=5 << 30, data=((1 << 32, b"beyond four gigabytes"),)),
+        Node((b"sparse", b"late"), size=5 * m, data=((1 << 22, b"beyond four megabytes"),)),
         Node((b"large", b"five megabytes and one"), data=((0, bytes(range(251)) * 20889),)),
         Node((b"large", b"one block"), data=((0, b"x" * m),)),
     ]
@@ -437,6 +437,14 @@ def deep(levels: int, name: bytes = b"d" * 250) -> List[Node]:
             nodes.append(Node((*path, b"file"), data=((0, b"%d" % level),)))
             nodes.append(Node((*path, b"link"), "l", target=b"file"))
     return nodes + [Node((name,) * level, "d", mode=0o750, mtime=level) for level in range(levels, 0, -1)]
+
+
+def huge() -> List[Node]:
+    """Files of more than 32 bits, nearly all hole."""
+    return [
+        Node((b"huge", b"middle"), size=5 << 30, data=((1 << 32, b"beyond four gigabytes"),)),
+        Node((b"huge", b"end"), data=((1 << 33, b"end"),)),
+    ]
 
 
 def flat(count: int) -> List[Node]:

@@ -113,6 +113,12 @@ def test_flat_tree(place):
     _check_copy_and_rerun(place)
 
 
+@pytest.mark.parametrize("limits", [{}, {"range_threshold": 1 << 30, "range_size": 1 << 30}], ids=["whole", "ranges"])
+def test_huge_files(place, limits):
+    trees.build(place.source, trees.huge())
+    _check_copy_and_rerun(place, limits=limits)
+
+
 def test_two_mounts_of_one_destination(place):
     trees.build(place.source, trees.hostile())
     other = place.destination + b"/../destination"

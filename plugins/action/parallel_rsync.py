@@ -14,6 +14,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_
 from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncoptions import check_options
 from ansible_collections.scaleout.ingest.plugins.modules.parallel_rsync import ARGUMENTS
 
+LEAST_FILES = 100  # below that, starting rsync costs more than what it copies
+
 
 class ActionModule(parallel_copy.ActionModule):
     """As for the copy, with another module on the host."""
@@ -30,6 +32,8 @@ class ActionModule(parallel_copy.ActionModule):
                 raise IngestError("%s: %d is less than 0" % (name, options[name]))
         meta = get_meta(db)
         if options["method"] == "msrsync" and not options["bucket_files"]:
-            options["bucket_files"] = bucket_files(-(-meta["files"] // len(meta["hosts"])))
+            options["bucket_files"] = max(
+                LEAST_FILES, bucket_files(-(-meta["files"] // len(meta["hosts"])))
+            )
         options["_host"] = host
         return super()._share(db, host, options, variables)

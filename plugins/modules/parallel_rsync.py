@@ -65,7 +65,7 @@ options:
   bucket_files:
     description:
       - The most files for one rsync. V(0) means a whole shard, and with O(method=msrsync) the items
-        of the host's part divided by 64. A bucket is never larger than a shard.
+        of the host's part divided by 64, but at least 100. A bucket is never larger than a shard.
     type: int
     default: 0
   bucket_bytes:

@@ -126,6 +126,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+copy_commands:
+  description: The scripts that O(copy_commands) asked for.
+  returned: when O(copy_commands)
+  type: list
+  elements: str
+  sample: [/runs/first/client1_copy_commands, /runs/first/last_copy_commands]
 items:
   description: Items of the plan.
   returned: success

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
+from ansible_collections.scaleout.ingest.plugins.modules.manifest import EXAMPLES
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
 from ansible_collections.scaleout.ingest.tests.support.places import Place
@@ -96,6 +97,23 @@ def test_output_stays_where_it_runs(place: Place) -> None:
     assert run.status == 0, run.output
     assert answer["output"] == place.run
     check_index(place.source, place.run)
+
+
+def test_the_examples_run(folder: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    if not os.path.isdir("/usr/share/doc/apt"):
+        pytest.skip("the examples scan Debian's /usr/share/doc")
+    tasks = yaml.safe_load(EXAMPLES)
+    for task in tasks:
+        options = task.get("scaleout.ingest.manifest", {})
+        if "output" in options:
+            options["output"] = folder + "/output"
+    with open(folder + "/play.yml", "w", encoding="utf-8") as file:
+        yaml.safe_dump([{"hosts": "ingestors", "gather_facts": False, "tasks": tasks}], file)
+    run = ansible("playbook", "-i", local_inventory(folder), folder + "/play.yml")
+    assert run.status == 0, run.output
+    assert run.recap["client1"]["ok"] == len(tasks) and run.changed == 0
+    assert os.path.exists(folder + "/runs/depth/client5")
 
 
 @pytest.mark.parametrize(

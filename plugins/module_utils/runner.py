@@ -17,7 +17,7 @@ from .copyitem import Tally
 from .errors import IngestError
 from .mounts import NETWORK, file_system
 from .paths import display, to_bytes, to_text
-from .worker import Broken, Chunk, Done, Moved, Settings, work
+from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, work
 
 _CONTEXT = multiprocessing.get_context("fork")
 _SLOW = 20
@@ -244,6 +244,9 @@ class Runner:
         elif isinstance(said, Broken):
             self._failed_mounts[worker.mount] = said.message
             self._lost(worker, said.message, finished)
+        elif isinstance(said, Crashed):
+            shard, chunk = worker.chunks.pop(said.number)
+            self._give_up(shard, chunk, worker.mount, said.message, finished)
         elif isinstance(said, Done):
             shard, dummy = worker.chunks.pop(said.number)
             shard.outstanding -= 1

@@ -75,6 +75,13 @@ class Broken(NamedTuple):
     message: str
 
 
+class Crashed(NamedTuple):
+    """A chunk could not be done, by a defect of the worker."""
+
+    number: int
+    message: str
+
+
 def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
     """The process' main function: serve chunks until the pipe ends.
 
@@ -116,7 +123,13 @@ def _serve(
             tell(Broken("%s: %s" % (os.fsdecode(error.filename or mount), error.strerror)))
             return
         for chunk in iter(chunks.get, None):
-            tell(worker.chunk(chunk))
+            try:
+                done: object = worker.chunk(chunk)
+            except Exception as error:  # pylint: disable=broad-except
+                # A defect here must not take the run along: its items fail, and say why.
+                worker.forget()
+                done = Crashed(chunk.number, "%s: %s" % (type(error).__name__, error))
+            tell(done)
     except OSError:
         pass  # as above
 
@@ -172,6 +185,11 @@ class _Worker:
             last, files, size = now, tally.files, tally.bytes
         self._told = 0
         return self._done(chunk, slow if operation else [], last - begun)
+
+    def forget(self) -> None:
+        """Drop what was counted of a chunk."""
+        self._copier.tally.take()
+        self._copier.failures.clear()
 
     def _done(
         self, chunk: Chunk, slow: List[Tuple[float, bytes, int, int]], seconds: float

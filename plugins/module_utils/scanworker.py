@@ -343,7 +343,7 @@ class Listing:
                 is_directory = entry.is_dir(follow_symlinks=False)
                 if excluded is not None and excluded(path, name, is_directory):
                     continue
-                if active is not None and not self._wanted(name, is_directory):
+                if active is not None and not self._wanted(active, name, is_directory):
                     continue
                 if is_directory:
                     whole.append(name)
@@ -371,10 +371,9 @@ class Listing:
         self._store(rows, kinds, size, disk * 512)
         self._descend(whole, None)
 
-    def _wanted(self, name: bytes, is_directory: bool) -> bool:
+    def _wanted(self, active: Active, name: bytes, is_directory: bool) -> bool:
         """Whether a glob is fulfilled by an entry; a directory on the way to one is noted."""
-        assert self.active is not None
-        whole, further = self.lister.globs.step(self.active, self.depth, name, is_directory)
+        whole, further = self.lister.globs.step(active, self.depth, name, is_directory)
         if whole:
             with self.worker.lock:
                 self.worker.matched.update(whole)

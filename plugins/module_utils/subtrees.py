@@ -168,4 +168,3 @@ def write_table(file: str, rows: Iterator[Subtree]) -> int:
             number += 1
     os.replace(part, file)
     return number
-

@@ -107,6 +107,12 @@ options:
         type: str
         choices: ["null", newline]
         default: "null"
+  _work:
+    description: The work directory. Only for the action plugin.
+    type: str
+  _pack:
+    description: The name of the file in it that is to be fetched. Only for the action plugin.
+    type: str
 attributes:
   check_mode:
     description: The index is only ever written to the run folder, in check mode too.

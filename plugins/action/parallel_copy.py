@@ -11,7 +11,6 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.scaleout.ingest.plugins.module_utils.client import rate, workers
 from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError

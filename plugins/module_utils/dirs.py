@@ -44,7 +44,7 @@ class DirCache:
         self.root = root
         self._limit = limit
         self._root = Directory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
-        self._open: "OrderedDict[bytes, Directory]" = OrderedDict()
+        self._open: OrderedDict[bytes, Directory] = OrderedDict()
 
     def get(self, path: bytes, create: bool = False) -> Directory:
         """The directory at ``path`` (relative, ``b""`` is the root); with ``create``, made if it

@@ -190,7 +190,7 @@ class Dispatcher:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         db.executemany(
-            "INSERT INTO samples VALUES (?, ?, ?, ?)", [[self._host] + entry for entry in samples]
+            "INSERT INTO samples VALUES (?, ?, ?, ?)", [[self._host, *entry] for entry in samples]
         )
         db.executemany(
             "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",

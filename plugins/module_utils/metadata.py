@@ -184,7 +184,7 @@ class Metadata:
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            kind = "acls" if name in _ACLS else "xattrs (%s)" % name.split(".")[0]
+            kind = "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
             self._losses.add(kind, path, os.strerror(error.errno or 0))
             return False
         return True

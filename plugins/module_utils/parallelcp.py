@@ -89,9 +89,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return MISSING
     for failure in result.failures:
         sys.stderr.write("%s: %s: %s: %s\n" % (parser.prog, display(failure.path), failure.operation, failure.message))
-    for kind, (count, path, why) in sorted(result.losses.kinds.items()):
+    for kind, (count, path, reason) in sorted(result.losses.kinds.items()):
         sys.stderr.write("%s: not kept: %s of %s entries, the first is %s: %s\n" % (
-            parser.prog, kind, count, display(path), why))  # type: ignore[arg-type]
+            parser.prog, kind, count, display(path), reason))  # type: ignore[arg-type]
     if options.verbose:
         sys.stdout.write("%d files and %d bytes copied, %d were there, %d failed, in %.1f s\n" % (
             result.files, result.bytes, result.skipped, len(result.failures), result.seconds))

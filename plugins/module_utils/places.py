@@ -118,7 +118,7 @@ def _nested(source: bytes, target: bytes) -> None:
 
 def _one_directory(targets: List[str]) -> None:
     """Cheap and without writing: the copy itself makes sure with a file that it writes."""
-    numbers = {}
+    numbers: Dict[int, str] = {}
     for target in targets:
         if os.path.isdir(target):
             numbers.setdefault(os.stat(target).st_ino, target)

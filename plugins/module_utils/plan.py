@@ -15,7 +15,14 @@ from .index import Directory, Entry, Index
 from .metadata import PRESERVE
 from .paths import display, join, split, to_text
 from .plandb import (
-    DATA, DIRECTORIES, LAST_DIRECTORIES, LINKS, PREPARE, VERIFY, create_plan, set_meta,
+    DATA,
+    DIRECTORIES,
+    LAST_DIRECTORIES,
+    LINKS,
+    PREPARE,
+    VERIFY,
+    create_plan,
+    set_meta,
 )
 from .select import items
 

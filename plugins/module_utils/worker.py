@@ -66,7 +66,7 @@ class Done(NamedTuple):
 class Moved(NamedTuple):
     """Bytes of a large file that is still under way."""
 
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 class Broken(NamedTuple):
@@ -92,7 +92,7 @@ def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "mode" in settings.preserve:
         os.umask(0)
-    chunks: "SimpleQueue[Optional[Chunk]]" = SimpleQueue()
+    chunks: SimpleQueue[Optional[Chunk]] = SimpleQueue()
     threads = [
         threading.Thread(target=_serve, args=(pipe, settings, mount, chunks, lock), daemon=True)
         for lock in [threading.Lock()] for dummy in range(settings.threads)
@@ -109,7 +109,7 @@ def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
 
 
 def _serve(
-    pipe: Connection, settings: Settings, mount: bytes, chunks: "SimpleQueue[Optional[Chunk]]",
+    pipe: Connection, settings: Settings, mount: bytes, chunks: SimpleQueue[Optional[Chunk]],
     writing: threading.Lock,
 ) -> None:
     def tell(what: object) -> None:

@@ -11,7 +11,6 @@ import sys
 from typing import Callable, Dict
 
 import pytest
-
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
 
 ROOT = os.geteuid() == 0

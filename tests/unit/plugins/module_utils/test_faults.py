@@ -13,7 +13,6 @@ import tempfile
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
-
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees, show

@@ -16,11 +16,10 @@ import time
 from typing import Dict, Iterator, List, Tuple
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
-
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
 ROOT = os.geteuid() == 0
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -199,7 +198,7 @@ def test_some_attributes_only(place, preserve):
     assert place.ingest(preserve=preserve, limits=ranges).counts["files"] == (0 if "times" in preserve else 2)
 
 
-def _engine_process(place: Place, options: Dict[str, object]) -> "subprocess.Popen[bytes]":
+def _engine_process(place: Place, options: Dict[str, object]) -> subprocess.Popen[bytes]:
     collections = next(p for p in sys.path if os.path.isdir(os.path.join(p, "ansible_collections", "scaleout", "ingest")))
     return subprocess.Popen(
         [sys.executable, engine.__file__, place.source, place.run(), place.destination, "--options", json.dumps(options)],

@@ -68,7 +68,7 @@ def test_deep_tree(pair: Tuple[bytes, bytes]) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(trees.trees())
-def test_any_tree(nodes: "list[trees.Node]") -> None:
+def test_any_tree(nodes: list[trees.Node]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = [os.fsencode(os.path.join(folder, name)) for name in "sd"]
         for root in pair:

@@ -261,7 +261,12 @@ class Lister:
             self._closed(group, name, path, error)
             return
         try:
-            Listing(self, group, path, descriptor).run()
+            try:
+                found = os.fstat(descriptor)
+            except OSError as error:
+                self._closed(group, name, path, error)
+            else:
+                Listing(self, group, path, descriptor).run(found)
         finally:
             os.close(descriptor)
 
@@ -301,9 +306,8 @@ class Listing:
         self.whole = 0  # subdirectories that come whole
         self.passing = 0  # subdirectories on the way to what a glob may match
 
-    def run(self) -> None:
+    def run(self, found: os.stat_result) -> None:
         """List, look up, store."""
-        found = os.fstat(self.descriptor)
         device = self.worker.device
         if device is None or found.st_dev == device:
             try:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .copyitem import Failure
 from .dirs import DirCache
@@ -234,8 +234,7 @@ class _Phases:
         skipped = []
         files = moved = 0
         told = time.monotonic()
-        stream = process.stdout
-        assert stream is not None
+        stream: Any = process.stdout
         with stream:
             for line in _lines(stream.fileno(), process.pid, self.progress):
                 if not line.startswith(_MARK):

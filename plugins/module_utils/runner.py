@@ -366,4 +366,3 @@ class Runner:
 def header_of(fields: Dict[str, Any]) -> Header:
     """A header from its JSON form."""
     return Header(**dict(fields, broken=tuple(fields.get("broken", ()))))
-

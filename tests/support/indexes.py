@@ -77,8 +77,9 @@ def check(index: Index) -> None:
         assert len(entries) == d.entries and len(files) == d.files
         assert d.bytes == sum(e.size for e in files)
         assert d.disk == sum(e.blocks for e in files) * 512
-        sums = [a + b for a, b in zip(sums, (len(files), len(links), len(entries) - len(files) - len(links), 1,
-                                            len(entries), d.bytes, d.disk, 0))]
+        others = len(entries) - len(files) - len(links)
+        numbers = (len(files), len(links), others, 1, len(entries), d.bytes, d.disk, 0)
+        sums = [a + b for a, b in zip(sums, numbers)]
     assert {d.id: d.subdirectories for d in directories} == below
     assert index.totals()[:-1] == tuple(sums[:-1])
     assert index.totals().errors == len(list(index.errors()))

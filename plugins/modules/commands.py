@@ -11,7 +11,7 @@ module: commands
 short_description: Install the commands parallelcp and prime
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Installs commands that run on the collection's own engine, each as one executable file that needs
     nothing but Python 3.8 or newer.

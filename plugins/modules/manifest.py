@@ -11,7 +11,7 @@ module: manifest
 short_description: Scan a source tree into an index
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors (@scaleout)
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Walks a tree with several processes and writes what is there, with all attributes that a copy
     needs, into a folder of SQLite files. M(scaleout.ingest.plan) deals it out to the hosts.

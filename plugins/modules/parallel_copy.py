@@ -11,7 +11,7 @@ module: parallel_copy
 short_description: Copy a host's part of a plan, on all hosts at once
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Copies the shards that M(scaleout.ingest.plan) has given to the host, with many workers, over
     all mounts of the destination, and then checks what arrived.

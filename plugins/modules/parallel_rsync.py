@@ -11,7 +11,7 @@ module: parallel_rsync
 short_description: Copy a host's part of a plan with rsync, in two phases
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Copies the shards that M(scaleout.ingest.plan) has given to the host with many rsync processes at
     once, over all mounts of the destination. As with M(scaleout.ingest.parallel_copy) every host

@@ -11,7 +11,7 @@ module: plan
 short_description: Split a manifest over the hosts
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Reads the index that M(scaleout.ingest.manifest) made and writes C(plan.db), with each host's
     shards, into the same run folder. Runs on the controller and touches no host.

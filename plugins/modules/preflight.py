@@ -11,7 +11,7 @@ module: preflight
 short_description: Check an ingestor before anything is written
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Checks that the source can be read and the destinations can be written on the host, that neither
     lies in the other, and that several destinations are the same directory over several mounts.

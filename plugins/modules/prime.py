@@ -11,7 +11,7 @@ module: prime
 short_description: Count a tree in parallel, and read it once to warm a cache
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Counts files, directories and bytes of a tree with many workers.
   - On request it reads every file once, so that a cache in front of the storage holds it. Several hosts

@@ -15,7 +15,7 @@ description:
   - Fails if an item failed, if the scan could not read all of the source, or if a part of the plan is left to do.
   - The report of a run in check mode is its plan.
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 attributes:
   action:
     support: full

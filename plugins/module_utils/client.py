@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from typing import Any, Dict
 
-from .background import Status
+from .background import Abandoned, Status
 from .errors import IngestError
 from .job import Job
 from .metadata import PRESERVE
@@ -104,6 +105,11 @@ def _same_export(destinations: Any) -> None:
 
 def run(options: Dict[str, Any], wanted: Settings, status: Status) -> Dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. Raises IngestError."""
+    folder = os.path.dirname(status.file)
     runner = Runner(wanted, options["stall_timeout"])
-    # Over before the controller gives this host up, so that no item is ever written twice at once.
-    return Job(os.path.dirname(status.file), status, runner, options["lease"] * 0.7).run()
+    try:
+        # Over before the controller gives this host up, so that no item is written twice at once.
+        return Job(folder, status, runner, options["lease"] * 0.7).run()
+    except Abandoned:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody else will
+        raise

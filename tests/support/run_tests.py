@@ -91,7 +91,7 @@ def unit_tests_under(version: Tuple[int, int], python: str, results: Results) ->
         with open(stamp, "w", encoding="ascii"):
             pass
     tests = "tests/unit/plugins/module_utils"
-    results.add(title, *run(title, [python_of(folder), "-m", "pytest", "-q", tests]))
+    results.add(title, *run(title, [python_of(folder), "-m", "pytest", "-q", "-n", "2", tests]))
 
 
 def molecule(results: Results) -> None:

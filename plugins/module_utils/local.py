@@ -12,6 +12,7 @@ from .dispatch import Dispatcher
 from .metadata import PRESERVE
 from .plan import Limits, plan
 from .plandb import VERIFY, open_plan, set_meta
+from .rsyncjob import configure
 from .runner import Runner, workers_for
 from .scan import scan
 from .worker import Settings
@@ -22,7 +23,8 @@ _PACKAGE = 16 << 20
 def ingest(
     source: bytes, destinations: Sequence[bytes], run_dir: str, workers: object = "auto",
     preserve: Tuple[str, ...] = PRESERVE, verify: str = "metadata", split: str = "round_robin",
-    limits: Limits = Limits(), **scan_options: Any
+    limits: Limits = Limits(), method: str = "copy", rsync_options: Sequence[str] = (),
+    **scan_options: Any
 ) -> Dict[str, int]:
     """Copy a tree; the run's plan.db and index/ are in ``run_dir``.
 
@@ -32,10 +34,12 @@ def ingest(
     index = os.path.join(run_dir, "index")
     path = os.path.join(run_dir, "plan.db")
     begun = time.time()
+    if method != "copy":
+        limits = limits._replace(range_threshold=0)
     totals = scan(source, index, **scan_options)
     plan(
         index, path, ["localhost"], split, limits=limits, mounts=len(destinations),
-        preserve=preserve, verify=verify, run_id=os.path.basename(run_dir), method="copy",
+        preserve=preserve, verify=verify, run_id=os.path.basename(run_dir), method=method,
         source=os.fsdecode(source), destinations=[os.fsdecode(d) for d in destinations],
         created=begun, started=time.time(), check=False,
     )
@@ -43,6 +47,11 @@ def ingest(
     settings = Settings(
         source, tuple(destinations), preserve, processes, threads, digests=verify == "checksum"
     )
+    if method != "copy":
+        settings = configure(
+            {"method": method, "rsync_options": rsync_options, "workers": workers, "_host": None,
+             "_verify": verify, "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}, settings,
+        )
     db = open_plan(path)
     try:
         run(Dispatcher(db, "localhost", 60), Runner(settings))

@@ -161,6 +161,10 @@ class Copier:
             self.fail(join(directory, name), error)
         return None
 
+    def doing(self, operation: str) -> None:
+        """Name what comes next, for a failure that does not name it."""
+        self._doing = operation
+
     def fail(self, path: bytes, error: OSError) -> None:
         """Record an item's failure."""
         operation = getattr(error, "operation", self._doing)

@@ -13,6 +13,7 @@ from .copyitem import Copier, Want
 from .paths import join, to_bytes
 
 Row = List[Any]
+Operation = Callable[[Copier, bytes, List[Row]], None]
 
 
 def _want(row: Row, rdev: int = 0) -> Want:
@@ -45,63 +46,56 @@ def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
         copier.directory(path, _directory_want(row))
 
 
-def _prepare(copier: Copier, directory: bytes, rows: List[Row]) -> None:
-    for row in rows:
-        copier._doing = "create"
-        try:
-            ranges.prepare(copier, directory, row[0], _want(row))
-        except OSError as error:
-            copier.fail(join(directory, row[0]), error)
+def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
+    """An operation that does ``act`` with each row; an OSError is the row's failure."""
+
+    def operation(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+        for row in rows:
+            copier.doing(doing)
+            try:
+                act(copier, directory, row)
+            except OSError as error:
+                copier.fail(join(directory, row[0]) if row[0] else directory, error)
+
+    return operation
 
 
-def _range(copier: Copier, directory: bytes, rows: List[Row]) -> None:
-    for row in rows:
-        copier._doing = "copy range"
-        try:
-            ranges.copy_range(copier, directory, row[0], _want(row), row[6], row[7])
-        except OSError as error:
-            copier.fail(join(directory, row[0]), error)
-
-
-def _finish(copier: Copier, directory: bytes, rows: List[Row]) -> None:
-    for row in rows:
-        copier._doing = "finish"
-        try:
-            ranges.finish(copier, directory, row[0], _want(row))
-        except OSError as error:
-            copier.fail(join(directory, row[0]), error)
-
-
-OPERATIONS: Dict[str, Callable[[Copier, bytes, List[Row]], None]] = {
-    "copy": _copy, "link": _link, "directories": _directories,
-    "prepare": _prepare, "range": _range, "finish": _finish,
+OPERATIONS: Dict[str, Operation] = {
+    "copy": _copy,
+    "link": _link,
+    "directories": _directories,
+    "prepare": _each(
+        "create", lambda copier, directory, row: ranges.prepare(copier, directory, row[0], _want(row))
+    ),
+    "range": _each(
+        "copy range",
+        lambda copier, directory, row: ranges.copy_range(
+            copier, directory, row[0], _want(row), row[6], row[7]
+        ),
+    ),
+    "finish": _each(
+        "finish", lambda copier, directory, row: ranges.finish(copier, directory, row[0], _want(row))
+    ),
 }
+# Takes away large files of which a range is missing.
+discard = _each(
+    "remove temporary", lambda copier, directory, row: ranges.discard(copier, directory, row[0])
+)
 
 
 def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: bool) -> None:
     """Check a line that an operation ``of`` brought over."""
-    for row in rows:
+
+    def act(copier: Copier, directory: bytes, row: Row) -> None:
         if of == "directories":
             want, leader = _directory_want(row), None
         elif of == "link":
             want, leader = _want(row, row[6]), to_bytes(row[7])
         else:
             want, leader = _want(row, row[6] if len(row) > 6 else 0), None
-        copier._doing = "verify"
-        try:
-            check(copier, directory, row[0], want, leader, digests and of != "link")
-        except OSError as error:
-            copier.fail(join(directory, row[0]) if row[0] else directory, error)
+        check(copier, directory, row[0], want, leader, digests and of != "link")
 
-
-def discard(copier: Copier, directory: bytes, rows: List[Row]) -> None:
-    """Take away large files of which a range is missing."""
-    for row in rows:
-        copier._doing = "remove temporary"
-        try:
-            ranges.discard(copier, directory, row[0])
-        except OSError as error:
-            copier.fail(join(directory, row[0]), error)
+    _each("verify", act)(copier, directory, rows)
 
 
 def without(rows: List[Row], directory: bytes, broken: FrozenSet[bytes]) -> List[Row]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ from .filters import Filter
 from .globbed import drop_fruitless
 from .globs import Globs
 from .index import MAX_SHARDS, Totals, add_totals, shard_path
+from .mounts import NETWORK, file_system
 from .paths import display, to_text
 from .scanworker import Group, Options, Report, work
 
@@ -27,7 +29,6 @@ _AHEAD = 2  # batches a worker has, so that it never waits for the next
 _BATCH = 128  # directories in one, at most
 _BATCH_BYTES = 16_384  # and bytes of paths, so that sending one never blocks
 _INTERVAL = 0.5  # s between calls of progress
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "glusterfs", "9p", "gpfs"}
 
 
 def scan(
@@ -72,23 +73,6 @@ def processes(workers: int | str) -> int:
     raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
 
 
-def file_system(path: bytes) -> str:
-    """The type of the file system that holds a path, as the kernel names it; "" if unknown."""
-    real = os.path.realpath(path)
-    best, kind = -1, ""
-    try:
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            for line in mounts:
-                fields = line.split()
-                point = fields[4].decode("unicode_escape").encode("latin-1")
-                inside = real == point or real.startswith(point.rstrip(b"/") + b"/")
-                if inside and len(point) >= best:
-                    best, kind = len(point), fields[fields.index(b"-") + 1].decode()
-    except OSError:
-        pass
-    return kind
-
-
 def check_source(source: bytes) -> None:
     """Raises IngestError if ``source`` is no directory that can be listed."""
     try:
@@ -131,7 +115,7 @@ class Scan:
         self.include, self.exclude = list(include), list(exclude)
         self.globs = Globs(globs)
         if threads == "auto":
-            threads = 8 if file_system(self.source) in _NETWORK else 1
+            threads = 8 if file_system(self.source) in NETWORK else 1
         if not isinstance(threads, int) or threads < 1:
             raise IngestError("threads: '%s' is neither 'auto' nor a number from 1" % (threads,))
         self.options = Options(
@@ -147,6 +131,13 @@ class Scan:
         """Walk."""
         check_source(self.source)
         check_output(self.source, self.folder)
+        lock = self._lock_folder()
+        try:
+            return self._walk(progress)
+        finally:
+            os.close(lock)
+
+    def _walk(self, progress: Progress | None) -> Totals:
         self._clear_folder()
         started = time.time()
         active = self.globs.start if self.globs else None
@@ -166,9 +157,28 @@ class Scan:
             progress(add_totals(totals))
         return add_totals(totals)
 
-    def _clear_folder(self) -> None:
+    def _lock_folder(self) -> int:
+        """Make the folder and keep other scans out of it until the descriptor is closed."""
         try:
             os.makedirs(self.folder, exist_ok=True)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise IngestError(
+                "the index can't be written to '%s': %s" % (self.folder, error.strerror)
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise IngestError(
+                "another scan is writing its index to '%s' now" % self.folder
+            ) from error
+        except OSError:
+            pass  # a file system without locks, or a directory that NFS can't lock
+        return descriptor
+
+    def _clear_folder(self) -> None:
+        try:
             for number in range(MAX_SHARDS):
                 if os.path.lexists(shard_path(self.folder, number)):
                     os.unlink(shard_path(self.folder, number))

@@ -231,14 +231,14 @@ class _Worker:
         below: List[bytes] = []
         names: List[Tuple[bytes, bool]] = []
         try:
-            copier._doing = "make directory"
+            copier.doing("make directory")
             copier.targets.get(path, True)
         except OSError as error:
             copier.fail(path, error)
             self._listed.append((path, [], [], True))
             return
         try:
-            copier._doing = "list"
+            copier.doing("list")
             fd = copier.sources.get(path).fd
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
                 for entry in entries:
@@ -266,7 +266,7 @@ class _Worker:
     def _finish(self, path: bytes) -> None:
         copier = self._copier
         try:
-            copier._doing = "stat"
+            copier.doing("stat")
             want = want_of(os.fstat(copier.sources.get(path).fd))
         except OSError as error:
             copier.fail(path, error)
@@ -279,7 +279,7 @@ class _Worker:
         path = task[-1]
         directory, name = split(path)
         try:
-            copier._doing = "stat"
+            copier.doing("stat")
             found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
         except OSError as error:
             copier.fail(path, error)

@@ -18,9 +18,9 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 if __name__ == "__main__":
     sys.path.insert(0, os.environ["INGEST_COLLECTIONS"])
 
-# The tests' own start method of processes is the engine's business, so nothing is imported before.
-from ansible_collections.scaleout.ingest.plugins.module_utils import local
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits
+from ansible_collections.scaleout.ingest.plugins.module_utils import local, tree  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits, plan  # noqa: E402
 
 
 class Failed(NamedTuple):
@@ -78,17 +78,40 @@ def _losses(run: str) -> Dict[str, int]:
     return dict(rows)  # type: ignore[arg-type]
 
 
+def copy_tree(source: bytes, destination: bytes, workers: int = 0) -> Result:
+    """Copy with the engine that needs no index."""
+    found = tree.copy_tree(source, destination, workers or len(os.sched_getaffinity(0)), frozenset(PRESERVE))
+    names = ("files", "directories", "bytes", "skipped", "changed")
+    counts = {name: getattr(found, name) for name in names}
+    losses = {kind: loss[0] for kind, loss in found.losses.kinds.items()}
+    return Result(dict(counts, failed=len(found.failures)), [Failed(*f) for f in found.failures], losses)
+
+
+def make_plan(index: str, file: str, split: str) -> int:
+    """Plan an index for three clients; how many items."""
+    return plan(index, file, ["one", "two", "three"], split, mounts=3).items
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("source", type=os.fsencode)
     parser.add_argument("run")
     parser.add_argument("destinations", type=os.fsencode, nargs="+")
     parser.add_argument("--options", default="{}", help="JSON")
+    parser.add_argument("--tree", action="store_true", help="without an index")
+    parser.add_argument("--plan", action="store_true", help="only plan: INDEX PLAN SPLIT")
     arguments = parser.parse_args()
-    result = ingest(arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options))
+    if arguments.plan:
+        items = make_plan(os.fsdecode(arguments.source), arguments.run, os.fsdecode(arguments.destinations[0]))
+        sys.stdout.write(json.dumps(items))
+        return 0
+    if arguments.tree:
+        result = copy_tree(arguments.source, arguments.destinations[0])
+    else:
+        result = ingest(arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options))
     fails = [[os.fsdecode(f.path), f.operation, f.errno, f.message] for f in result.failures]
     sys.stdout.write(json.dumps({"counts": result.counts, "failures": fails, "losses": result.losses}))
-    return 0
+    return 1 if result.failures and arguments.tree else 0
 
 
 if __name__ == "__main__":

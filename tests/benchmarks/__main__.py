@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make bench``: the targets for speed and memory, measured here and now; exit status 1 if one is missed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from typing import Any, Dict, List
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.insert(0, ROOT)
+
+from tests.benchmarks import clients, copying, memory, methods, source  # noqa: E402
+from tests.benchmarks.measure import Result  # noqa: E402
+
+PARTS = ("copy", "methods", "playbook", "plan", "client")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=PARTS, help="of: %s" % " ".join(PARTS))
+    parser.add_argument("--rounds", type=int, default=5, help="of the race of the copiers")
+    parser.add_argument("--memory-folder", default="/dev/shm", help="a tmpfs with 6 GB of space")
+    parser.add_argument("--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error("no such part: %s" % ", ".join(sorted(unknown)))
+    folder = tempfile.mkdtemp(prefix="bench-", dir=options.memory_folder)
+    results: List[Result] = []
+    try:
+        if {"copy", "methods", "playbook"} & set(options.parts):
+            tree = source.linux_tree(os.path.join(options.memory_folder, "bench"))
+        if "copy" in options.parts:
+            results += copying.race(tree, folder, options.rounds)
+        if "methods" in options.parts:
+            results += methods.two_phase_rsync(tree, folder, min(options.rounds, 3))
+            results += methods.parallelcp(folder, options.rounds)
+        if "playbook" in options.parts:
+            results += clients.playbook(tree, folder)
+        if "plan" in options.parts:
+            results += memory.plan_ten_million(folder)
+        if "client" in options.parts:
+            results += memory.client_of_a_million(folder)
+    finally:
+        shutil.rmtree(folder)
+    return report(results, options.json)
+
+
+def report(results: List[Result], file: str) -> int:
+    """Print the table of targets, write the JSON; 1 if a target is missed."""
+    print("\n%-64s %12s %12s" % ("target", "measured", "at most"))
+    for result in results:
+        if result.limit is None:
+            print("%-64s %12s" % (result.name, result.text(result.value)))
+        else:
+            verdict = "" if result.met else "   MISSED"
+            print("%-64s %12s %12s%s" % (result.name, result.text(result.value), result.text(result.limit), verdict))
+    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+    document: Dict[str, Any] = {"time": time.time(), "machine": machine, "results": [r.as_json() for r in results]}
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump(document, stream, indent=2)
+    print("\nwritten to %s" % file)
+    return 0 if all(result.met for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -154,10 +154,12 @@ EXAMPLES = r"""
       - "*.tmp"
       - /apt/examples/
   register: manifest
+  run_once: true
 
 - name: Show what there is to do
   ansible.builtin.debug:
-    msg: "{{ manifest.files }} files, {{ manifest.bytes }} bytes, {{ manifest.items }} items"
+    msg: "{{ manifest.files }} files, {{ manifest.bytes }} bytes, {{ manifest['items'] }} items"
+  run_once: true
 """
 
 RETURN = r"""
@@ -197,7 +199,7 @@ disk:
   type: int
   sample: 1485758464
 items:
-  description: Items to be dealt out to the hosts.
+  description: Items to be dealt out to the hosts. In a template, C(result['items']).
   returned: success
   type: int
   sample: 78635

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
@@ -68,16 +68,21 @@ def check_index(source: str, run: str) -> None:
     index.close()
 
 
-def left_over(folder: str = "/var/tmp") -> set[str]:
+def left_over(names: Callable[[], list[str]] = lambda: os.listdir("/var/tmp")) -> set[str]:
     """Work directories that nobody removes; those of other runs on this machine come and go."""
     found: set[str] = set()
     for attempt in range(60):
-        now = {name for name in os.listdir(folder) if name.startswith(".scaleout-ingest-manifest-")}
+        now = {name for name in names() if name.startswith(".scaleout-ingest-manifest-")}
         found = now if not attempt else found & now
         if not found:
             break
         time.sleep(0.5)
     return found
+
+
+def left_over_on(hosts: Hosts, name: str) -> set[str]:
+    """The same on a test host, which sees the files of this machine below its own."""
+    return left_over(lambda: hosts.ssh(name, "ls", "-A", "/var/tmp").stdout.decode().split("\n"))
 
 
 @pytest.mark.parametrize("check", [[], ["--check"]])
@@ -159,7 +164,7 @@ def remote(hosts: Hosts, shared: Place, *arguments: str, **settings: Any) -> Non
     check_index(shared.source, shared.run)
     assert not os.path.exists(shared.run + "/index.packed")
     for name in hosts.hosts:
-        assert b".scaleout-ingest-manifest-" not in hosts.ssh(name, "ls", "-A", "/var/tmp").stdout
+        assert not left_over_on(hosts, name)
 
 
 def test_ssh(hosts: Hosts, shared: Place) -> None:
@@ -206,7 +211,7 @@ def test_ssh_become_another_user_without_rights(hosts: Hosts, shared: Place) -> 
     indexes.check(index)
     assert b"closed" in indexes.contents(index)
     index.close()
-    assert b".scaleout-ingest-manifest-" not in hosts.ssh("host1", "ls", "-A", "/var/tmp").stdout
+    assert not left_over_on(hosts, "host1")
 
 
 def test_local_become(place: Place) -> None:

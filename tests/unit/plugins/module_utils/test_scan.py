@@ -433,6 +433,20 @@ def test_bad_workers_are_named(source: bytes, tmp_path: Path, workers: object) -
         scan(source, str(tmp_path / "index"), workers=workers)  # type: ignore[arg-type]
 
 
+def test_two_scans_do_not_share_a_folder(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(dummy: Totals) -> None:
+        with pytest.raises(IngestError, match="another scan is writing"):
+            scan(source, str(tmp_path / "index"))
+        tried.append(True)
+
+    tried: list[bool] = []
+    monkeypatch.setattr(scanning, "_INTERVAL", 0.0)
+    fill(source, *("d%d/f" % n for n in range(30)))
+    scan(source, str(tmp_path / "index"), progress=again)
+    assert tried and len(paths(tmp_path / "index")) == 60
+    scan(source, str(tmp_path / "index"))
+
+
 def test_an_index_without_its_end_is_refused(source: bytes, tmp_path: Path) -> None:
     fill(source, *("d%d/f" % n for n in range(30)))
     scan(source, str(tmp_path / "index"), workers=3)

@@ -18,7 +18,6 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from .copyitem import Failure
 from .dirs import DirCache
-from .metadata import Losses
 from .paths import join, split
 from .rsyncoptions import environment
 
@@ -38,22 +37,24 @@ _UNQUOTED = (
     (re.compile(rb"could not make way for (?:new )?[a-z ]+: (.*)$"), "create", errno.EISDIR),
 )
 _SKIPPED = re.compile(rb'^skipping non-regular file "(.*)"$')
-# What a destination can't hold is a loss, reported once per kind, and no item's failure.
-_LOSSES = (
-    ("lsetxattr", "xattrs"), ("rsync_xal_set", "xattrs"), ("sys_acl_set", "acls"),
-    ("set_acl", "acls"), ("chown", "owner"), ("chgrp", "group"),
-)
+# A destination that can't hold an attribute is no reason to lose the item: see Result.left.
+_ATTRIBUTES = ("lsetxattr", "rsync_xal_set", "sys_acl_set", "set_acl", "chown", "chgrp")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.ENOSYS)
 
 
 class Result:
-    """What came of one list. ``files`` are the items copied now, of them ``repaired`` by phase 2
-    (also counted in files); ``changed`` are the files and those that got other metadata only."""
+    """What came of one list.
+
+    ``files`` are the items copied now, those ``repaired`` by phase 2 among them; ``changed`` are
+    the files and those that got other metadata only. ``left`` are items, counted nowhere here, of
+    which the destination refused an owner or an attribute: rsync then leaves out the rest of their
+    metadata as well, so somebody else has to finish them.
+    """
 
     def __init__(self) -> None:
         self.files = self.bytes = self.skipped = self.changed = self.repaired = 0
         self.failures: List[Failure] = []
-        self.losses = Losses()
+        self.left: List[bytes] = []
         self.seconds = 0.0
 
     def add(self, other: Result) -> None:
@@ -61,8 +62,7 @@ class Result:
         for name in ("files", "bytes", "skipped", "changed", "repaired"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failures += other.failures
-        for kind, (count, path, why) in other.losses.kinds.items():
-            self.losses.add(kind, path, why, count)  # type: ignore[arg-type]
+        self.left += other.left
         self.seconds = max(self.seconds, other.seconds)
 
 
@@ -109,12 +109,14 @@ def two_phases(
         extra = ["--checksum"] if verify == "checksum" else []
         failures = run.phase(paths, extra, second)
         repaired = {path for path, was in second.items() if was}.difference(failures)
-        result.repaired = len(repaired)
+        result.repaired = len(repaired - run.left)
         copied |= repaired
         changed.update(second)
-    result.files = len(copied.difference(failures))
-    result.changed = len(changed.difference(failures))
-    result.skipped = len(paths) - len(failures) + (b"" in failures) - result.files
+    left = run.left.difference(failures)
+    result.files = len(copied.difference(failures, left))
+    result.changed = len(changed.difference(failures, left))
+    result.skipped = len(paths) - len(left) - len(failures) + (b"" in failures) - result.files
+    result.left = sorted(left)
     result.failures = list(failures.values())
     result.seconds = time.monotonic() - started
     return result
@@ -132,6 +134,7 @@ class _Phases:
         # rsync starts in the source: a relative destination would be looked for there.
         self.destination = os.path.abspath(destination)
         self.result = result
+        self.left: Set[bytes] = set()
         self.progress = progress
         self.roots = {os.path.abspath(source), os.path.realpath(source), self.destination}
         self.roots.add(os.path.realpath(destination))
@@ -272,7 +275,9 @@ class _Phases:
             if failure is None:
                 if line and len(rest) < 20:
                     rest.append(text)
-            elif not self._loss(failure):
+            elif failure.errno in _CANNOT and failure.operation.startswith(_ATTRIBUTES):
+                self.left.add(failure.path)
+            else:
                 failures.setdefault(failure.path, failure)
         return failures, rest
 
@@ -309,15 +314,6 @@ class _Phases:
             if temporary and join(directory, temporary.group(1)) in known:
                 return join(directory, temporary.group(1))
         return None
-
-    def _loss(self, failure: Failure) -> bool:
-        if failure.errno not in _CANNOT:
-            return False
-        for word, kind in _LOSSES:
-            if word in failure.operation:
-                self.result.losses.add(kind, failure.path, os.strerror(failure.errno))
-                return True
-        return False
 
 
 def _lines(

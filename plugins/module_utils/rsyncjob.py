@@ -14,8 +14,8 @@ from .errors import IngestError
 from .metadata import PRESERVE, probe_granularity
 from .mounts import NETWORK, file_system
 from .msrsync import BUCKET_BYTES, buckets
-from .operations import entry_want, without
-from .paths import join
+from .operations import Row, entry_want, without
+from .paths import join, split
 from .payload import read_line
 from .rsync import LONGEST_PATH, Result, two_phases
 from .rsyncoptions import check_options, command, find_rsync, try_options
@@ -106,14 +106,14 @@ def copy_lines(
     """Copy a chunk of a shard with rsync, both phases. What became of it is in the copier's tally.
 
     Directories are made here, so that rsync meets none that is a link, and need none of their
-    metadata yet. Empty directories and paths too long for rsync are the engine's.
+    metadata yet. The engine copies empty directories, what rsync can't, and finishes what rsync
+    leaves.
     """
-    wanted: List[Tuple[bytes, int]] = []
+    rows: Dict[bytes, Row] = {}
+    user = os.geteuid()
     for line in lines:
-        directory, rows = read_line(line)
-        rows = without(rows, directory, broken)
-        longest = LONGEST_PATH - len(directory)
-        theirs = [row for row in rows if not stat.S_ISDIR(row[1]) and len(row[0]) < longest]
+        directory, found = read_line(line)
+        theirs, ours = _share(without(found, directory, broken), directory, user)
         if theirs:
             try:
                 copier.targets.get(directory, True)
@@ -122,16 +122,35 @@ def copy_lines(
                 for row in theirs:
                     copier.fail(join(directory, row[0]), error)
                 theirs = []
-                rows = [row for row in rows if stat.S_ISDIR(row[1])]
-        wanted += [(join(directory, row[0]), row[4]) for row in theirs]
-        for row in rows:
-            if stat.S_ISDIR(row[1]) or len(row[0]) >= longest:
-                copier.entry(directory, row[0], entry_want(row))
-    for bucket in buckets(wanted, settings.chunk_files, settings.chunk_bytes):
-        _count(copier, two_phases(
+        for row in theirs:
+            path = join(directory, row[0])
+            rows[path] = row
+            if user and row[2] != user:
+                copier.losses.add("owner", path, "only root can give a file to another user")
+        for row in ours:
+            copier.entry(directory, row[0], entry_want(row))
+    items = ((path, row[4]) for path, row in rows.items())
+    for bucket in buckets(items, settings.chunk_files, settings.chunk_bytes):
+        result = two_phases(
             settings.rsync, settings.source, mount, bucket, settings.rsync_verify,
             lambda dummy, count: moved(count),
-        ))
+        )
+        _count(copier, result)
+        for path in result.left:
+            copier.entry(split(path)[0], rows[path][0], entry_want(rows[path]))
+
+
+def _share(rows: List[Row], directory: bytes, user: int) -> Tuple[List[Row], List[Row]]:
+    """(rsync's, the engine's): directories, paths too long for rsync, and set-id files whose owner
+    this user can't keep, of which rsync would make set-id files of this user."""
+    longest = LONGEST_PATH - len(directory)
+    theirs: List[Row] = []
+    ours: List[Row] = []
+    for row in rows:
+        lost = user and row[1] & 0o6000 and row[2] != user
+        mine = stat.S_ISDIR(row[1]) or len(row[0]) >= longest or lost
+        (ours if mine else theirs).append(row)
+    return theirs, ours
 
 
 def _count(copier: Copier, result: Result) -> None:
@@ -143,5 +162,3 @@ def _count(copier: Copier, result: Result) -> None:
     tally.repaired += result.repaired
     tally.failed += len(result.failures)
     copier.failures += result.failures
-    for kind, (count, path, why) in result.losses.kinds.items():
-        copier.losses.add(kind, path, why, count)  # type: ignore[arg-type]

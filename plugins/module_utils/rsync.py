@@ -35,6 +35,7 @@ _ERRNO = re.compile(r"\((\d+)\)$")
 _UNQUOTED = (
     (re.compile(rb"^ERROR: (.*) failed verification -- update discarded"), "verify", errno.EIO),
     (re.compile(rb"could not make way for (?:new )?[a-z ]+: (.*)$"), "create", errno.EISDIR),
+    (re.compile(rb"sys_acl_set_file\((.*), \w+\): .*$"), "set_acl", 0),
 )
 _SKIPPED = re.compile(rb'^skipping non-regular file "(.*)"$')
 # A destination that can't hold an attribute is no reason to lose the item: see Result.left.
@@ -286,7 +287,7 @@ class _Phases:
             found = pattern.search(line)
             path = found and self._known(found.group(1), known)
             if path is not None:
-                return Failure(path, operation, number, text)
+                return Failure(path, operation, number or _errno(text), text)
         start = line.find(b'"')
         end = len(line)
         while True:
@@ -295,8 +296,7 @@ class _Phases:
                 return None
             path = self._known(line[start + 1:end], known)
             if path is not None:
-                said = _ERRNO.search(text)
-                number = int(said.group(1)) if said else 0
+                number = _errno(text)
                 if line.startswith(b"file has vanished"):
                     number = errno.ENOENT
                 return Failure(path, _operation(text), number, text)
@@ -398,6 +398,12 @@ def unescape(name: bytes) -> bytes:
     if b"\\#" not in name:
         return name
     return _ESCAPE.sub(lambda found: bytes((int(found.group(1), 8) & 255,)), name)
+
+
+def _errno(text: str) -> int:
+    """The number at the end of a message, or 0."""
+    said = _ERRNO.search(text)
+    return int(said.group(1)) if said else 0
 
 
 def _operation(text: str) -> str:

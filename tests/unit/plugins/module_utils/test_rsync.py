@@ -7,9 +7,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
@@ -332,3 +334,81 @@ def test_installed_rsync_takes_what_is_used() -> None:
     made = arguments(["-hvzAX"])
     rsyncoptions.try_options(rsyncoptions.find_rsync("here"), made, "here")
     rsyncoptions.try_options(rsyncoptions.find_rsync("here"), [*made, "--inplace"], "here")
+
+
+def test_refused_attributes_leave_the_item_to_somebody_else(pair: Tuple[bytes, bytes]) -> None:
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("there is no /dev/shm")
+    source = pair[0]
+    items = write(source, {b"plain": b"1", b"dressed": b"2"})
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        try:
+            os.setxattr(os.path.join(source, b"dressed"), "user.name", b"value")
+        except OSError:
+            pytest.skip("the source can't hold extended attributes")
+        try:
+            os.setxattr(folder, "user.name", b"value")
+        except OSError:
+            pass
+        else:
+            pytest.skip("/dev/shm holds extended attributes")
+        result = rsync.two_phases(arguments(), source, os.fsencode(folder), items)
+    assert result.left == [b"dressed"]
+    assert (result.files, result.skipped, result.failures) == (1, 0, [])
+
+
+@pytest.mark.parametrize("said", [
+    'rsync: [receiver] rsync_xal_set: lsetxattr(""%s/b\\#012"","user.x") failed: Operation not supported (95)',
+    'rsync: [generator] chown "%s/b\\#012" failed: Operation not permitted (1)',
+    "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS): Operation not supported (95)",
+])
+def test_what_rsync_says_of_refused_attributes(pair: Tuple[bytes, bytes], tmp_path: Path, said: str) -> None:
+    source, destination = pair
+    items = write(source, {b"a": b"1", b"b\n": b"2"})
+    said = said.replace("%s", os.fsdecode(destination)).replace("\\\\", "\\")
+    (tmp_path / "said").write_text(said + "\nrsync error: some files (code 23) at main.c(1)\n")
+    (tmp_path / "rsync").write_text('#!/bin/sh\nrsync "$@"\ncat %s/said >&2\nexit 23\n' % tmp_path)
+    (tmp_path / "rsync").chmod(0o755)
+    result = rsync.two_phases([str(tmp_path / "rsync"), *arguments()[1:]], source, destination, items)
+    assert (result.left, result.files, result.failures) == ([b"b\n"], 1, [])
+
+
+def test_rsync_ends_with_its_worker(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+    """A worker that was given up must not leave an rsync behind that goes on writing."""
+    source, destination = pair
+    items = write(source, {b"a": b"1"})
+    (tmp_path / "rsync").write_text("#!/bin/sh\necho $$ > %s/pid\nexec sleep 60\n" % tmp_path)
+    (tmp_path / "rsync").chmod(0o755)
+    pid = os.fork()
+    if not pid:
+        try:
+            rsync.two_phases([str(tmp_path / "rsync")], source, destination, items)
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 20
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child = int((tmp_path / "pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    while os.path.exists("/proc/%d" % child) and "sleep" in Path("/proc/%d/comm" % child).read_text():
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.01)
+
+
+def test_a_large_file_is_no_silence(
+    pair: Tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rsync, "_BEAT", 0.05)
+    source, destination = pair
+    items = write(source, {b"a": b"1"})
+    (tmp_path / "rsync").write_text(
+        "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/dev/null bs=1M count=1 2>/dev/null; sleep 0.1; done\n"
+    )
+    (tmp_path / "rsync").chmod(0o755)
+    told: List[Tuple[int, int]] = []
+    rsync.two_phases(
+        [str(tmp_path / "rsync")], source, destination, items, "none", lambda *counts: told.append(counts)
+    )
+    assert (0, 0) in told

@@ -358,7 +358,7 @@ def test_refused_attributes_leave_the_item_to_somebody_else(pair: Tuple[bytes, b
 
 
 @pytest.mark.parametrize("said", [
-    'rsync: [receiver] rsync_xal_set: lsetxattr(""%s/b\\#012"","user.x") failed: Operation not supported (95)',
+    'rsync: [receiver] rsync_xal_set: lsetxattr("%s/b\\#012","user.x") failed: Operation not supported (95)',
     'rsync: [generator] chown "%s/b\\#012" failed: Operation not permitted (1)',
     "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS): Operation not supported (95)",
 ])

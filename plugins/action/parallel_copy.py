@@ -17,6 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.errors import Inge
 from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta, open_plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.preview import preview
 from ansible_collections.scaleout.ingest.plugins.modules.parallel_copy import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.follow import Follower, Lost
 
 _TOTALS = ("files", "directories", "bytes", "skipped", "changed", "failed", "repaired")
@@ -102,6 +103,7 @@ class ActionModule(ActionBase):
             dispatcher.end("dead", str(error))
             answer["warnings"] = ["%s was lost, its work goes to the others: %s" % (host, error)]
             answer["lost"] = True
+            progress.send(stage="copy", host=host, state="dead")
         except BaseException as error:
             dispatcher.end("failed", str(error))
             raise

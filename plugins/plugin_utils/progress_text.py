@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far all hosts are, as lines of text."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from ansible_collections.scaleout.ingest.plugins.module_utils import units
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import FILE_COST, RATE
+
+_WINDOW = 10.0  # seconds over which rates are taken
+_STATES = {"waiting": "waits for the others", "done": "done", "dead": "lost"}
+
+
+class _Host:
+    """What one host said last, and how fast it was of late."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, Any] = {}
+        self._history: deque[tuple[float, int, int]] = deque()
+
+    def take(self, said: dict[str, Any], now: float) -> None:
+        self.said = said
+        self._history.append((now, said.get("files", 0), said.get("bytes", 0)))
+        while self._history[-1][0] - self._history[0][0] > _WINDOW and len(self._history) > 2:
+            self._history.popleft()
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """(files/s, bytes/s)."""
+        first, last = self._history[0], self._history[-1]
+        seconds = last[0] - first[0]
+        if seconds <= 0 or self.said.get("state") in ("done", "dead"):
+            return 0.0, 0.0
+        return (last[1] - first[1]) / seconds, (last[2] - first[2]) / seconds
+
+    def number(self, name: str) -> int:
+        return int(self.said.get(name) or 0)
+
+    @property
+    def cost(self) -> tuple[float, float]:
+        """What is done and what there is, as seconds by the plan's own estimate."""
+        return (
+            self.number("files") * FILE_COST + self.number("bytes") / RATE,
+            self.number("total_files") * FILE_COST + self.number("total_bytes") / RATE,
+        )
+
+
+class State:
+    """All hosts of the stage that is under way."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._hosts: dict[str, _Host] = {}
+
+    def take(self, said: dict[str, Any], now: float) -> None:
+        """Hear one message (see :func:`.progress.send`). Raises KeyError or TypeError for others."""
+        stage, host = str(said["stage"]), str(said["host"])
+        if stage != self._stage:
+            self._stage, self._hosts = stage, {}
+        self._hosts.setdefault(host, _Host()).take(said, now)
+
+    @property
+    def _active(self) -> bool:
+        return any(h.said.get("state") not in ("done", "dead") for h in self._hosts.values())
+
+    def line(self) -> str:
+        """One line for a log; empty when nothing is under way."""
+        if not self._active:
+            return ""
+        names = len(self._hosts)
+        return "%s: %s, %d host%s" % (self._stage, self._total(), names, "s" if names > 1 else "")
+
+    def block(self, width: int, height: int) -> list[str]:
+        """The lines for a terminal: a host each, the slowest first if not all fit, and the total."""
+        if not self._active:
+            return []
+        hosts = sorted(self._hosts.items())
+        room = height - 1
+        hidden = ""
+        if len(hosts) > room:
+            slowest = sorted(hosts, key=lambda entry: _share(*entry[1].cost))[: max(0, room)]
+            hidden = " (the %d slowest of %d hosts)" % (len(slowest), len(hosts))
+            hosts = sorted(slowest)
+        longest = max([len(name) for name, _host in hosts] + [len(self._stage)])
+        lines = ["%-*s  %s" % (longest, name, self._host(host)) for name, host in hosts]
+        lines.append("%-*s  %s%s" % (longest, self._stage, self._total(), hidden))
+        return [line[:width] for line in lines]
+
+    @staticmethod
+    def _host(host: _Host) -> str:
+        state = _STATES.get(str(host.said.get("state")))
+        files, size = host.rates
+        parts = [units.percent(*host.cost).rjust(7)] if host.cost[1] else []
+        if state:
+            parts.append(state)
+        else:
+            parts.append("%s files/s" % units.count(files).rjust(7))
+            parts.append("%s MB/s" % units.megabytes(size).rjust(6))
+        if host.number("failed"):
+            parts.append("%s failed" % units.count(host.number("failed")))
+        return "  ".join(parts)
+
+    def _total(self) -> str:
+        hosts = list(self._hosts.values())
+        files, size = (sum(host.number(name) for host in hosts) for name in ("files", "bytes"))
+        all_files = sum(host.number("total_files") for host in hosts)
+        rates = [sum(rate) for rate in zip(*(host.rates for host in hosts))]
+        done, whole = (sum(cost) for cost in zip(*(host.cost for host in hosts)))
+        failed = sum(host.number("failed") for host in hosts)
+        parts = [units.percent(done, whole).rjust(7)] if whole else []
+        parts.append(
+            "%s of %s files" % (units.count(files), units.count(all_files)) if all_files
+            else "%s entries" % units.count(files)
+        )
+        parts += [
+            units.size(size), "%s files/s" % units.count(rates[0]),
+            "%s MB/s" % units.megabytes(rates[1]),
+        ]
+        speed = rates[0] * FILE_COST + rates[1] / RATE
+        if whole > done and speed > 0:
+            parts.append("ETA %s" % _clock((whole - done) / speed))
+        if failed:
+            parts.append("%s failed" % units.count(failed))
+        return "  ".join(parts)
+
+
+def _share(done: float, whole: float) -> float:
+    return done / whole if whole else 1.0
+
+
+def _clock(seconds: float) -> str:
+    """``0:12``, ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return "%d:%02d:%02d" % (hours, minutes, rest) if hours else "%d:%02d" % (minutes, rest)

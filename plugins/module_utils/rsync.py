@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .copyitem import Failure
 from .dirs import DirCache
@@ -86,6 +86,7 @@ class _Run(NamedTuple):
 def two_phases(
     arguments: Sequence[str], source: bytes, destination: bytes, paths: Sequence[bytes],
     verify: str = "metadata", progress: Optional[Callable[[int, int], None]] = None,
+    linked: AbstractSet[bytes] = frozenset(),
 ) -> Result:
     """Copy the items at ``paths`` (relative; no directories), each below an existing directory.
 
@@ -97,12 +98,17 @@ def two_phases(
     Args:
         arguments: rsync and its options, from :func:`rsyncoptions.command`.
         progress: called with items and bytes copied since the last call.
+        linked: those of the paths that have several links in the destination. Writing in place
+            would change the other names as well, so they are replaced from the start.
     """
     started = time.monotonic()
     result = Result()
     run = _Phases(arguments, source, destination, result, progress)
     first: Dict[bytes, bool] = {}
-    failures = run.phase(paths, ["--inplace"], first)
+    single = [path for path in paths if path not in linked] if linked else paths
+    failures = run.phase(single, ["--inplace"], first)
+    if linked:
+        failures.update(run.phase(sorted(linked), [], first))
     copied = {path for path, was in first.items() if was}
     changed = set(first)
     if verify != "none":

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from .copyitem import Copier
 from .errors import IngestError
@@ -110,13 +110,16 @@ def copy_lines(
     leaves.
     """
     rows: Dict[bytes, Row] = {}
+    linked: Set[bytes] = set()
     user = os.geteuid()
     for line in lines:
         directory, found = read_line(line)
         theirs, ours = _share(without(found, directory, broken), directory, user)
         if theirs:
             try:
-                copier.targets.get(directory, True)
+                target = copier.targets.get(directory, True)
+                if not target.created:
+                    linked.update(_linked(directory, theirs, target.fd))
             except OSError as error:
                 error.operation = "make directory"  # type: ignore[attr-defined]
                 for row in theirs:
@@ -133,11 +136,22 @@ def copy_lines(
     for bucket in buckets(items, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
             settings.rsync, settings.source, mount, bucket, settings.rsync_verify,
-            lambda dummy, count: moved(count),
+            lambda dummy, count: moved(count), linked.intersection(bucket),
         )
         _count(copier, result)
         for path in result.left:
             copier.entry(split(path)[0], rows[path][0], entry_want(rows[path]))
+
+
+def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:
+    """Files that have several links in the destination by now."""
+    for row in rows:
+        try:
+            found = os.stat(row[0], dir_fd=target, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
+            yield join(directory, row[0])
 
 
 def _share(rows: List[Row], directory: bytes, user: int) -> Tuple[List[Row], List[Row]]:

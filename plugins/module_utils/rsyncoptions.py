@@ -22,7 +22,7 @@ _FLAGS = frozenset((
     "new-compress", "no-compress", "no-devices", "no-group", "no-owner", "no-perms", "no-specials",
     "no-whole-file", "numeric-ids", "old-compress", "omit-link-times", "omit-dir-times",
     "one-file-system", "open-noatime", "owner", "partial", "perms", "preallocate", "sparse",
-    "specials", "stats", "super", "times", "update", "verbose", "whole-file", "xattrs",
+    "specials", "stats", "super", "times", "verbose", "whole-file", "xattrs",
     "8-bit-output", "no-human-readable", "no-acls", "no-xattrs", "no-sparse", "no-o", "no-g",
     "no-p", "no-D", "no-A", "no-X", "no-S", "no-z", "no-W", "no-h", "no-v", "no-super",
 ))
@@ -30,11 +30,10 @@ _VALUES = frozenset((
     "block-size", "bwlimit", "checksum-choice", "cc", "checksum-seed", "chmod", "chown",
     "compress-choice", "compress-level", "debug", "groupmap", "info", "modify-window",
     "skip-compress", "temp-dir", "timeout", "usermap", "zc", "zl", "contimeout", "max-alloc",
-    "stop-after", "stop-at", "time-limit",
 ))
 _SHORT = {
     "a": "archive", "h": "human-readable", "v": "verbose", "z": "compress", "X": "xattrs",
-    "A": "acls", "H": "hard-links", "S": "sparse", "x": "one-file-system", "u": "update",
+    "A": "acls", "H": "hard-links", "S": "sparse", "x": "one-file-system",
     "c": "checksum", "W": "whole-file", "l": "links", "p": "perms", "t": "times", "g": "group",
     "o": "owner", "D": "devices", "U": "atimes", "N": "crtimes", "E": "executability",
     "i": "itemize-changes", "8": "8-bit-output", "O": "omit-dir-times", "J": "omit-link-times",
@@ -63,7 +62,8 @@ _REFUSED: Dict[str, str] = {
     "F": _LEAVE_OUT, "include-from": _LEAVE_OUT, "exclude-from": _LEAVE_OUT, "C": _LEAVE_OUT,
     "cvs-exclude": _LEAVE_OUT, "existing": _LEAVE_OUT, "ignore-existing": _LEAVE_OUT,
     "ignore-non-existing": _LEAVE_OUT, "max-size": _LEAVE_OUT, "min-size": _LEAVE_OUT,
-    "safe-links": _LEAVE_OUT, "ignore-missing-args": _LEAVE_OUT,
+    "update": _LEAVE_OUT, "u": _LEAVE_OUT, "stop-after": _LEAVE_OUT, "stop-at": _LEAVE_OUT,
+    "time-limit": _LEAVE_OUT, "safe-links": _LEAVE_OUT, "ignore-missing-args": _LEAVE_OUT,
     "copy-links": _FOLLOW, "L": _FOLLOW, "copy-dirlinks": _FOLLOW, "k": _FOLLOW,
     "keep-dirlinks": _FOLLOW, "K": _FOLLOW, "copy-unsafe-links": _FOLLOW,
     "munge-links": _FOLLOW, "no-links": _FOLLOW, "no-l": _FOLLOW, "copy-devices": _FOLLOW,

@@ -289,7 +289,7 @@ def test_options_pass_through(pair: Tuple[bytes, bytes]) -> None:
         (["-e", "ssh"], "-e"), (["--backup"], "--backup"), (["-R"], "-R"), (["--daemon"], "--daemon"),
         (["--size-only"], "second phase"), (["-aL"], "-L"), (["/etc/passwd"], "/etc/passwd"),
         (["--"], "--"), (["--bwlimit"], "value"), (["--frobnicate"], "--frobnicate"),
-        (["--partial=3"], "--partial=3"),
+        (["--partial=3"], "--partial=3"), (["-au"], "-u"), (["--stop-after=1"], "--stop-after"),
     ],
 )
 def test_options_that_break_the_plan(options: List[str], words: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils import local, rsyncjob
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits
 from ansible_collections.scaleout.ingest.plugins.module_utils.worker import Settings
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
 from hypothesis import HealthCheck, given, settings
@@ -86,6 +87,25 @@ def test_no_link_of_the_destination_is_followed(pair: Tuple[bytes, bytes], tmp_p
     assert done["failed"] > 0
     assert os.listdir(outside) == []
     assert os.path.exists(os.path.join(destination, b"top"))
+
+
+def test_links_that_the_source_has_no_more(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+    """In place, one file's new contents would reach the other's name."""
+    source, destination = pair
+    for number in range(6):
+        for root, link in ((source, False), (destination, True)):
+            for name in (b"a%d", b"b%d"):
+                path = os.path.join(root, name % number)
+                if link and name == b"b%d":
+                    os.link(os.path.join(root, b"a%d" % number), path)
+                else:
+                    Path(os.fsdecode(path)).write_bytes(path)
+    for verify in ("metadata", "none"):
+        done = local.ingest(
+            source, [destination], str(tmp_path / verify), method="rsync", limits=Limits(items=1), workers=2,
+            verify=verify)
+        assert done["failed"] == 0
+        assert compare.compare_trees(source, destination) == []
 
 
 def test_another_user_gets_no_set_id_file() -> None:

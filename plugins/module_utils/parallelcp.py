@@ -13,7 +13,7 @@ from .errors import IngestError
 from .metadata import PRESERVE
 from .mounts import NETWORK, file_system
 from .paths import display
-from .tree import copy_tree
+from .tree import check_apart, copy_tree
 
 USAGE, MISSING, NOT_WRITABLE, FAILED = 1, 2, 3, 4
 _USAGE = "\nUsage: %s [-j JOBS] [--no-preserve] [-v] SOURCE_DIR DEST_DIR\n\n"
@@ -83,10 +83,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return refuse(NOT_WRITABLE, "Destination", destination, "is not writeable, or is not a directory")
     preserve = frozenset(("sparse",) if options.no_preserve else PRESERVE)
     try:
+        check_apart(source, destination)
+    except IngestError as error:
+        sys.stderr.write("%s: %s\n" % (parser.prog, error))
+        return MISSING
+    try:
         result = copy_tree(source, destination, options.jobs or default_jobs(source, destination), preserve)
     except (IngestError, OSError) as error:
         sys.stderr.write("%s: %s\n" % (parser.prog, error))
-        return MISSING
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
     for failure in result.failures:
         sys.stderr.write("%s: %s: %s: %s\n" % (parser.prog, display(failure.path), failure.operation, failure.message))
     for kind, (count, path, reason) in sorted(result.losses.kinds.items()):

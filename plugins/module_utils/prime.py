@@ -23,7 +23,8 @@ from .taskpool import SMALL, Task, TaskPool
 from .units import count, size
 
 SKIP = frozenset((b".snapshot", b".zfs"))
-_LIST, _READ = range(2)
+_LIST, _FILES, _PART = range(3)
+_NAMES = 100  # small files in one task
 _BATCH = 16
 _BLOCK = 1 << 20  # bytes, as the article's tool reads
 _RANGE = 64 << 20  # bytes of a file that one worker reads in one go
@@ -92,7 +93,7 @@ def prime(
         while waiting and len(tasks) < max(1, min(_BATCH, many)) and length < SMALL:
             tasks.append(waiting.pop())
             length += len(tasks[-1][1]) + 20
-            if tasks[-1][0] == _READ:
+            if tasks[-1][0] != _LIST:
                 break
         return tasks
 
@@ -132,6 +133,9 @@ class _Worker:
         for task in tasks:
             if task[0] == _LIST:
                 self._list(task[1])
+            elif task[0] == _FILES:
+                for name in task[2].split(b"/"):
+                    self._read(join(task[1], name), 0, True)
             else:
                 self._read(task[1], task[2], task[3])
         counts, self._counts = self._counts, Counts()
@@ -149,6 +153,7 @@ class _Worker:
     def _list(self, path: bytes) -> None:
         counts = self._counts
         counts.directories += 1
+        small: List[bytes] = []
         try:
             fd = self._tree.get(path).fd
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
@@ -159,13 +164,16 @@ class _Worker:
                         self._more.append((_LIST, join(path, entry.name)))
                     elif entry.is_file(follow_symlinks=False):
                         counts.files += 1
-                        self._file(join(path, entry.name), entry)
+                        self._file(path, entry, small)
                     else:
                         counts.others += 1
         except OSError as error:
             self._fail(path, "list", error)
+        for at in range(0, len(small), _NAMES):
+            self._more.append((_FILES, path, b"/".join(small[at : at + _NAMES])))
 
-    def _file(self, path: bytes, entry: Any) -> None:
+    def _file(self, directory: bytes, entry: Any, small: List[bytes]) -> None:
+        path = join(directory, entry.name)
         try:
             length = entry.stat(follow_symlinks=False).st_size
         except OSError as error:
@@ -173,8 +181,11 @@ class _Worker:
             return
         self._counts.bytes += length
         if self._reads and self._part.has(path):
-            for offset in range(0, max(length, 1), _RANGE):
-                self._more.append((_READ, path, offset, offset + _RANGE >= length))
+            if length <= _RANGE:
+                small.append(entry.name)
+                return
+            for offset in range(0, length, _RANGE):
+                self._more.append((_PART, path, offset, offset + _RANGE >= length))
 
     def _read(self, path: bytes, offset: int, last: bool) -> None:
         """Read a range of a file, the last one to wherever it ends by now."""
@@ -331,6 +342,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except (IngestError, OSError) as error:
         sys.stderr.write("prime: %s\n" % error)
         return 2
+    except KeyboardInterrupt:
+        return 130
     for failure in counts.failures:
         sys.stderr.write("prime: %s: %s: %s\n" % (
             display(failure.path) or ".", failure.operation, failure.message))

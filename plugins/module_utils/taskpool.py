@@ -8,6 +8,7 @@ import gc
 import marshal
 import multiprocessing
 import multiprocessing.connection
+import signal
 from multiprocessing.connection import Connection
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -93,11 +94,11 @@ class TaskPool:
 def _work(pipe: Connection, others: List[Connection], make: Callable[[], Batch]) -> None:
     for other in others:
         other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
     gc.disable()  # nothing here makes cycles
     batch = make()
-    while True:
-        try:
-            message = pipe.recv_bytes()
-        except EOFError:
-            return
-        pipe.send_bytes(marshal.dumps(batch(marshal.loads(message))))
+    try:
+        while True:
+            pipe.send_bytes(marshal.dumps(batch(marshal.loads(pipe.recv_bytes()))))
+    except (EOFError, ConnectionError):
+        return  # the parent is gone, or has no more work

@@ -39,7 +39,7 @@ class TreeResult:
 class _Report(NamedTuple):
     """A worker's answer to one batch of tasks."""
 
-    listed: List[Tuple[bytes, List[bytes], List[List[Tuple[bytes, bool]]], bool]]
+    listed: List[Tuple[bytes, List[bytes], List[bytes], bool]]
     held: List[Tuple[int, int, bytes]]
     counts: Tuple[int, ...]
     failures: List[Tuple[bytes, str, int, str]]
@@ -60,14 +60,15 @@ def copy_tree(
     Raises:
         IngestError: one tree lies in the other, or one can't be opened, or a worker died.
     """
-    _check(source, destination)
+    check_apart(source, destination)
     started = time.monotonic()
     result = _Coordinator(source, destination, workers, preserve, progress).run()
     result.seconds = time.monotonic() - started
     return result
 
 
-def _check(source: bytes, destination: bytes) -> None:
+def check_apart(source: bytes, destination: bytes) -> None:
+    """Raises IngestError if one tree lies in the other, or both are one."""
     real = os.path.realpath(source), os.path.realpath(destination)
     for inner, outer in (real, real[::-1]):
         if (inner + b"/").startswith(outer.rstrip(b"/") + b"/"):
@@ -158,7 +159,7 @@ class _Coordinator:
             self._links.append((_LINK, leader, path))
 
     def _listed(
-        self, path: bytes, below: List[bytes], chunks: List[List[Tuple[bytes, bool]]], whole: bool
+        self, path: bytes, below: List[bytes], chunks: List[bytes], whole: bool
     ) -> None:
         """Something of a directory is done; ``whole`` if the worker finished all of it."""
         if whole:
@@ -171,16 +172,20 @@ class _Coordinator:
         self._less(path)
 
     def _less(self, path: bytes) -> None:
-        state = self._open[path]
-        state[0] -= 1
-        if state[0]:
-            return
-        del self._open[path]
-        if state[1]:
-            self._late.append((_FINISH, path))
-        else:
-            self._soon.append((_FINISH, path))
-        self._up(path)
+        """One thing less is outstanding in a directory, and maybe in those above it."""
+        while True:
+            state = self._open[path]
+            state[0] -= 1
+            if state[0]:
+                return
+            del self._open[path]
+            if state[1]:
+                self._late.append((_FINISH, path))
+            else:
+                self._soon.append((_FINISH, path))
+            if not path:
+                return
+            path = split(path)[0]
 
     def _up(self, path: bytes) -> None:
         if path:
@@ -189,7 +194,7 @@ class _Coordinator:
 
 def _size(task: Task) -> int:
     if task[0] == _NAMES:
-        return sum(len(name) + 10 for name, dummy in task[2])
+        return len(task[2])
     return len(task[1]) + 20
 
 
@@ -199,7 +204,7 @@ class _Worker:
     def __init__(self, copier: Copier, hold: bool) -> None:
         self._copier = copier
         self._hold = hold
-        self._listed: List[Tuple[bytes, List[bytes], List[List[Tuple[bytes, bool]]], bool]] = []
+        self._listed: List[Tuple[bytes, List[bytes], List[bytes], bool]] = []
         self._held: List[Tuple[int, int, bytes]] = []
 
     def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
@@ -210,7 +215,7 @@ class _Worker:
             if kind == _LIST:
                 self._list(path)
             elif kind == _NAMES:
-                self._copy(path, task[2])
+                self._copy(path, task[2].split(b"/"))
                 self._listed.append((path, [], [], False))
             elif kind == _FINISH:
                 self._finish(path)
@@ -229,7 +234,9 @@ class _Worker:
         """Copy a directory's entries, the first CHUNK of them if there are many more."""
         copier = self._copier
         below: List[bytes] = []
-        names: List[Tuple[bytes, bool]] = []
+        first: List[bytes] = []
+        names: List[bytes] = []
+        chunks: List[bytes] = []
         try:
             copier.doing("make directory")
             copier.targets.get(path, True)
@@ -244,22 +251,31 @@ class _Worker:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         below.append(entry.name)
-                    else:
-                        names.append((entry.name, entry.is_file(follow_symlinks=False)))
+                        continue
+                    names.append((b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name)
+                    if len(names) >= CHUNK:
+                        if first:
+                            chunks.append(b"/".join(names))
+                        else:
+                            first = names
+                        names = []
         except OSError as error:
             copier.fail(path, error)
         held = len(self._held)
-        self._copy(path, names[:CHUNK])
-        chunks = [names[at : at + CHUNK] for at in range(CHUNK, len(names), CHUNK)]
+        if first and names:
+            chunks.append(b"/".join(names))
+        self._copy(path, first or names)
         whole = not below and not chunks and len(self._held) == held
         if whole:
             self._finish(path)
         self._listed.append((path, below, chunks, whole))
 
-    def _copy(self, path: bytes, names: List[Tuple[bytes, bool]]) -> None:
+    def _copy(self, path: bytes, names: List[bytes]) -> None:
+        """Copy entries of a directory; an f in front of the name says that it is a regular file."""
         discover, hold = self._copier.discover, self._hold
-        for name, regular in names:
-            found = discover(path, name, regular, hold)
+        for marked in names:
+            name = marked[1:]
+            found = discover(path, name, marked[:1] == b"f", hold)
             if found is not None:
                 self._held.append((found.st_dev, found.st_ino, join(path, name)))
 

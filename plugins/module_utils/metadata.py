@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from typing import Dict, FrozenSet, List, Optional, Tuple, Union
 
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
@@ -204,22 +205,33 @@ class Metadata:
 
 
 def probe_granularity(directory: int) -> int:
-    """The step (ns) in which the file system of a directory keeps times."""
-    name = b".ingest-times-%d" % os.getpid()
-    before = os.stat("/proc/self/fd/%d" % directory)
+    """The step (ns) in which the file system of a directory keeps times; 1 if it can't be told."""
+    odd = 1_111_111_111_111_111_111  # an odd second with a full fraction
+    where = "/proc/self/fd/%d" % directory
+    try:
+        before = os.stat(where)
+        kept = _kept_time(directory, odd)
+        os.utime(where, ns=(before.st_atime_ns, before.st_mtime_ns))
+    except OSError:
+        return 1
+    for grain in (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000):
+        if odd // grain * grain == kept:
+            return grain
+    return 1
+
+
+def _kept_time(directory: int, time: int) -> int:
+    """What a temporary file's mtime is after it was set to ``time`` (ns)."""
+    name = b".ingest-times-%d-%d" % (os.getpid(), threading.get_ident())
     fd = os.open(
         name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
         dir_fd=directory,
     )
     try:
-        odd = 1_111_111_111_111_111_111  # an odd second with a full fraction
-        os.utime(fd, ns=(odd, odd))
-        kept = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
+        os.utime(fd, ns=(time, time))
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
     finally:
-        os.close(fd)
-        os.unlink(name, dir_fd=directory)
-    os.utime("/proc/self/fd/%d" % directory, ns=(before.st_atime_ns, before.st_mtime_ns))
-    for grain in (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000):
-        if odd // grain * grain == kept:
-            return grain
-    return 1
+        try:
+            os.close(fd)
+        finally:
+            os.unlink(name, dir_fd=directory)

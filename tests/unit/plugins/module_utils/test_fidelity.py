@@ -41,8 +41,10 @@ class Place:
         self.runs += 1
         return os.path.join(self.folder, "run%d" % self.runs)
 
-    def ingest(self, **options: object) -> engine.Result:
-        """Copy the source to the destination."""
+    def ingest(self, tree: bool = False, **options: object) -> engine.Result:
+        """Copy the source to the destination; with ``tree`` by the engine that needs no index."""
+        if tree:
+            return engine.copy_tree(self.source, self.destination, 2)
         return engine.ingest(self.source, [self.destination], self.run(), **{"workers": 2, **options})
 
     def differences(self, **options: object) -> List[str]:
@@ -95,21 +97,24 @@ def _check_copy_and_rerun(place: Place, **options: object) -> None:
     {"workers": 3, "verify": "checksum"},
     {"workers": 8, "split": "balanced", "limits": {"items": 3}},
     {"workers": 2, "limits": {"items": 10, "bytes": 1 << 20, "range_threshold": 1 << 20, "range_size": 1 << 18}},
-], ids=["plain", "checksum", "balanced", "ranges"])
+    {"tree": True},
+], ids=["plain", "checksum", "balanced", "ranges", "tree"])
 def test_hostile_tree(place, options):
     trees.build(place.source, trees.hostile())
     _check_copy_and_rerun(place, **options)
 
 
 @pytest.mark.parametrize("levels, name", [(12, b"d" * 250), (40, b"\xff" * 255), (700, b"x")])
-def test_deep_tree(place, levels, name):
+@pytest.mark.parametrize("tree", [False, True])
+def test_deep_tree(place, levels, name, tree):
     trees.build(place.source, trees.deep(levels, name))
-    _check_copy_and_rerun(place)
+    _check_copy_and_rerun(place, tree=tree)
 
 
-def test_flat_tree(place):
+@pytest.mark.parametrize("tree", [False, True])
+def test_flat_tree(place, tree):
     trees.build(place.source, trees.flat(20000))
-    _check_copy_and_rerun(place)
+    _check_copy_and_rerun(place, tree=tree)
 
 
 @pytest.mark.parametrize("limits", [{}, {"range_threshold": 1 << 30, "range_size": 1 << 30}], ids=["whole", "ranges"])
@@ -132,20 +137,20 @@ def test_empty_tree(place):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(nodes=trees.trees(), cut=st.booleans(), split=st.sampled_from(["round_robin", "balanced"]))
-def test_any_tree(nodes, cut, split):
+@given(nodes=trees.trees(), cut=st.booleans(), split=st.sampled_from(["round_robin", "balanced"]), tree=st.booleans())
+def test_any_tree(nodes, cut, split, tree):
     limits = {"items": 2, "bytes": 70000, "range_threshold": 65536, "range_size": 40000} if cut else {}
     place = Place(tempfile.mkdtemp(prefix="fidelity-", dir=MEMORY))
     try:
         note("left out: %s" % trees.build(place.source, nodes))
-        _check_copy_and_rerun(place, limits=limits, split=split)
+        _check_copy_and_rerun(place, tree=tree, limits=limits, split=split)
     finally:
         place.remove()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(source=trees.trees(), there=trees.trees(most=12))
-def test_any_tree_onto_any_other(source, there):
+@given(source=trees.trees(), there=trees.trees(most=12), tree=st.booleans())
+def test_any_tree_onto_any_other(source, there, tree):
     """What the source has is right afterwards, whatever stood there; nothing else is touched.
 
     Only a thing that is no directory in the place of a directory, or the reverse, may stay in the
@@ -155,8 +160,7 @@ def test_any_tree_onto_any_other(source, there):
     try:
         trees.build(place.source, source)
         trees.build(place.destination, there)
-        result = place.ingest()
-        # Modes of existing directories that lack w or x for us are no obstacle to root only.
+        result = place.ingest(tree=tree)
         found = place.differences(ignore=frozenset(["extra"]))
         blocked = set(result.errors)
         # What the source lacks of trusted.* stays: it may belong to the file system.
@@ -164,7 +168,7 @@ def test_any_tree_onto_any_other(source, there):
             assert blocked, line
             assert _excused(line, blocked), (line, result.failures)
         if not result.failures:
-            again = place.ingest()
+            again = place.ingest(tree=tree)
             assert again.failures == [] and again.counts["changed"] == 0
     finally:
         place.remove()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
@@ -114,7 +115,13 @@ def check_options(options: Iterable[str]) -> List[str]:
     """
     checked: List[str] = []
     waiting = ""
-    for word in options:
+    words = list(options)
+    if len(words) == 1 and words[0].startswith("-"):  # as one text, like msrsync's --rsync "-ahv -z"
+        try:
+            words = shlex.split(words[0])
+        except ValueError as error:
+            raise IngestError("'%s' in ingest_rsync_options: %s" % (words[0], error)) from error
+    for word in words:
         if waiting:
             checked.append(waiting + word)
             waiting = ""

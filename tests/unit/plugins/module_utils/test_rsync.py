@@ -280,6 +280,12 @@ def test_options_pass_through(pair: Tuple[bytes, bytes]) -> None:
     assert stat.S_IMODE(os.stat(os.path.join(destination, b"a")).st_mode) == 0o600
 
 
+def test_options_as_one_text() -> None:
+    assert rsyncoptions.check_options(["-ahv --chmod='F644' -z"]) == ["-h", "-v", "--chmod=F644", "-z"]
+    with pytest.raises(IngestError, match="closing quotation"):
+        rsyncoptions.check_options(["-ahv '"])
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

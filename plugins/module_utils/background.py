@@ -67,7 +67,9 @@ def detach(job: Callable[[], dict[str, Any]], status: Status, wait: float) -> di
         os.close(reader)
         _child(job, status)  # does not return; the pipe closes with the process
     os.close(writer)
-    select.select([reader], [], [], wait)
+    done = select.poll()  # not select(), which knows no descriptor above 1,023
+    done.register(reader, select.POLLIN)
+    done.poll(wait * 1000)
     os.close(reader)
     with open(status.file, encoding="ascii") as stream:
         return {**json.load(stream), "pid": pid}

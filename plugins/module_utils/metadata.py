@@ -8,12 +8,13 @@ import errno
 import os
 import stat
 import threading
-from typing import Dict, FrozenSet, List, Optional, Tuple, Union
+from typing import Callable, Dict, FrozenSet, List, Optional, Tuple, Union
 
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
 _REMOVED = (*_ACLS, "security.capability")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
+_STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 Where = Union[int, str, bytes]
 
 
@@ -185,6 +186,8 @@ class Metadata:
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
+            if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
+                return True
             kind = "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
             self._losses.add(kind, path, os.strerror(error.errno or 0))
             return False
@@ -200,8 +203,32 @@ class Metadata:
         except OSError as error:
             if error.errno not in _CANNOT + (errno.ENODATA,):
                 raise
-            return False
+            return error.errno == errno.EACCES and _while_writable(target, os.removexattr, name)
         return True
+
+
+def _while_writable(target: Where, act: Callable[..., None], *arguments: object) -> bool:
+    """Change an attribute of a file or directory that its mode makes read-only, which the kernel
+    allows only root: with a mode that lets its owner write for that moment."""
+    try:
+        fd = target if isinstance(target, int) else os.open(target, _STILL)
+    except OSError:
+        return False
+    try:
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if mode & stat.S_IWUSR:
+            return False
+        os.fchmod(fd, mode | stat.S_IWUSR)
+        try:
+            act(fd, *arguments)
+        finally:
+            os.fchmod(fd, mode)
+        return True
+    except OSError:
+        return False
+    finally:
+        if fd != target:
+            os.close(fd)
 
 
 def probe_granularity(directory: int) -> int:

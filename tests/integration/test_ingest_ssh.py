@@ -12,7 +12,7 @@ from importlib import util
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
+from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
 from ansible_collections.scaleout.ingest.tests.support.places import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ingest, stats
 
@@ -121,6 +121,9 @@ def test_several_mounts_of_one_cluster(shared: Place, folder: str) -> None:
 
 @pytest.mark.parametrize("death", ["kill", "freeze"])
 def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
     place = Place(folder)
     for directory in range(40):
         os.makedirs("%s/%d" % (place.source, directory))

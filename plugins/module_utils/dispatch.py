@@ -73,11 +73,11 @@ class Dispatcher:
 
     # -- out ---------------------------------------------------------------------------------
 
-    def claim(self, size: int, spare: int = 2, absent: bool = False) -> Work:
+    def claim(self, size: int, absent: bool = False) -> Work:
         """Claim shards of at most ``size`` bytes of payload together (one at least).
 
         Only the earliest phase that is not finished is open. In it come first the host's own
-        shards; when there is none left, ``spare`` of those of nobody, or of hosts that are done,
+        shards; when there is none left, a part of those of nobody, or of hosts that are done,
         failed or dead, or, if ``absent``, that never started.
         """
         db = self._db
@@ -92,7 +92,7 @@ class Dispatcher:
             claimed: List[Claimed] = []
             total = 0
             broken = self._broken() if phase == LINKS else ()
-            for shard, op, of, mount, data in self._open_shards(phase, spare, absent):
+            for shard, op, of, mount, data in self._open_shards(phase, absent):
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
@@ -105,20 +105,29 @@ class Dispatcher:
         finally:
             db.execute("COMMIT")
 
-    def _open_shards(self, phase: int, spare: int, absent: bool) -> Iterator[Tuple[Any, ...]]:
+    def _open_shards(self, phase: int, absent: bool) -> Iterator[Tuple[Any, ...]]:
         select = (
             "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, coalesce(s.payload, o.payload) "
-            "FROM shards s LEFT JOIN shards o ON o.id=s.of LEFT JOIN hosts h ON h.name=s.host "
-            "WHERE s.state='pending' AND s.phase=? AND %s ORDER BY s.id"
+            "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state='pending' AND s.phase=? "
         )
-        own = self._db.execute(select % "s.host=?", (phase, self._host))
+        own = self._db.execute(select + "AND s.host=? ORDER BY s.id", (phase, self._host))
         first = own.fetchone()
         if first:
             return chain([first], own)
         helped = ["failed", "dead", "done"] + (["planned"] if absent else [])
+        free = (
+            "AND (s.host IS NULL OR s.host IN (SELECT name FROM hosts WHERE state IN (%s))) "
+            % ", ".join("?" * len(helped))
+        )
+        count, running = self._db.execute(
+            "SELECT count(*), (SELECT count(*) FROM hosts WHERE state='running') FROM shards s "
+            "WHERE s.state='pending' AND s.phase=? " + free, [phase] + helped,
+        ).fetchone()
+        # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
+        # and Kuck 1987), so that few requests give all hosts work until the same moment.
+        part = max(1, count // (2 * max(1, running)))
         return self._db.execute(
-            select % ("(s.host IS NULL OR h.state IN (%s)) " % ", ".join("?" * len(helped)))
-            + " LIMIT ?", [phase] + helped + [spare],
+            select + free + "ORDER BY s.id LIMIT ?", [phase] + helped + [part]
         )
 
     def _broken(self) -> Tuple[str, ...]:
@@ -204,10 +213,11 @@ class Dispatcher:
         )
         db.execute("COMMIT")
 
-    def totals(self) -> Tuple[int, int, int]:
-        """What is this host's by plan: (items, files, bytes) of the data."""
+    def shares(self) -> Tuple[int, int, int, int]:
+        """(files, bytes) of the data that is this host's by plan, and of that what is done."""
         found = self._db.execute(
-            "SELECT sum(items), sum(files), sum(bytes) FROM shards "
-            "WHERE phase<=2 AND coalesce(runner, host)=?", (self._host,)
+            "SELECT sum(files), sum(bytes), sum(CASE state WHEN 'done' THEN files END), "
+            "sum(CASE state WHEN 'done' THEN bytes END) FROM shards "
+            "WHERE phase<=? AND coalesce(runner, host)=?", (LINKS, self._host)
         ).fetchone()
         return tuple(value or 0 for value in found)  # type: ignore[return-value]

@@ -19,7 +19,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.errors import Inge
 from ansible_collections.scaleout.ingest.plugins.module_utils.job import write_package
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
-_PACKAGE = 32 << 20  # bytes of payload sent at once
+_PACKAGE = 4 << 20  # bytes of payload sent at once, some 50,000 items
 _SHORT, _LONG = 0.1, 2.0  # seconds between looks
 _GRACE = 20.0  # seconds to wait for hosts that have not begun
 
@@ -40,7 +40,7 @@ class Follower:
         self._lease = lease
         self._enough_forks = enough_forks
         self._folder = ""
-        self._packages = self._heard = 0
+        self._packages = self._heard = self._with_host = 0
         self._status: dict[str, Any] = {}
         self._contact = self._word = time.monotonic()
         self.absent = False
@@ -68,22 +68,24 @@ class Follower:
 
     def _serve(self) -> None:
         sent = waiting = 0.0
+        enough = 0  # shards that the host may still have when it is time to send more
         idle = True
         while True:
             now = time.monotonic()
-            if idle:
+            if self._with_host <= enough:
                 work = self._dispatcher.claim(_PACKAGE, absent=self.absent)
                 if work.claimed:
                     self._send(work)
-                    sent, waiting = now, 0.0
-                elif not self._wait(work.later, waiting):
+                    enough = len(work.claimed) // 2
+                    sent, waiting, idle = now, 0.0, False
+                elif idle and not self._wait(work.later, waiting):
                     return
-                else:
-                    # plan.db is asked often, as that is cheap; the host only to keep its lease.
-                    waiting = waiting or now
-                    time.sleep(_SHORT)
-                    if now - self._contact < _LONG:
-                        continue
+            if idle:
+                # plan.db is asked often, as that is cheap; the host only to keep its lease.
+                waiting = waiting or now
+                time.sleep(_SHORT)
+                if now - self._contact < _LONG:
+                    continue
             else:
                 # The longer it takes, the less a late look matters.
                 time.sleep(min(_LONG, max(_SHORT, (now - sent) * 0.15)))
@@ -164,6 +166,7 @@ class Follower:
                     "%s: the shards can't be handed over: %s" % (self._host, answer["stderr"].strip())
                 )
             self._packages += 1
+            self._with_host += len(work.claimed)
         except AnsibleConnectionFailure as error:
             raise Lost("%s: %s" % (self._host, str(error).strip())) from error
         finally:
@@ -188,6 +191,7 @@ class Follower:
             ) from error
         for finished in results:
             self._dispatcher.record(finished)
+            self._with_host -= len(finished)
             self._heard += 1
         if status["time"] != self._status.get("time"):
             self._word = time.monotonic()
@@ -214,11 +218,12 @@ class Follower:
         return closing
 
     def _tell(self, state: str) -> None:
-        items, files, size = self._dispatcher.totals()
+        files, size, done_files, done_size = self._dispatcher.shares()
+        copied = {name: self._status.get(name, 0) for name in ("files", "bytes", "failed")}
         progress.send(
-            stage="copy", host=self._host, state=state, files=self._status.get("files", 0),
-            bytes=self._status.get("bytes", 0), failed=self._status.get("failed", 0),
-            total_files=files, total_bytes=size,
+            stage="copy", host=self._host, state=state, total_files=files, total_bytes=size,
+            done_files=max(done_files, copied["files"]), done_bytes=max(done_size, copied["bytes"]),
+            **copied,
         )
 
 

@@ -36,10 +36,10 @@ def send(**fields: Any) -> None:
 
     Never raises and never blocks: a message that can't be delivered at once is dropped.
 
-    Fields, all optional but the first two: ``stage`` (``scan``, ``copy``, ``verify``), ``host``,
-    ``state`` (``running``, ``waiting``, ``done``, ``dead``), and of this host so far ``files``,
-    ``bytes``, ``failed``; its planned share ``total_files``, ``total_bytes``; and of the whole run
-    ``plan_files``, ``plan_bytes``.
+    Fields, all optional but the first two: ``stage`` (``scan``, ``copy``), ``host``, ``state``
+    (``running``, ``waiting``, ``done``, ``dead``), of this host so far ``files``, ``bytes`` and
+    ``failed``; its planned share ``total_files``, ``total_bytes``, and how much of that is dealt
+    with, copied now or right already, ``done_files``, ``done_bytes``.
     """
     address = os.environ.get(VARIABLE)
     if not address:

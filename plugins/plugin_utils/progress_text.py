@@ -19,33 +19,35 @@ class _Host:
 
     def __init__(self) -> None:
         self.said: dict[str, Any] = {}
-        self._history: deque[tuple[float, int, int]] = deque()
+        self._history: deque[tuple[float, float, float, float]] = deque()
 
     def take(self, said: dict[str, Any], now: float) -> None:
         self.said = said
-        self._history.append((now, said.get("files", 0), said.get("bytes", 0)))
+        self._history.append((now, self.number("files"), self.number("bytes"), self.cost[0]))
         while self._history[-1][0] - self._history[0][0] > _WINDOW and len(self._history) > 2:
             self._history.popleft()
 
     @property
-    def rates(self) -> tuple[float, float]:
-        """(files/s, bytes/s)."""
+    def rates(self) -> tuple[float, float, float]:
+        """(files/s, bytes/s, estimated seconds of work done in a second)."""
         first, last = self._history[0], self._history[-1]
         seconds = last[0] - first[0]
-        if seconds <= 0 or self.said.get("state") in ("done", "dead"):
-            return 0.0, 0.0
-        return (last[1] - first[1]) / seconds, (last[2] - first[2]) / seconds
+        if seconds < 0.1 or self.said.get("state") in ("done", "dead"):
+            return 0.0, 0.0, 0.0
+        files, size, cost = ((last[n] - first[n]) / seconds for n in (1, 2, 3))
+        return files, size, cost
 
     def number(self, name: str) -> int:
         return int(self.said.get(name) or 0)
 
     @property
     def cost(self) -> tuple[float, float]:
-        """What is done and what there is, as seconds by the plan's own estimate."""
-        return (
-            self.number("files") * FILE_COST + self.number("bytes") / RATE,
-            self.number("total_files") * FILE_COST + self.number("total_bytes") / RATE,
+        """What is dealt with and what there is, as seconds by the plan's own estimate."""
+        done, whole = (
+            self.number(kind + "_files") * FILE_COST + self.number(kind + "_bytes") / RATE
+            for kind in ("done", "total")
         )
+        return done, whole
 
 
 class State:
@@ -92,7 +94,7 @@ class State:
     @staticmethod
     def _host(host: _Host) -> str:
         state = _STATES.get(str(host.said.get("state")))
-        files, size = host.rates
+        files, size, dummy = host.rates
         parts = [units.percent(*host.cost).rjust(7)] if host.cost[1] else []
         if state:
             parts.append(state)
@@ -105,25 +107,25 @@ class State:
 
     def _total(self) -> str:
         hosts = list(self._hosts.values())
-        files, size = (sum(host.number(name) for host in hosts) for name in ("files", "bytes"))
-        all_files = sum(host.number("total_files") for host in hosts)
-        rates = [sum(rate) for rate in zip(*(host.rates for host in hosts))]
+
+        def total(name: str) -> int:
+            return sum(host.number(name) for host in hosts)
+
+        files, size, speed = (sum(rates) for rates in zip(*(host.rates for host in hosts)))
         done, whole = (sum(cost) for cost in zip(*(host.cost for host in hosts)))
-        failed = sum(host.number("failed") for host in hosts)
         parts = [units.percent(done, whole).rjust(7)] if whole else []
         parts.append(
-            "%s of %s files" % (units.count(files), units.count(all_files)) if all_files
-            else "%s entries" % units.count(files)
+            "%s of %s files" % (units.count(total("done_files")), units.count(total("total_files")))
+            if whole else "%s entries" % units.count(total("files"))
         )
         parts += [
-            units.size(size), "%s files/s" % units.count(rates[0]),
-            "%s MB/s" % units.megabytes(rates[1]),
+            units.size(total("done_bytes") if whole else total("bytes")),
+            "%s files/s" % units.count(files), "%s MB/s" % units.megabytes(size),
         ]
-        speed = rates[0] * FILE_COST + rates[1] / RATE
         if whole > done and speed > 0:
             parts.append("ETA %s" % _clock((whole - done) / speed))
-        if failed:
-            parts.append("%s failed" % units.count(failed))
+        if total("failed"):
+            parts.append("%s failed" % units.count(total("failed")))
         return "  ".join(parts)
 
 

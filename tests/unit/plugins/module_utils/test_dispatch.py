@@ -168,10 +168,22 @@ def test_dynamic_shards_belong_to_whoever_asks(folder: str) -> None:
         dispatcher.start()
     while left(db):
         for dispatcher in hosts.values():
-            finish(dispatcher, [entry.header.id for entry in dispatcher.claim(1 << 30, spare=1).claimed])
+            finish(dispatcher, [entry.header.id for entry in dispatcher.claim(1).claimed])
     runners = dict(db.execute("SELECT runner, count(*) FROM shards WHERE phase=1 GROUP BY runner").fetchall())
     assert set(runners) == set(HOSTS)
     assert max(runners.values()) - min(runners.values()) <= 1
+
+
+def test_the_last_host_takes_large_helpings(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for host in ("one", "two"):
+        hosts[host].end("done")
+    hosts["three"].start()
+    rounds = 0
+    while left(db):
+        finish(hosts["three"], [entry.header.id for entry in hosts["three"].claim(1 << 30).claimed])
+        rounds += 1
+    assert rounds < db.execute("SELECT count(*) FROM shards").fetchone()[0]
     db.close()
 
 

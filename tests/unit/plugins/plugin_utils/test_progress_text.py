@@ -14,7 +14,9 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text impo
 
 
 def said(host: str = "a", **fields: Any) -> dict[str, Any]:
-    return {"stage": "copy", "host": host, "state": "running", "total_files": 1000, "total_bytes": 10**9, **fields}
+    done = {"done_" + name: fields.get(name, 0) for name in ("files", "bytes")}
+    share = {"total_files": 1000, "total_bytes": 10**9}
+    return {"stage": "copy", "host": host, "state": "running", **share, **done, **fields}
 
 
 def test_nothing_is_shown_before_and_after() -> None:

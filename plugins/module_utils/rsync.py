@@ -222,7 +222,7 @@ class _Phases:
                 code = process.wait()
                 # rsync is three processes, and after an error the writing one may outlive the
                 # first for a moment: the pipe that they all hold shows when the last is gone.
-                select.select([ended], [], [], _LINGER)
+                _readable(ended, _LINGER)
             except BaseException:
                 process.kill()
                 process.wait()
@@ -330,7 +330,7 @@ def _lines(
     rest = b""
     before = 0
     while True:
-        if progress and not select.select([stream], [], [], _BEAT)[0]:
+        if progress and not _readable(stream, _BEAT):
             now = _activity(pid)
             if now != before:
                 progress(0, 0)
@@ -343,6 +343,13 @@ def _lines(
         yield from lines
     if rest:
         yield rest
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Wait so long until there is something to read, or the end. poll knows every descriptor."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _activity(pid: int) -> int:

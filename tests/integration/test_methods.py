@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees
+from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
 from ansible_collections.scaleout.ingest.tests.support.places import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import LOCAL, ROOT, ansible, ingest, stats
 
@@ -97,6 +98,16 @@ def test_missing_rsync_is_said_before_anything_is_copied(spot: Place, tmp_path: 
     said = " ".join(run.output.split()).replace("''", "'")
     assert "rsync is not installed on host client1: install the package 'rsync' there" in said
     assert not os.path.exists(spot.destination)
+
+
+@needs_rsync
+def test_over_ssh(hosts: Hosts, shared: Place) -> None:
+    run = ingest(
+        shared.folder, inventory=hosts.inventory, source=shared.source, destinations=[shared.destination],
+        method="rsync", rsync_options="-hz")
+    assert run.status == 0, run.output
+    assert shared.differences() == []
+    assert sorted(stats(shared.run)["hosts"]) == ["host1", "host2", "host3"]
 
 
 @needs_rsync

@@ -11,7 +11,7 @@ type: aggregate
 short_description: Live progress of an ingest
 version_added: 0.1.0
 author:
-  - scaleout.ingest contributors
+  - scaleout.ingest contributors (!UNKNOWN)
 description:
   - On a terminal, shows one block that is kept up to date, with a line for each host and a total,
     with percent, files/s, MB/s and the time that is left.
@@ -54,7 +54,6 @@ import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress import VARIABLE
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 

@@ -183,8 +183,10 @@ def _others(stats: Json) -> Iterator[str]:
         yield "  Right already: %s." % _plural(stats["skipped"], "item")
     verify = stats["verify"]
     if "files" in verify:
-        yield "  Checked (%s): %s, %s; %s." % (
-            verify["mode"], _files_word(verify["files"]), size(verify["bytes"]),
+        # By metadata no byte is read.
+        read = ", %s read back" % size(verify["bytes"]) if verify["bytes"] else ""
+        yield "  Checked (%s): %s%s; %s." % (
+            verify["mode"], _plural(verify["files"], "item"), read,
             "%s wrong" % count(verify["failed"]) if verify["failed"] else "all right")
     if stats["repaired"]:
         yield "  %s copied again after the check." % _plural(stats["repaired"], "item")

@@ -197,6 +197,8 @@ static int f_getattr(const char *path, struct stat *st, struct fuse_file_info *f
 		memset(st, 0, sizeof *st);
 		st->st_mode = S_IFREG | 0600;
 		st->st_nlink = 1;
+		st->st_uid = getuid();
+		st->st_gid = getgid();
 		st->st_size = 4096;
 		return 0;
 	}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List
 
 from .copyitem import Copier
 from .errors import IngestError
-from .metadata import PRESERVE, probe_granularity
+from .metadata import probe_granularity
 from .mounts import NETWORK, file_system
 from .msrsync import BUCKET_BYTES, buckets
 from .operations import Row, entry_want, without
@@ -50,7 +50,8 @@ def check_method(options: Dict[str, Any]) -> None:
         raise IngestError("ingest_method: '%s' is not one of %s" % (method, ", ".join(METHODS)))
     if method != "copy":
         host = options["host"] or socket.gethostname()
-        check_rsync(host, frozenset(PRESERVE), options["rsync_options"])
+        wanted = [*options["rsync_options"], *(["--fsync"] if options["fsync"] else [])]
+        check_rsync(host, frozenset(options["preserve"]), wanted)
 
 
 def configure(options: Dict[str, Any], base: Settings) -> Settings:

@@ -46,6 +46,16 @@ options:
     type: list
     elements: str
     default: []
+  preserve:
+    description: What is to be kept, for which rsync must have been built.
+    type: list
+    elements: str
+    choices: [mode, owner, times, xattrs, acls, links, sparse]
+    default: [mode, owner, times, xattrs, acls, links, sparse]
+  fsync:
+    description: Whether files are to be flushed, which rsync must know.
+    type: bool
+    default: false
   host:
     description: The host's name for messages. Its own name unless given.
     type: str
@@ -103,6 +113,7 @@ file_systems:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import places
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncjob import check_method
 
 ARGUMENTS = {
@@ -113,6 +124,10 @@ ARGUMENTS = {
     "destination": {"type": "str", "default": ""},
     "method": {"type": "str", "default": "copy"},
     "rsync_options": {"type": "list", "elements": "str", "default": []},
+    "preserve": {
+        "type": "list", "elements": "str", "choices": list(PRESERVE), "default": list(PRESERVE),
+    },
+    "fsync": {"type": "bool", "default": False},
     "host": {"type": "str"},
     "workers": {"type": "str", "default": "auto"},
     "bandwidth_limit": {"type": "str", "default": "0"},

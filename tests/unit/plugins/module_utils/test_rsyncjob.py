@@ -138,7 +138,7 @@ def test_another_user_gets_no_set_id_file() -> None:
 
 def options(**more: Any) -> Dict[str, Any]:
     found = {"method": "rsync", "rsync_options": [], "workers": "auto", "_host": "client1", "_verify": "metadata",
-             "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}
+             "host": "client7", "preserve": PRESERVE, "fsync": False, "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}
     return {**found, **more}
 
 
@@ -153,11 +153,11 @@ def test_settings(pair: Tuple[bytes, bytes]) -> None:
 
 def test_unknown_method() -> None:
     with pytest.raises(IngestError, match="ingest_method: 'scp' is not one of copy, rsync, msrsync"):
-        rsyncjob.check_method({"method": "scp", "rsync_options": [], "host": None})
+        rsyncjob.check_method(options(method="scp"))
 
 
 def test_missing_rsync(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(IngestError, match="rsync is not installed on host client7"):
-        rsyncjob.check_method({"method": "msrsync", "rsync_options": [], "host": "client7"})
-    rsyncjob.check_method({"method": "copy", "rsync_options": [], "host": "client7"})
+        rsyncjob.check_method(options(method="msrsync"))
+    rsyncjob.check_method(options(method="copy"))

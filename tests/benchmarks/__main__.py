@@ -33,6 +33,9 @@ def main() -> int:
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error("no such part: %s" % ", ".join(sorted(unknown)))
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print("the load average is %.1f: wall times on a busy machine say little" % load, flush=True)
     folder = tempfile.mkdtemp(prefix="bench-", dir=options.memory_folder)
     results: List[Result] = []
     try:
@@ -51,10 +54,10 @@ def main() -> int:
             results += memory.client_of_a_million(folder)
     finally:
         shutil.rmtree(folder)
-    return report(results, options.json)
+    return report(results, options.json, load)
 
 
-def report(results: List[Result], file: str) -> int:
+def report(results: List[Result], file: str, load: float) -> int:
     """Print the table of targets, write the JSON; 1 if a target is missed."""
     print("\n%-64s %12s %12s" % ("target", "measured", "at most"))
     for result in results:
@@ -63,7 +66,7 @@ def report(results: List[Result], file: str) -> int:
         else:
             verdict = "" if result.met else "   MISSED"
             print("%-64s %12s %12s%s" % (result.name, result.text(result.value), result.text(result.limit), verdict))
-    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "load": load, "python": platform.python_version()}
     document: Dict[str, Any] = {"time": time.time(), "machine": machine, "results": [r.as_json() for r in results]}
     os.makedirs(os.path.dirname(file), exist_ok=True)
     with open(file, "w", encoding="utf-8") as stream:

@@ -6,6 +6,9 @@
 #   make lint      all checkers
 #   make matrix    the local tests under every supported ansible-core
 #   make bench     the benchmarks
+#   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
+#                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
+#   make lab-setup installs the Debian packages that the lab needs
 #   make clean     removes what the others made, but no run
 
 .DEFAULT_GOAL := help
@@ -42,6 +45,18 @@ matrix: .venv/ready-test
 bench: .venv/ready-test
 	@.venv/bin/python -m tests.benchmarks
 
+# CLIENTS is empty above unless it was given.
+lab: .venv/ready .collections/ansible_collections/ansible/posix
+	@NODES='$(NODES)' NODE_MBIT='$(NODE_MBIT)' CLIENT_MBIT='$(CLIENT_MBIT)' DELAY_US='$(DELAY_US)' \
+	  .venv/bin/python tests/lab/lab.py run
+
+lab-setup:
+	@$(PYTHON) tests/lab/lab.py setup
+
+.collections/ansible_collections/ansible/posix: .venv/ready
+	@echo "set-up: ansible.posix into .collections (once)"
+	@.venv/bin/python tests/support/posix.py .collections
+
 setup: .venv/ready-test .venv/ready-lint
 
 .venv/ready: requirements.txt tests/support/setup.py
@@ -62,4 +77,4 @@ setup: .venv/ready-test .venv/ready-lint
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest test lint matrix bench setup clean
+.PHONY: help ingest test lint matrix bench lab lab-setup setup clean

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import os
+from typing import Dict, Tuple
+
+from .paths import to_text
 
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "glusterfs", "9p", "gpfs"}
 
@@ -24,3 +27,34 @@ def file_system(path: bytes) -> str:
     except OSError:
         pass
     return kind
+
+
+def mounted() -> Dict[str, str]:
+    """What is mounted where: source by mount point, the topmost of each."""
+    found = {}
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        for line in mounts:
+            fields = line.split()
+            source = fields[fields.index(b"-") + 2]
+            found[_text(fields[4])] = _text(source)
+    return found
+
+
+def fstab(path: str = "/etc/fstab") -> Dict[str, Tuple[str, str, str]]:
+    """(source, type, options) by mount point, as configured."""
+    found = {}
+    try:
+        with open(path, "rb") as lines:
+            for line in lines:
+                fields = line.split()
+                if len(fields) >= 4 and not line.lstrip().startswith(b"#"):
+                    source, point, kind, options = (_text(field) for field in fields[:4])
+                    found[point] = (source, kind, options)
+    except FileNotFoundError:
+        pass
+    return found
+
+
+def _text(field: bytes) -> str:
+    """A field of mountinfo or fstab, with its octal escapes undone."""
+    return to_text(field.decode("unicode_escape").encode("latin-1"))

@@ -8,6 +8,7 @@ import os
 import socket
 from typing import Any, Dict, List
 
+from . import addresses
 from .client import rate, workers
 from .errors import IngestError
 from .mounts import file_system
@@ -29,9 +30,10 @@ def destinations(options: Dict[str, Any]) -> List[str]:
             "ingest_destinations is not set (nor ingest_cluster_addresses): where to copy to?"
         )
     below = options["destination"].strip("/")
+    count = len(addresses.expand(options["cluster_addresses"]))
     return [
-        os.path.join("%s%d" % (options["mount_base"], number), below).rstrip("/")
-        for number in range(1, len(options["cluster_addresses"]) + 1)
+        os.path.join(point, below).rstrip("/")
+        for point in addresses.paths(options["mount_base"], count)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Optional
 
 from .contents import OperationError
 from .copyitem import Copier, Want
+from .fresh import refresh
 from .paths import join, split
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -27,6 +28,30 @@ def check(
 
     Raises OSError for what is missing or differs.
     """
+    try:
+        _check(copier, directory, name, want, leader, digests)
+    except OSError:
+        # An NFS client may remember how it was before another client changed it.
+        _ask_again(copier, directory, name)
+        _check(copier, directory, name, want, leader, digests)
+
+
+def _ask_again(copier: Copier, directory: bytes, name: bytes) -> None:
+    parts = directory.split(b"/") if directory else []
+    for count in range(len(parts) + 1):
+        try:
+            fd = copier.targets.get(b"/".join(parts[:count])).fd
+        except OSError:
+            return
+        refresh(fd)
+    if name:
+        refresh(fd, name)
+
+
+def _check(
+    copier: Copier, directory: bytes, name: bytes, want: Want, leader: Optional[bytes],
+    digests: bool,
+) -> None:
     path = join(directory, name) if name else directory
     if stat.S_ISDIR(want.mode):
         found = os.fstat(copier.targets.get(path).fd)

@@ -72,10 +72,7 @@ def check_mounts(wanted: Settings) -> None:
                 raise
         for other in wanted.destinations[1:]:
             if not os.path.isdir(other):
-                raise IngestError(
-                    "ingest_destinations: '%s' is not a directory on this host, '%s' is: they must "
-                    "be the same one" % (display(other), display(first))
-                )
+                _appears(first, other)
         if len(wanted.destinations) > 1:
             _same_export(wanted.destinations)
     except OSError as error:
@@ -83,6 +80,21 @@ def check_mounts(wanted: Settings) -> None:
             "ingest_destinations '%s' can't be written: %s"
             % (display(first), error.strerror or error)
         ) from error
+
+
+def _appears(first: bytes, other: bytes) -> None:
+    """A client of NFS may remember that the directory was missing; to make it asks the server."""
+    try:
+        os.mkdir(other, 0o700)
+    except FileExistsError:
+        if os.path.isdir(other):
+            return
+    else:
+        os.rmdir(other)
+    raise IngestError(
+        "ingest_destinations: '%s' is not a directory on this host, '%s' is: they must "
+        "be the same one" % (display(other), display(first))
+    )
 
 
 def _same_export(destinations: Any) -> None:

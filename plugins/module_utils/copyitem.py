@@ -15,6 +15,7 @@ from typing import Callable, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .contents import SMALL, Contents, OperationError, Throttle
 from .dirs import DirCache, Directory
+from .fresh import refresh
 from .metadata import Losses, Metadata
 from .paths import join, split, temporary
 
@@ -355,9 +356,18 @@ class Copier:
             else:  # a regular file with another time would not be settled, but copied
                 self._doing = "set times"
                 os.utime(name, ns=(want.atime, want.mtime), dir_fd=to_fd, follow_symlinks=False)
-                changed = True
+                if link and not self._took_time(name, to_fd, want):
+                    metadata.lost_times(path, want.mtime, found.st_mtime_ns, "the destination keeps no times of links")
+                else:
+                    changed = True
         self.tally.skipped += 1
         self.tally.changed += changed
+
+    @staticmethod
+    def _took_time(name: bytes, directory: int, want: Want) -> bool:
+        refresh(directory, name)
+        now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return abs(now.st_mtime_ns - want.mtime) < 2_000_000_000
 
     @staticmethod
     def _refuse_directory(found: os.stat_result) -> None:
@@ -523,6 +533,7 @@ class Copier:
         metadata = self.metadata
         self._doing = "make directory"
         target = self.targets.get(path, True)
+        refresh(target.fd)  # other clients made entries in it
         found = os.fstat(target.fd)
         exact = "/proc/self/fd/%d" % target.fd
         self._doing = "set owner"

@@ -108,10 +108,12 @@ class Metadata:
             grain = self._granularity[device] = probe_granularity(directory)
         return grain > 1 and wanted // grain == found // grain
 
-    def lost_times(self, path: bytes, wanted: int, found: int) -> None:
-        """Note that a time arrived rounded."""
+    def lost_times(
+        self, path: bytes, wanted: int, found: int, why: str = "the destination keeps coarser times"
+    ) -> None:
+        """Note that a time arrived rounded, or not at all."""
         if self.times and wanted != found:
-            self._losses.add("times", path, "the destination keeps coarser times")
+            self._losses.add("times", path, why)
 
     # -- extended attributes and ACLs -------------------------------------------------------
 

@@ -18,6 +18,7 @@ from typing import Any, Iterator, NamedTuple
 
 from .dirs import DirCache
 from .filters import Filter
+from .fresh import refresh
 from .globs import Active, Globs
 from .index import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
 from .paths import join
@@ -260,6 +261,7 @@ class Lister:
         except OSError as error:
             self._closed(group, name, path, error)
             return
+        refresh(descriptor)
         try:
             try:
                 found = os.fstat(descriptor)

@@ -109,8 +109,9 @@ class ActionModule(ActionBase):
             raise
         sums = {name: value - before[name] for name, value in _sums(db, host).items()}
         answer.update(
-            {name: sums[name] for name in _TOTALS if name != "failed"},
-            failed_items=sums["failed"], changed=sums["changed"] > 0,
+            {name: sums[name] for name in _TOTALS if name not in ("failed", "skipped")},
+            # Ansible takes "skipped" itself for a task that was not run.
+            failed_items=sums["failed"], skipped_items=sums["skipped"], changed=sums["changed"] > 0,
         )
         if sums["failed"] and not tolerate:
             answer.update(

@@ -154,7 +154,7 @@ bytes:
   returned: success
   type: int
   sample: 457648721
-skipped:
+skipped_items:
   description: Entries that were there already.
   returned: success
   type: int

@@ -12,7 +12,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple
 
 from ..support.compare import compare_trees
-from .measure import Result, engine, environment, run
+from .measure import PREFIX, Result, engine, environment, run
 
 TREE, PIPELINE = "copy engine", "scan + plan + copy"
 PEERS = {
@@ -48,7 +48,7 @@ def contenders(source: str, folder: str) -> List[Contender]:
         _mkdirs(source, to)
 
     def xargs(to: str) -> None:
-        found = subprocess.Popen(["find", ".", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE)
+        found = subprocess.Popen([*PREFIX, "find", ".", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE)
         run(["xargs", "-0", "-P2", "-n", "500", "cp", "-P", "-p", "--parents", "-t", to], cwd=source, stdin=found.stdout)
         found.wait()
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional
 
-from .background import Abandoned, Status
+from .background import Abandoned, Status, detach
 from .errors import IngestError
 from .job import Job
 from .metadata import PRESERVE
@@ -17,7 +17,28 @@ from .paths import display, to_bytes
 from .runner import Runner, workers_for
 from .worker import Settings
 
-__all__ = ["PRESERVE", "check_mounts", "run", "settings"]
+__all__ = ["ARGUMENTS", "PRESERVE", "check_mounts", "run", "settings", "start"]
+# The arguments of every module that copies a host's part of a plan; documented in the fragment
+# "client". The last ones come from the action plugin.
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "run_dir": {"type": "path", "required": True},
+    "source": {"type": "str"},
+    "destinations": {"type": "list", "elements": "str"},
+    "workers": {"type": "str", "default": "auto"},
+    "preserve": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
+    },
+    "bandwidth_limit": {"type": "str", "default": "0"},
+    "fsync": {"type": "bool", "default": False},
+    "lease": {"type": "int", "default": 60},
+    "stall_timeout": {"type": "int", "default": 300},
+    "tolerate_failures": {"type": "bool", "default": False},
+    "_work": {"type": "str"},
+    "_verify": {"type": "str"},
+}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -113,6 +134,24 @@ def _same_export(destinations: Any) -> None:
     finally:
         os.unlink(token)
         os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def start(
+    options: Dict[str, Any], configure: Optional[Callable[[Dict[str, Any], Settings], Settings]] = None
+) -> Dict[str, Any]:
+    """Start the job in the work folder, and return its first status. Raises IngestError."""
+    if not options["_work"]:
+        raise IngestError("this module works only through its action plugin")
+    status = Status(options["_work"])
+    wanted = settings(options)
+    check_mounts(wanted)
+    if configure:
+        wanted = configure(options, wanted)
+    os.umask(0o077)
+    found = detach(lambda: run(options, wanted, status), status, 0.0)
+    if found["state"] == "failed":
+        raise IngestError(found["msg"])
+    return found
 
 
 def run(options: Dict[str, Any], wanted: Settings, status: Status) -> Dict[str, Any]:

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module has that copies a host's part of a plan."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options and attributes of the copying modules."""
+
+    DOCUMENTATION = r"""
+options:
+  run_dir:
+    description: The run folder on the controller, with the C(plan.db) that M(scaleout.ingest.plan) made.
+    type: path
+    required: true
+  source:
+    description: The source as this host sees it. The plan's source unless given.
+    type: str
+  destinations:
+    description:
+      - The mounts of the destination on this host. The plan's destinations unless given.
+      - They must all be the same directory, seen over different mounts.
+    type: list
+    elements: str
+  workers:
+    description:
+      - Copies at once on this host, or V(auto).
+      - V(auto) is one a processor, and 16 a processor, at most 64, where the source or the
+        destination is a network mount.
+    type: str
+    default: auto
+  bandwidth_limit:
+    description:
+      - Bytes a second that all hosts of the plan together may write, as a number or with a unit
+        (V(100M)). Each gets an equal part.
+    type: str
+    default: "0"
+  fsync:
+    description: Whether each file is flushed to stable storage before it counts as copied.
+    type: bool
+    default: false
+  lease:
+    description:
+      - Seconds after which a host that was not heard of counts as dead and its shards go to the
+        others. The host itself stops a little earlier.
+    type: int
+    default: 60
+  stall_timeout:
+    description:
+      - Seconds after which a worker that says nothing is abandoned together with its mount, and
+        its work done again over the other mounts. V(0) waits for ever.
+    type: int
+    default: 300
+  tolerate_failures:
+    description:
+      - Whether the task succeeds although items failed. They are in C(plan.db) all the same, and
+        M(scaleout.ingest.report) fails for them.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Shows what this host would copy over which mount, and writes nothing.
+    support: full
+  diff_mode:
+    description: In diff mode the planned shards are listed.
+    support: full
+  idempotent:
+    description: A second run copies nothing and reports no change.
+    support: full
+"""

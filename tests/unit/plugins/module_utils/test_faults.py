@@ -224,6 +224,36 @@ def test_a_call_fails_once(faulty_source, op, number, skip):
     place.check_complete()
 
 
+# ------------------------------------------------------------------ the engine that needs no index
+
+
+@pytest.mark.parametrize("op, path, number", [
+    ("read", b"big/bad", errno.EIO), ("open", b"small/bad", errno.ESTALE), ("readlink", b"small/link", errno.EIO),
+])
+def test_tree_source_fails(faulty_source, op, path, number):
+    place = faulty_source
+    place.faults.rule(op=op, match="/" + path.decode(), errno=number)
+    place.check(engine.copy_tree(place.faults.path, place.destination, 2), {path: number})
+    place.check_complete()
+
+
+def test_tree_listing_fails_half_way(faulty_source):
+    place = faulty_source
+    trees.build(place.source, [Node((b"many", b"%04d" % n + b"x" * 200)) for n in range(500)])
+    place.faults.rule(op="readdir", match="many", errno=errno.EIO, **{"from": 250})
+    result = engine.copy_tree(place.faults.path, place.destination, 2)
+    assert {(failed.path, failed.errno) for failed in result.failures} == {(b"many", errno.EIO)}
+    place.check_complete()
+
+
+@pytest.mark.parametrize("op, path", [("write", b"big/bad"), ("flush", b"small/bad"), ("mkdir", b"empty")])
+def test_tree_destination_fails(faulty_destination, op, path):
+    place = faulty_destination
+    place.faults.rule(op=op, match="/" + path.decode(), errno=errno.ENOSPC)
+    place.check(engine.copy_tree(place.source, place.faults.path, 2), {path: errno.ENOSPC})
+    place.check_complete(destination=place.faults.path)
+
+
 # ------------------------------------------------------------------ the destination fails
 
 

@@ -253,7 +253,7 @@ def _largest(amounts: List[Tuple[str, int]]) -> List[Tuple[str, List[str]]]:
         ("%d others" % len(rest), rest)]
 
 
-def _sum(rows: List[List[int]], divisor: float) -> List[float]:
+def _sum(rows: List[List[float]], divisor: float) -> List[float]:
     return [round(sum(step) / divisor, 4) for step in zip(*rows)]
 
 

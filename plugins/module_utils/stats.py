@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .atomic import written
 from .failures import Failures
@@ -138,34 +139,55 @@ class Series(NamedTuple):
     """A client's progress: in each interval so many files and bytes."""
 
     host: str
-    files: List[int]
-    bytes: List[int]
+    files: List[float]
+    bytes: List[float]
+
+
+# Samples carry their client's clock, which may be wrong; its start is known by the controller's.
+_ALIGNED = """
+  WITH first AS (SELECT host, min(time) AS time FROM samples GROUP BY host),
+  aligned AS (
+    SELECT samples.host AS host, samples.time - first.time + ifnull(started, first.time) AS time, files, bytes
+    FROM samples JOIN first ON first.host = samples.host LEFT JOIN hosts ON name = samples.host)
+"""
 
 
 def throughput(db: sqlite3.Connection, intervals: int = 120) -> Tuple[float, List[Series]]:
     """``(seconds of one interval, one series a client)``, over the time from the first sample to
-    the last, in at most ``intervals`` steps of a whole number of seconds."""
-    start, end = db.execute("SELECT min(time), max(time) FROM samples").fetchone()
+    the last, in at most ``intervals`` steps of whole seconds, or of half a second in a short run.
+
+    What came between two samples is spread evenly over the time between them.
+    """
+    start, end = db.execute(_ALIGNED + "SELECT min(time), max(time) FROM aligned").fetchone()
     if start is None or end <= start:
         return 0.0, []
-    width = float(max(1, -int(-(end - start) // intervals)))
-    steps = int((end - start) // width) + 1
-    query = (
-        "SELECT host, CAST((time - ?) / ? AS INTEGER) AS step, max(files), max(bytes) FROM samples"
-        " GROUP BY host, step ORDER BY host, step"
+    width = 0.5 if end - start <= 30 else float(math.ceil((end - start) / intervals))
+    steps = math.ceil((end - start) / width)
+    # One sample of each interval is enough, and few enough for any length of run.
+    query = _ALIGNED + (
+        "SELECT host, max(time), max(files), max(bytes) FROM aligned"
+        " GROUP BY host, CAST((time - ?) / ? AS INTEGER) ORDER BY 1, 2"
     )
     series: Dict[str, Series] = {}
-    before = (0, 0)
-    for host, step, files, size in db.execute(query, (start, width)):
+    before = (0.0, 0, 0)
+    for host, at, files, size in db.execute(query, (start, width)):
         if host not in series:
-            series[host] = Series(host, [0] * steps, [0] * steps)
-            before = (0, 0)
-        if files < before[0] or size < before[1]:  # it started anew
-            before = (0, 0)
-        series[host].files[step] += files - before[0]
-        series[host].bytes[step] += size - before[1]
-        before = (files, size)
+            series[host] = Series(host, [0.0] * steps, [0.0] * steps)
+            before = (at, 0, 0)
+        if files < before[1] or size < before[2]:  # it started anew
+            before = (before[0], 0, 0)
+        for step, share in _spread((before[0] - start) / width, (at - start) / width, steps):
+            series[host].files[step] += (files - before[1]) * share
+            series[host].bytes[step] += (size - before[2]) * share
+        before = (at, files, size)
     return width, list(series.values())
+
+
+def _spread(first: float, last: float, steps: int) -> Iterator[Tuple[int, float]]:
+    """The steps that a time (in steps) touches, each with its part of that time."""
+    for step in range(min(int(first), steps - 1), min(int(last), steps - 1) + 1):
+        overlap = min(last, step + 1) - max(first, step)
+        yield step, overlap / (last - first) if last > first else 1.0
 
 
 class Slow(NamedTuple):

@@ -12,7 +12,9 @@
     return new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format(bytes) + " " + units[unit];
   }
 
-  function clock(seconds) {
+  // Of a run that took total seconds: "2.5 s", "1:05" or "1:00:00".
+  function clock(seconds, total) {
+    if (total < 60) { return seconds + " s"; }
     var s = Math.round(seconds), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
     var two = function (n) { return (n < 10 ? "0" : "") + n; };
     return h ? h + ":" + two(m) + ":" + two(s % 60) : m + ":" + two(s % 60);
@@ -35,10 +37,15 @@
     };
   }
 
+  // A tick of such an axis is given its number, not its label.
   function category(look, stacked, tick) {
+    var label = function (value) {
+      var text = this.getLabelForValue(value);
+      return tick ? tick(text) : text;
+    };
     return {
       stacked: stacked, border: { color: look.grid }, grid: { display: false },
-      ticks: { color: look.soft, autoSkip: true, autoSkipPadding: 14, maxRotation: 0, callback: tick }
+      ticks: { color: look.soft, autoSkip: true, autoSkipPadding: 14, maxRotation: 0, callback: label }
     };
   }
 
@@ -67,12 +74,12 @@
     draw(id, {
       type: "line",
       data: {
-        labels: seconds.map(clock),
+        labels: seconds.map(function (at) { return clock(at, seconds[seconds.length - 1]); }),
         datasets: data.throughput.series.map(function (series, number) {
           var color = look.colors[number % 8];
           return {
             label: series.name, data: series[key], fill: true, borderColor: color, backgroundColor: color + "b3",
-            borderWidth: 1, pointRadius: 0, pointHitRadius: 8, cubicInterpolationMode: "monotone"
+            borderWidth: 1, pointRadius: seconds.length > 1 ? 0 : 4, pointHitRadius: 8, cubicInterpolationMode: "monotone"
           };
         })
       },
@@ -94,11 +101,10 @@
     var key = data.share.key;
     var amount = function (v) { return key === "bytes" ? size(v) : short.format(v); };
     var names = data.share.clients;
-    var clip = function (index) {
-      var name = names[index];
+    var clip = function (name) {
       return name.length > 18 ? name.slice(0, 8) + "…" + name.slice(-9) : name;
     };
-    var across = category(look, true, function (value, index) { return clip(index); });
+    var across = category(look, true, clip);
     across.ticks.autoSkip = !lying;
     var along = axis(look, "", amount, true);
     draw("share", {

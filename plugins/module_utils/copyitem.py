@@ -95,6 +95,7 @@ class Copier:
         self.device = os.fstat(self.targets.get(b"").fd).st_dev
         self._fsync = fsync
         self._doing = ""
+        self.timed_out: Optional[Callable[[], None]] = None  # told when a server does not answer
 
     # -- one entry ---------------------------------------------------------------------------
 
@@ -172,6 +173,8 @@ class Copier:
         message = error.strerror or str(error)
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and operation == "make directory":
             message += ": a link or a file is in the place of a directory in the destination"
+        if error.errno == errno.ETIMEDOUT and self.timed_out:
+            self.timed_out()
         self.tally.failed += 1
         self.failures.append(Failure(path, operation, error.errno or 0, message))
 

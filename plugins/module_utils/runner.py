@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
+import json
 import multiprocessing
 import os
 import time
@@ -16,13 +18,15 @@ from . import payload
 from .copyitem import Tally
 from .errors import IngestError
 from .mounts import NETWORK, file_system
-from .paths import display, to_bytes, to_text
-from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, work
+from .paths import display, join, to_bytes, to_text
+from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, TimedOut, work
 
 _CONTEXT = multiprocessing.get_context("fork")
 _SLOW = 20
 COUNTS = Tally.__slots__
 _FAILED = COUNTS.index("failed")
+# What another mount may not have: these items are tried once more there.
+_OF_THE_MOUNT = (errno.ETIMEDOUT, errno.ESTALE, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 def workers_for(
@@ -133,7 +137,9 @@ class Runner:
         self._stall = stall
         self._depth = settings.threads * ahead
         self._queues: Dict[bytes, Deque[_Open]] = {m: deque() for m in settings.destinations}
-        self._retry: Deque[Tuple[_Open, Chunk]] = deque()
+        # With the mount that shall not have it again.
+        self._retry: Deque[Tuple[_Open, Chunk, bytes]] = deque()
+        self._second: Set[int] = set()
         self._tries: Dict[int, int] = {}
         self._number = 0
         self._workers: List[_Worker] = []
@@ -195,25 +201,36 @@ class Runner:
     # -- out ---------------------------------------------------------------------------------
 
     def _hand_out(self, finished: List[Dict[str, Any]]) -> None:
-        for worker in self._workers:
-            while len(worker.chunks) < self._depth:
-                found = self._next(worker.mount, finished)
-                if found is None:
-                    break
-                shard, chunk = found
-                if not worker.chunks:
-                    worker.heard = time.monotonic()
-                worker.chunks[chunk.number] = found
-                try:
-                    worker.pipe.send(chunk)
-                except OSError:
-                    break  # its end is seen at the next wait
+        # In turn, so that a little work is spread over all mounts as well.
+        takers = [worker for worker in self._workers if len(worker.chunks) < self._depth]
+        while takers:
+            takers = [
+                worker for worker in takers
+                if self._give(worker, finished) and len(worker.chunks) < self._depth
+            ]
+
+    def _give(self, worker: _Worker, finished: List[Dict[str, Any]]) -> bool:
+        """One chunk for a worker. Returns whether there was one, and it could be sent."""
+        found = self._next(worker.mount, finished)
+        if found is None:
+            return False
+        chunk = found[1]
+        if not worker.chunks:
+            worker.heard = time.monotonic()
+        worker.chunks[chunk.number] = found
+        try:
+            worker.pipe.send(chunk)
+        except OSError:
+            return False  # its end is seen at the next wait
+        return True
 
     def _next(
         self, mount: bytes, finished: List[Dict[str, Any]]
     ) -> Optional[Tuple[_Open, Chunk]]:
-        if self._retry:
-            return self._retry.popleft()
+        for number, (shard, chunk, avoid) in enumerate(self._retry):
+            if avoid != mount or all(worker.mount == avoid for worker in self._workers):
+                del self._retry[number]
+                return shard, chunk
         while True:
             queue = self._queues[mount]
             if not queue:  # this mount's part is handed out: help the one with the most left
@@ -247,11 +264,47 @@ class Runner:
         elif isinstance(said, Crashed):
             shard, chunk = worker.chunks.pop(said.number)
             self._give_up(shard, chunk, worker.mount, said.message, finished)
+        elif isinstance(said, TimedOut):
+            if any(mount != worker.mount for mount in self._usable()):
+                self._abandon(worker.mount, finished)
         elif isinstance(said, Done):
-            shard, dummy = worker.chunks.pop(said.number)
+            shard, chunk = worker.chunks.pop(said.number)
             shard.outstanding -= 1
-            self._count(shard, worker.mount, said)
+            self._count(shard, worker.mount, self._again(shard, chunk, worker.mount, said))
             self._maybe_finish(shard, finished)
+
+    def _again(self, shard: _Open, chunk: Chunk, mount: bytes, done: Done) -> Done:
+        """What of a chunk failed as only this mount may is done once more over another; returns
+        what the rest came to."""
+        failed = {
+            path for path, operation, number, dummy in done.failures
+            if number in _OF_THE_MOUNT and operation != "verify"
+        }
+        if not failed or chunk.number in self._second or not set(self._usable()) - {mount}:
+            return done
+        lines = []
+        for line in chunk.lines:
+            directory, rows = payload.read_line(line)
+            rows = [row for row in rows if (join(directory, row[0]) if row[0] else directory) in failed]
+            if rows:
+                names = [[to_text(row[0]), *row[1:]] for row in rows]
+                lines.append(json.dumps([to_text(directory), names]).encode("ascii"))
+        if not lines:
+            return done
+        self._number += 1
+        self._second.add(self._number)
+        shard.outstanding += 1
+        self._retry.append((shard, chunk._replace(number=self._number, lines=lines), mount))
+        left = [failure for failure in done.failures if failure[0] not in failed]
+        counts = list(done.counts)
+        counts[_FAILED] -= len(done.failures) - len(left)
+        return done._replace(counts=tuple(counts), failures=left)
+
+    def _usable(self) -> List[bytes]:
+        return [
+            mount for mount in self._settings.destinations
+            if mount not in self.sick and mount not in self._failed_mounts
+        ]
 
     def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
         counts = shard.mounts.setdefault(mount, [0] * len(COUNTS))
@@ -297,19 +350,18 @@ class Runner:
 
     def _lost(self, worker: _Worker, why: str, finished: List[Dict[str, Any]]) -> None:
         """Take a worker out; what it had goes to others, or fails the second time."""
+        if worker not in self._workers:  # it went with its mount
+            return
         worker.kill()
         self._workers.remove(worker)
         for shard, chunk in worker.chunks.values():
             self._tries[chunk.number] = self._tries.get(chunk.number, 0) + 1
             if self._tries[chunk.number] < 3:
-                self._retry.append((shard, chunk))
+                self._retry.append((shard, chunk, b""))
             else:
                 self._give_up(shard, chunk, worker.mount, why, finished)
         worker.chunks = {}
-        usable = [
-            mount for mount in self._settings.destinations
-            if mount not in self.sick and mount not in self._failed_mounts
-        ]
+        usable = self._usable()
         if usable:
             self._spawn(worker.mount if worker.mount in usable else usable[0])
         elif not self._workers:
@@ -340,11 +392,14 @@ class Runner:
         now = time.monotonic()
         for worker in list(self._workers):
             if worker.chunks and now - worker.heard > self._stall:
-                self.sick.add(worker.mount)
-                for other in [w for w in self._workers if w.mount == worker.mount]:
-                    self._lost(other, "the mount %s does not answer" % display(worker.mount),
-                               finished)
+                self._abandon(worker.mount, finished)
                 return
+
+    def _abandon(self, mount: bytes, finished: List[Dict[str, Any]]) -> None:
+        """Leave a mount out from now on."""
+        self.sick.add(mount)
+        for worker in [worker for worker in self._workers if worker.mount == mount]:
+            self._lost(worker, "the mount %s does not answer" % display(mount), finished)
 
     def close(self) -> None:
         """End all workers at once."""

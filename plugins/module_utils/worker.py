@@ -69,6 +69,10 @@ class Moved(NamedTuple):
     count: int  # type: ignore[assignment]
 
 
+class TimedOut(NamedTuple):
+    """A call over the worker's mount was not answered in time (a soft mount of NFS says so)."""
+
+
 class Broken(NamedTuple):
     """The worker can't start: the source or its mount can't be opened."""
 
@@ -143,6 +147,7 @@ class _Worker:
             settings.source, mount, frozenset(settings.preserve),
             Throttle(share) if share else None, self._moved, settings.fsync,
         )
+        self._copier.timed_out = lambda: tell(TimedOut())
         self._settings = settings
         self._mount = mount
         self._digests = settings.digests

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""report.html in a real browser: it draws, it asks for nothing, and no name becomes more than text."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any, Iterator
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.support import browser, reports, sampleplan
+
+pytest.importorskip("selenium", reason="the browser tests need selenium")
+if browser.why_not():
+    pytest.skip(browser.why_not(), allow_module_level=True)
+
+# How many pixels of a chart are not transparent.
+PIXELS = """
+return Array.from(document.querySelectorAll("canvas")).map(function (canvas) {
+  var data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data, count = 0;
+  for (var i = 3; i < data.length; i += 4) { count += data[i] > 0; }
+  return [canvas.id, count];
+});
+"""
+TICKS = "return Chart.getChart(arguments[0]).scales.x.ticks.map(function (tick) { return tick.label; })"
+CHARTS = {"chart-rate-files", "chart-rate-bytes", "chart-share", "chart-sizes-files", "chart-sizes-bytes"}
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: Any) -> Iterator[Any]:
+    """One browser for all tests."""
+    found = browser.start(str(tmp_path_factory.mktemp("profile")))
+    yield found
+    found.quit()
+
+
+def show(driver: Any, folder: str, **options: Any) -> None:
+    """Make a run's report and open it."""
+    reports.report(sampleplan.make_run(folder, **options))
+    browser.requests(driver)
+    driver.get_log("browser")
+    driver.get("file://%s/report.html" % folder)
+
+
+def check(driver: Any, folder: str) -> None:
+    """All charts are drawn; nothing was asked for, nothing was complained about, nothing sticks out."""
+    pixels = dict(driver.execute_script(PIXELS))
+    assert set(pixels) == CHARTS and min(pixels.values()) > 1000, pixels
+    assert driver.get_log("browser") == []
+    assert browser.requests(driver) == ["file://%s/report.html" % folder]
+    assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    picture = os.environ.get("INGEST_SCREENSHOTS")
+    if picture:
+        driver.save_screenshot(os.path.join(picture, os.path.basename(folder) + ".png"))
+
+
+def test_charts(driver: Any, tmp_path: Any) -> None:
+    show(driver, str(tmp_path), failures=30, lost=True)
+    check(driver, str(tmp_path))
+    sizes = driver.execute_script(TICKS, "chart-sizes-files")
+    assert sizes[0] == "0" and any(label.endswith("KiB") for label in sizes), sizes
+    times = driver.execute_script(TICKS, "chart-rate-files")
+    assert times[0] == "0:00" and all(":" in label for label in times), times
+    assert "client01" in driver.execute_script(TICKS.replace("scales.x", "scales.y"), "chart-share")
+
+
+def test_a_short_run(driver: Any, tmp_path: Any) -> None:
+    show(driver, str(tmp_path), seconds=3, files=500)
+    check(driver, str(tmp_path))
+    assert driver.execute_script(TICKS, "chart-rate-files")[:2] == ["0 s", "0.5 s"]
+
+
+def test_sixty_clients_in_the_dark(driver: Any, tmp_path: Any) -> None:
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+    show(driver, str(tmp_path), hosts=60, mounts=12, files=12000, seconds=4000, dead=True)
+    check(driver, str(tmp_path))
+    assert len(driver.find_elements("css selector", "#share table:first-of-type tbody tr")) >= 60
+    assert driver.execute_script("return getComputedStyle(document.documentElement).backgroundColor") == "rgb(16, 20, 26)"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_hostile_names_are_text(driver: Any, tmp_path: Any) -> None:
+    show(driver, str(tmp_path), failures=40, hostile=True)
+    check(driver, str(tmp_path))
+    assert driver.title.startswith("Ingest 20270115T080000")
+    assert driver.execute_script("return document.scripts.length") == 3
+    text = driver.find_element("id", "failures").text
+    for shown in ("</script><script>document.title='owned'</script>", "<img src=x onerror=alert(1)>", "new\\nline", "\\xff\\xfe", "{{ braces }}"):
+        assert shown in text
+    names = driver.execute_script("return Chart.getChart('chart-share').data.labels")
+    assert names[0].startswith("cl</script>ient")
+
+
+def test_print(driver: Any, tmp_path: Any) -> None:
+    show(driver, str(tmp_path), hosts=20, failures=40)
+    paper = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"])
+    assert paper.startswith(b"%PDF") and len(paper) > 20000
+    if os.environ.get("INGEST_SCREENSHOTS"):
+        with open(os.path.join(os.environ["INGEST_SCREENSHOTS"], "print.pdf"), "wb") as stream:
+            stream.write(paper)
+
+
+def test_tables_without_javascript(tmp_path: Any) -> None:
+    driver = browser.start(str(tmp_path / "profile"), javascript=False)
+    try:
+        show(driver, str(tmp_path), failures=5)
+        assert not driver.find_element("class name", "canvas").is_displayed()
+        text = driver.find_element("tag name", "body").text
+        for part in ("client01", "/mnt/destination1/projects", "genomics/2024/run00/reads", "EACCES"):
+            assert part in text
+    finally:
+        driver.quit()

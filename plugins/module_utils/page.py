@@ -332,7 +332,7 @@ def _over_time(charts: Json) -> str:
     table = _table("All clients together", ("After", "Files/s", "MB/s"), rows, (1, 2))
     return _section(
         "throughput", "Throughput over time",
-        "What all clients moved together, one colour a client, minutes and seconds from the start. " + peak,
+        "What all clients moved together, one colour a client, by the time from the start. " + peak,
         '<div class="pair">%s%s</div>' % (
             _figure("rate-files", "Files a second", "Files a second over time, by client. " + peak),
             _figure("rate-bytes", "MB a second", "Megabytes a second over time, by client. " + peak)),
@@ -360,7 +360,7 @@ def _shares(stats: Json, charts: Json) -> str:
     ]
     names = [mount["name"] for mount in charts["share"]["mounts"]]
     lead = "How the work was spread: each bar is a client, each colour a destination. "
-    lead += "Bars of one height, in colours of one size, are what to aim for."
+    lead += "Bars of one length, in colours of one size, are what to aim for."
     if stats["files"] or stats["bytes"]:
         chart = _figure("share", "%s copied by each client" % ("Data" if key == "bytes" else "Files"),
                         "Bars: what each client copied, by destination. The same numbers are in the table below.")

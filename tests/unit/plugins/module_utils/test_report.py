@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.atomic import written
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.report import make_report
-from ansible_collections.scaleout.ingest.tests.support import engine, reports, sampleplan, trees
+from ansible_collections.scaleout.ingest.tests.support import engine, reports, sampleplan
 
 NAMES = (b"new\nline", b"\xff\xfe", b"<script>", b"{{ x }}", b"-rf", "ü".encode())
 

@@ -12,7 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 from .errors import IngestError
 
 MOST = 1024  # addresses of a cluster
-OPTIONS = "vers=3,proto=tcp,softerr,timeo=30,retrans=2"
+OPTIONS = "vers=3,proto=tcp,softerr,timeo=100,retrans=2"
 SOURCE_OPTIONS = "vers=3,proto=tcp,ro,nocto"
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 

@@ -35,7 +35,7 @@ class Settings(NamedTuple):
     digests: bool = False
     # About what a worker is handed at once; also what one rsync gets at most.
     chunk_files: int = 96
-    chunk_bytes: int = 64 << 20
+    chunk_bytes: int = 8 << 20
     # For the methods with rsync: the command, and how its second phase verifies.
     rsync: Tuple[str, ...] = ()
     rsync_verify: str = "metadata"

@@ -35,7 +35,7 @@ options:
       - The mount options for the cluster. V(softerr) makes an address that does not answer an error, which is tried again
         over another mount, instead of a process that hangs; V(hard) is for whoever wants that.
     type: str
-    default: vers=3,proto=tcp,softerr,timeo=30,retrans=2
+    default: vers=3,proto=tcp,softerr,timeo=100,retrans=2
   nconnect:
     description: Connections for each mount of the cluster (Linux 5.3 and later); V(0) leaves it to the kernel.
     type: int

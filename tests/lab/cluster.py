@@ -310,7 +310,7 @@ class Lab:
             "ingest_cluster_export": "/cluster",
             "ingest_destination": "copy",
             # There is no lock daemon in the clients, and this server's ACLs answer with EIO.
-            "ingest_mount_options": "vers=3,proto=tcp,nolock,noacl,softerr,timeo=30,retrans=2",
+            "ingest_mount_options": "vers=3,proto=tcp,nolock,noacl,softerr,timeo=100,retrans=2",
             "ingest_source_mount_options": "vers=3,proto=tcp,nolock,noacl,ro,nocto",
         }
         with open(self.inventory, "w", encoding="utf-8") as file:

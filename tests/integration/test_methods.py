@@ -74,6 +74,7 @@ def test_check_mode_writes_nothing(spot: Place) -> None:
     assert not os.path.exists(spot.destination)
 
 
+@needs_rsync
 @pytest.mark.parametrize("options, words", [
     (["--delete"], "--delete"), (["--exclude=x"], "ingest_exclude"), (["--frobnicate"], "--frobnicate"),
 ])

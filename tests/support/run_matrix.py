@@ -32,7 +32,7 @@ def environment(core: str, python: str) -> str:
     wanted = os.path.join(ROOT, ".cache", "requirements-core%s.txt" % core)
     os.makedirs(os.path.dirname(wanted), exist_ok=True)
     with open(wanted, "w", encoding="ascii") as file:
-        file.write("ansible-core==%s.*\nhypothesis\nparamiko\npytest\npytest-xdist\n" % core)
+        file.write("ansible-core==%s.*\nhypothesis\nparamiko\npyte\npytest\npytest-xdist\n" % core)
     if os.path.exists(os.path.join(ROOT, folder, "ready")):
         return folder
     setup = os.path.join(ROOT, "tests", "support", "setup.py")

@@ -121,7 +121,7 @@ class Dispatcher:
         )
         count, running = self._db.execute(
             "SELECT count(*), (SELECT count(*) FROM hosts WHERE state='running') FROM shards s "
-            "WHERE s.state='pending' AND s.phase=? " + free, [phase] + helped,
+            "WHERE s.state='pending' AND s.phase=? " + free, [phase, *helped],
         ).fetchone()
         # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
         # and Kuck 1987), so that few requests give all hosts work until the same moment.

@@ -78,7 +78,7 @@ def _check(
     elif not stat.S_ISDIR(want.mode) and found.st_rdev != want.rdev:
         raise _differs("is another device")
     if stat.S_ISDIR(want.mode) and copier.metadata.times and not copier.metadata.same_time(
-        target, found.st_dev, want.mtime, found.st_mtime_ns
+        "/proc/self/fd/%d" % target, None, found, want.mtime
     ):
         raise _differs("has another time")
     copier.tally.skipped += 1
@@ -90,11 +90,11 @@ def _check_file(
 ) -> None:
     source_directory = copier.sources.get(directory).fd
     target = copier.targets.get(directory).fd
-    if not copier.same_file(want, found, target):
+    if not copier.same_file(want, found, name, target):
         # The source may have changed between the scan and the copy, which copied what it found.
         now = os.stat(name, dir_fd=source_directory, follow_symlinks=False)
         if now.st_size != found.st_size or (copier.metadata.times and not copier.metadata.same_time(
-            target, found.st_dev, now.st_mtime_ns, found.st_mtime_ns
+            name, target, found, now.st_mtime_ns
         )):
             raise _differs(
                 "has %d bytes, the source %d" % (found.st_size, now.st_size)

@@ -302,20 +302,22 @@ class Copier:
 
     # -- what is there already ----------------------------------------------------------------
 
-    def same_file(self, want: Want, found: os.stat_result, directory: int) -> bool:
+    def same_file(
+        self, want: Want, found: os.stat_result, name: bytes, directory: int
+    ) -> bool:
         """Whether an entry of the destination holds what is wanted, by type, size and time."""
         if not stat.S_ISREG(found.st_mode) or found.st_size != want.size:
             return False
         if not self.metadata.times:
             return found.st_mtime_ns >= want.mtime
-        return self.metadata.same_time(directory, found.st_dev, want.mtime, found.st_mtime_ns)
+        return self.metadata.same_time(name, directory, found, want.mtime)
 
     def _exists(
         self, directory: bytes, name: bytes, want: Want, found: os.stat_result, from_fd: int,
         target: Directory,
     ) -> None:
         path = join(directory, name)
-        if self.same_file(want, found, target.fd):
+        if self.same_file(want, found, name, target.fd):
             self.settle(path, name, want, found, from_fd, target.fd)
             return
         self._refuse_directory(found)
@@ -354,7 +356,7 @@ class Copier:
                 self._doing = "set mode"
                 changed |= _chmod_exactly(name, to_fd, bits)
         if metadata.times and found.st_mtime_ns != want.mtime:
-            if metadata.same_time(to_fd, found.st_dev, want.mtime, found.st_mtime_ns):
+            if metadata.same_time(name, to_fd, found, want.mtime):
                 metadata.lost_times(path, want.mtime, found.st_mtime_ns)
             else:  # a regular file with another time would not be settled, but copied
                 self._doing = "set times"
@@ -551,9 +553,7 @@ class Copier:
             self._doing = "set mode"
             os.chmod(exact, bits)
             changed = True
-        if metadata.times and not metadata.same_time(
-            target.fd, found.st_dev, want.mtime, found.st_mtime_ns
-        ):
+        if metadata.times and not metadata.same_time(exact, None, found, want.mtime):
             self._doing = "set times"
             os.utime(exact, ns=(want.atime, want.mtime))
             changed = True

@@ -16,6 +16,9 @@ _REMOVED = (*_ACLS, "security.capability")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 Where = Union[int, str, bytes]
+# Steps (ns) in which file systems keep times: NTFS, then NFS servers, HFS+ and ext3, FAT.
+GRAINS = (100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
+_ODD = 1_111_111_111_111_111_111  # ns: an odd second with a full fraction
 
 
 class Losses:
@@ -45,6 +48,8 @@ class Metadata:
         self._may_own = True
         self._bare_devices: set[int] = set()
         self._granularity: Dict[int, int] = {}
+        # Off in the second pass: a probe would touch a directory that another worker checks.
+        self.probing = True
 
     # -- owner and mode --------------------------------------------------------------------
 
@@ -93,20 +98,26 @@ class Metadata:
 
     # -- times -----------------------------------------------------------------------------
 
-    def same_time(self, directory: int, device: int, wanted: int, found: int) -> bool:
-        """Whether ``found`` (ns) is what the destination makes of ``wanted`` (ns).
+    def same_time(
+        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+    ) -> bool:
+        """Whether the mtime that an entry has is what the destination makes of ``wanted`` (ns).
 
-        A difference below two seconds may be the destination's granularity, which is then
-        probed once per device with a temporary file in ``directory``.
+        A difference below two seconds may be the destination's granularity, which is then probed
+        once per device with the entry's own time; or, while ``probing`` is off, any granularity
+        that explains it is believed. ``where`` and ``parent`` as for :meth:`own`.
         """
-        if wanted == found:
+        kept = found.st_mtime_ns
+        if wanted == kept:
             return True
-        if abs(wanted - found) >= 2_000_000_000 or found % 100:
+        if abs(wanted - kept) >= 2_000_000_000 or kept % 100:
             return False
-        grain = self._granularity.get(device)
+        grain = self._granularity.get(found.st_dev)
         if grain is None:
-            grain = self._granularity[device] = probe_granularity(directory)
-        return grain > 1 and wanted // grain == found // grain
+            if not self.probing:
+                return any(wanted // step * step == kept for step in GRAINS)
+            grain = self._granularity[found.st_dev] = _probe_entry(where, parent, found)
+        return grain > 1 and wanted // grain == kept // grain
 
     def lost_times(
         self, path: bytes, wanted: int, found: int, why: str = "the destination keeps coarser times"
@@ -233,20 +244,48 @@ def _while_writable(target: Where, act: Callable[..., None], *arguments: object)
             os.close(fd)
 
 
+def _probe_entry(where: Where, parent: Optional[int], found: os.stat_result) -> int:
+    """The step (ns) in which times are kept where an entry is; 1 if it can't be told.
+
+    The entry gets another time and its own back. A temporary file would disturb its directory's
+    time, while other workers look at that. Killed between the two, the entry looks changed.
+    """
+
+    def set_time(time: int) -> None:
+        times = (found.st_atime_ns, time)
+        if parent is None:
+            os.utime(where, ns=times)
+        else:
+            os.utime(where, ns=times, dir_fd=parent, follow_symlinks=False)
+
+    try:
+        set_time(_ODD)
+        now = os.stat(where) if parent is None else os.stat(
+            where, dir_fd=parent, follow_symlinks=False
+        )
+        set_time(found.st_mtime_ns)
+    except OSError:
+        return 1
+    return _grain(now.st_mtime_ns)
+
+
+def _grain(kept: int) -> int:
+    for grain in (1,) + GRAINS:
+        if _ODD // grain * grain == kept:
+            return grain
+    return 1
+
+
 def probe_granularity(directory: int) -> int:
     """The step (ns) in which the file system of a directory keeps times; 1 if it can't be told."""
-    odd = 1_111_111_111_111_111_111  # an odd second with a full fraction
     where = "/proc/self/fd/%d" % directory
     try:
         before = os.stat(where)
-        kept = _kept_time(directory, odd)
+        kept = _kept_time(directory, _ODD)
         os.utime(where, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError:
         return 1
-    for grain in (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000):
-        if odd // grain * grain == kept:
-            return grain
-    return 1
+    return _grain(kept)
 
 
 def _kept_time(directory: int, time: int) -> int:

@@ -27,7 +27,7 @@ def prepare(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
     except FileNotFoundError:
         pass
     else:
-        if copier.same_file(want, found, target):
+        if copier.same_file(want, found, name, target):
             return
         if stat.S_ISDIR(found.st_mode):
             raise OperationError("create", errno.EISDIR, "the destination has a directory here")
@@ -94,7 +94,7 @@ def _complete(copier: Copier, name: bytes, want: Want, target: int) -> bool:
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return copier.same_file(want, found, target)
+    return copier.same_file(want, found, name, target)
 
 
 def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
@@ -106,7 +106,7 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
         fd = os.open(temporary(name), _WRITE, dir_fd=target.fd)
     except FileNotFoundError:
         found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
-        if not copier.same_file(want, found, target.fd):
+        if not copier.same_file(want, found, name, target.fd):
             raise
         copier.settle(path, name, want, found, source_fd, target.fd)
         return

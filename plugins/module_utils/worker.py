@@ -173,6 +173,7 @@ class _Worker:
             return self._done(chunk, [], time.monotonic() - begun)
         slow: List[Tuple[float, bytes, int, int]] = []
         operation = OPERATIONS.get(chunk.op)
+        copier.metadata.probing = operation is not None
         files = size = 0
         for line in chunk.lines:
             directory, rows = read_line(line)

@@ -28,12 +28,15 @@ mount -t tmpfs -o mode=755 tmpfs $root/mnt
 mount -t tmpfs -o mode=700 tmpfs $root/root # what this machine's root has its shell do is slow here
 modprobe -d /mnt/modules nfsv3
 modprobe -d /mnt/modules nfsv4
+modprobe -d /mnt/modules ipv6
 
 # shellcheck disable=SC2154 # from the command line
 hostname "$lab_name"
 ip link set lo up
 # shellcheck disable=SC2154
 ip addr add "$lab_address/24" dev eth0
+# shellcheck disable=SC2154
+ip addr add "$lab_address6/64" dev eth0 nodad
 ip link set eth0 up
 printf '127.0.0.1 localhost\n%s %s\n' "$lab_address" "$lab_name" > $root/etc/hosts
 echo "$lab_name" > $root/etc/hostname

@@ -25,6 +25,7 @@ from typing import Dict, List, NamedTuple, Optional
 HERE = os.path.dirname(os.path.realpath(__file__))
 BASE = "/var/tmp/scaleout-ingest-lab"
 NETWORK = "10.214.%d.%d"
+NETWORK6 = "fd00:214:%x::%x"
 SLOTS = 200  # labs at the same time: each has a /24
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 WAIT = 60  # seconds until a node or a client answers
@@ -127,6 +128,12 @@ class Lab:
     def address(self, last: int) -> str:
         """An address of this lab."""
         return NETWORK % (self.number, last)
+
+    def address6(self, name: str) -> str:
+        """The IPv6 address of a node, a client or the NAS, whose last part is that of its IPv4 address."""
+        if name == "nas":
+            return NETWORK6 % (self.number, 100)
+        return NETWORK6 % (self.number, int((self.nodes.get(name) or self.clients[name]).rpartition(".")[2]))
 
     # -- life --------------------------------------------------------------------------------
 
@@ -239,25 +246,49 @@ class Lab:
         self._ip("link", "set", "v-" + name, "master", "br0", "up")
         _run("ip", "-n", namespace, "link", "set", "lo", "up")
         _run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", "eth0")
+        _run("ip", "-n", namespace, "addr", "add", self.address6(name) + "/64", "dev", "eth0", "nodad")
         _run("ip", "-n", namespace, "link", "set", "eth0", "up")
         if mbit:
             self._limit(namespace, "eth0", mbit)
             self._limit(self.network, "v-" + name, mbit)
         with open(os.path.join(self.base, name + ".conf"), "w", encoding="ascii") as config:
-            config.write(_GANESHA % {"address": address, "folder": folder, "pseudo": pseudo})
+            config.write(_GANESHA % {"folder": folder, "pseudo": pseudo})
         self.start_node(name)
 
     def start_node(self, name: str) -> None:
-        """Start a node, or one that was killed, again."""
+        """Start a node, or the NAS; or one that was killed, stopped, frozen or unplugged, again."""
         self._ip("link", "set", "v-" + name, "up")
+        if name in self._processes:
+            self._signal(name, signal.SIGCONT)
+            return
         config, log = (os.path.join(self.base, name + end) for end in (".conf", ".log"))
         self._spawn(name, ["nsenter", "--net=/run/netns/%s-%s" % (self.network, name),
                            *_NAMESPACES, os.path.join(self.base, "server_init.sh"), config, log])
 
     def kill_node(self, name: str) -> None:
-        """A node dies: its address stops answering."""
-        self._ip("link", "set", "v-" + name, "down")
+        """A node loses its power: its address is silent, and what it knew is gone."""
+        self.unplug_node(name)
         self._kill(name)
+
+    def unplug_node(self, name: str) -> None:
+        """A node's network is gone: every packet to it is lost."""
+        self._ip("link", "set", "v-" + name, "down")
+
+    def stop_node(self, name: str) -> None:
+        """A node's server ends, and its host does not: connections are refused."""
+        self._kill(name)
+
+    def freeze_node(self, name: str) -> None:
+        """A node's server hangs: connections are made, and nothing is answered."""
+        self._signal(name, signal.SIGSTOP)
+
+    def _signal(self, name: str, number: int) -> None:
+        todo = _children(self._processes[name].pid)
+        while todo:
+            pid = todo.pop()
+            todo += _children(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     # -- clients -----------------------------------------------------------------------------
 
@@ -268,6 +299,7 @@ class Lab:
             "init=%s/client_init.sh" % self.base, "eth0=tuntap,tap" + name.replace("client", ""),
             "con=null", "con0=null,fd:1", "quiet", "uml_dir=%s/uml" % self.base, "umid=" + name,
             "lab_base=" + self.base, "lab_name=" + name, "lab_address=" + self.clients[name],
+            "lab_address6=" + self.address6(name),
         ]
         self._spawn(name, ["nsenter", "--net=/run/netns/" + self.network, *_NAMESPACES, *kernel])
         if wait:
@@ -355,7 +387,7 @@ _NAMESPACES = ("unshare", "--mount", "--ipc", "--pid", "--fork", "--kill-child",
 _GANESHA = """\
 NFS_CORE_PARAM {
   Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048; NLM_Port = 20049;
-  Enable_NLM = false; Enable_RQUOTA = false; Bind_addr = %(address)s; mount_path_pseudo = true;
+  Enable_NLM = false; Enable_RQUOTA = false; Bind_addr = ::; mount_path_pseudo = true;
 }
 NFSV4 { Graceless = true; }
 EXPORT {

@@ -6,7 +6,8 @@
                                copy on the server's side, runs again, tears down
     lab.py up DIR              a lab that lives until `down`; writes DIR/inventory.json
     lab.py down DIR
-    lab.py node-kill DIR NAME | node-start DIR NAME        such as node2
+    lab.py node-kill DIR NAME | node-start DIR NAME        such as node2, or nas
+    lab.py node-stop | node-freeze | node-unplug DIR NAME  refuses, hangs, is silent; node-start mends
     lab.py client-kill DIR NAME | client-start DIR NAME    such as client1
     lab.py ssh DIR NAME COMMAND...
     lab.py setup               installs the Debian packages that the lab needs
@@ -164,7 +165,8 @@ def say(text: str) -> None:
 
 # -- labs that stay ------------------------------------------------------------------------------
 
-VERBS = {"node-kill": "kill_node", "node-start": "start_node",
+VERBS = {"node-kill": "kill_node", "node-stop": "stop_node", "node-freeze": "freeze_node",
+         "node-unplug": "unplug_node", "node-start": "start_node",
          "client-kill": "kill_client", "client-start": "start_client"}
 
 

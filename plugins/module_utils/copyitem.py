@@ -293,7 +293,7 @@ class Copier:
                 os.fchmod(fd, bits)
         if metadata.times:
             self._doing = "set times"
-            os.utime(fd, ns=(state.st_atime_ns, state.st_mtime_ns))
+            metadata.set_times(path, state.st_atime_ns, state.st_mtime_ns, fd)
 
     def _inherits(self, target: Directory) -> bool:
         if target.inherits is None:
@@ -360,7 +360,7 @@ class Copier:
                 metadata.lost_times(path, want.mtime, found.st_mtime_ns)
             else:  # a regular file with another time would not be settled, but copied
                 self._doing = "set times"
-                os.utime(name, ns=(want.atime, want.mtime), dir_fd=to_fd, follow_symlinks=False)
+                metadata.set_times(path, want.atime, want.mtime, name, to_fd)
                 if link and not self._took_time(name, to_fd, want):
                     metadata.lost_times(path, want.mtime, found.st_mtime_ns, "the destination keeps no times of links")
                 else:
@@ -467,9 +467,7 @@ class Copier:
                     _chmod_exactly(made, target.fd, bits)
             if metadata.times:
                 self._doing = "set times"
-                os.utime(
-                    made, ns=(want.atime, want.mtime), dir_fd=target.fd, follow_symlinks=False
-                )
+                metadata.set_times(path, want.atime, want.mtime, made, target.fd)
         except OSError:
             _quietly(_unlink, made, target.fd)
             raise
@@ -553,10 +551,13 @@ class Copier:
             self._doing = "set mode"
             os.chmod(exact, bits)
             changed = True
-        if metadata.times and not metadata.same_time(exact, None, found, want.mtime):
-            self._doing = "set times"
-            os.utime(exact, ns=(want.atime, want.mtime))
-            changed = True
+        if metadata.times and found.st_mtime_ns != want.mtime:
+            if metadata.same_time(exact, None, found, want.mtime):
+                metadata.lost_times(path, want.mtime, found.st_mtime_ns)
+            else:
+                self._doing = "set times"
+                metadata.set_times(path, want.atime, want.mtime, exact)
+                changed = True
         self.tally.directories += changed
         self.tally.changed += changed
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
-from typing import Callable, Dict, FrozenSet, List, Optional, Tuple, Union
+from typing import Callable, Dict, FrozenSet, List, Optional, Tuple
+
+from .times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_entry, set_times
 
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
 _REMOVED = (*_ACLS, "security.capability")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-Where = Union[int, str, bytes]
-# Steps (ns) in which file systems keep times: NTFS, then NFS servers, HFS+ and ext3, FAT.
-GRAINS = (100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
-_ODD = 1_111_111_111_111_111_111  # ns: an odd second with a full fraction
+_NO_TIME = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW)
 
 
 class Losses:
@@ -48,6 +46,7 @@ class Metadata:
         self._may_own = True
         self._bare_devices: set[int] = set()
         self._granularity: Dict[int, int] = {}
+        self._beyond = Beyond()
         # Off in the second pass: a probe would touch a directory that another worker checks.
         self.probing = True
 
@@ -104,27 +103,56 @@ class Metadata:
         """Whether the mtime that an entry has is what the destination makes of ``wanted`` (ns).
 
         A difference below two seconds may be the destination's granularity, which is then probed
-        once per device with the entry's own time; or, while ``probing`` is off, any granularity
-        that explains it is believed. ``where`` and ``parent`` as for :meth:`own`.
+        once per device with the entry's own time; any difference from a time that not every file
+        system holds may be the end of its range. While ``probing`` is off, whatever explains it is
+        believed. ``where`` and ``parent`` as for :meth:`own`.
         """
-        kept = found.st_mtime_ns
-        if wanted == kept:
+        if wanted == found.st_mtime_ns or self._rounded(where, parent, found, wanted):
             return True
-        if abs(wanted - kept) >= 2_000_000_000 or kept % 100:
+        return not held_everywhere(wanted) and self._beyond.same(
+            where, parent, found, wanted, self.probing
+        )
+
+    def _rounded(
+        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+    ) -> bool:
+        kept = found.st_mtime_ns
+        if abs(wanted - kept) >= 2 * SECOND or kept % 100:
             return False
         grain = self._granularity.get(found.st_dev)
         if grain is None:
             if not self.probing:
                 return any(wanted // step * step == kept for step in GRAINS)
-            grain = self._granularity[found.st_dev] = _probe_entry(where, parent, found)
+            grain = self._granularity[found.st_dev] = probe_entry(where, parent, found)
         return grain > 1 and wanted // grain == kept // grain
 
-    def lost_times(
-        self, path: bytes, wanted: int, found: int, why: str = "the destination keeps coarser times"
+    def set_times(
+        self, path: bytes, atime: int, mtime: int, where: Where, parent: Optional[int] = None
     ) -> None:
+        """Give an entry its times (ns), and note if the destination does not hold them.
+
+        ``where`` and ``parent`` as for :meth:`own`. Raises OSError.
+        """
+        if held_everywhere(mtime):
+            set_times(where, parent, (atime, mtime))
+            return
+        try:
+            set_times(where, parent, (atime, mtime))
+        except OSError as error:
+            if error.errno not in _NO_TIME:
+                raise
+            nearest = 0 if mtime < SECOND else (1 << 31) - 1
+            set_times(where, parent, (nearest * SECOND, nearest * SECOND))
+        self.lost_times(path, mtime, look(where, parent).st_mtime_ns)
+
+    def lost_times(self, path: bytes, wanted: int, found: int, why: str = "") -> None:
         """Note that a time arrived rounded, or not at all."""
-        if self.times and wanted != found:
-            self._losses.add("times", path, why)
+        if not self.times or wanted == found:
+            return
+        if why or held_everywhere(wanted) or found in [wanted // grain * grain for grain in GRAINS]:
+            self._losses.add("times", path, why or "the destination keeps coarser times")
+        else:
+            self._losses.add("times (range)", path, "the destination holds no time so early or so late")
 
     # -- extended attributes and ACLs -------------------------------------------------------
 
@@ -243,63 +271,3 @@ def _while_writable(target: Where, act: Callable[..., None], *arguments: object)
         if fd != target:
             os.close(fd)
 
-
-def _probe_entry(where: Where, parent: Optional[int], found: os.stat_result) -> int:
-    """The step (ns) in which times are kept where an entry is; 1 if it can't be told.
-
-    The entry gets another time and its own back. A temporary file would disturb its directory's
-    time, while other workers look at that. Killed between the two, the entry looks changed.
-    """
-
-    def set_time(time: int) -> None:
-        times = (found.st_atime_ns, time)
-        if parent is None:
-            os.utime(where, ns=times)
-        else:
-            os.utime(where, ns=times, dir_fd=parent, follow_symlinks=False)
-
-    try:
-        set_time(_ODD)
-        now = os.stat(where) if parent is None else os.stat(
-            where, dir_fd=parent, follow_symlinks=False
-        )
-        set_time(found.st_mtime_ns)
-    except OSError:
-        return 1
-    return _grain(now.st_mtime_ns)
-
-
-def _grain(kept: int) -> int:
-    for grain in (1,) + GRAINS:
-        if _ODD // grain * grain == kept:
-            return grain
-    return 1
-
-
-def probe_granularity(directory: int) -> int:
-    """The step (ns) in which the file system of a directory keeps times; 1 if it can't be told."""
-    where = "/proc/self/fd/%d" % directory
-    try:
-        before = os.stat(where)
-        kept = _kept_time(directory, _ODD)
-        os.utime(where, ns=(before.st_atime_ns, before.st_mtime_ns))
-    except OSError:
-        return 1
-    return _grain(kept)
-
-
-def _kept_time(directory: int, time: int) -> int:
-    """What a temporary file's mtime is after it was set to ``time`` (ns)."""
-    name = b".ingest-times-%d-%d" % (os.getpid(), threading.get_ident())
-    fd = os.open(
-        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
-        dir_fd=directory,
-    )
-    try:
-        os.utime(fd, ns=(time, time))
-        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
-    finally:
-        try:
-            os.close(fd)
-        finally:
-            os.unlink(name, dir_fd=directory)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List
 
 from .copyitem import Copier
 from .errors import IngestError
-from .metadata import probe_granularity
 from .mounts import NETWORK, file_system
 from .msrsync import BUCKET_BYTES, buckets
 from .operations import Row, entry_want, without
@@ -19,6 +18,7 @@ from .paths import join, split
 from .payload import read_line
 from .rsync import LONGEST_PATH, Result, two_phases
 from .rsyncoptions import check_options, command, find_rsync, try_options
+from .times import probe_granularity
 
 if TYPE_CHECKING:
     from .worker import Settings

@@ -104,12 +104,32 @@ def server(address: str, export: str) -> str:
     return "%s:%s" % (address, export.rstrip("/") or "/")
 
 
+def host_of(source: str) -> str:
+    """The server of what is mounted, without brackets."""
+    return source.rpartition(":/")[0].strip("[]")
+
+
+def parsed(text: str) -> Dict[str, str]:
+    """Mount options by name."""
+    return {name: value for name, dummy, value in (word.partition("=") for word in text.split(","))}
+
+
 def options(text: str, address: str, more: Sequence[str] = ()) -> str:
-    """Mount options for one address; IPv6 has a transport of its own name."""
+    """Mount options for one address or name; IPv6 has a transport of its own name."""
     words = [word for word in text.split(",") if word]
-    if ":" in address:
+    if "proto=tcp" in words and _is_6(address):
         words = ["proto=tcp6" if word == "proto=tcp" else word for word in words]
     return ",".join(words + [word for word in more if word not in words])
+
+
+def _is_6(address: str) -> bool:
+    literal = _address(address)
+    if literal is not None:
+        return literal.version == 6
+    try:
+        return ":" in lookup(address)[0]
+    except (OSError, UnicodeError):
+        return False  # to mount it will fail, and say so
 
 
 def cluster_mounts(

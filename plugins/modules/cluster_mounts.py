@@ -14,7 +14,12 @@ author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Compares what an ingestor needs, a mount for each address of a scale-out NFS cluster and one of the source, with what
-    it has mounted and configured, and says what M(ansible.posix.mount) has to do about it. Changes nothing itself.
+    it has mounted and configured, and says what M(ansible.posix.mount) has to do about it. Called again with the
+    O(outcome), it says what came of it.
+  - Asks all servers at the same time, with a call that does nothing, whether they answer. An address that does not is left
+    out, so that nothing hangs on it; the others are used. It is an error if none answers, or the source does not.
+  - Changes nothing itself, but for one thing. With O(unmount) it detaches a mount whose server is dead and which nothing
+    uses, as to unmount it would hang.
 options:
   addresses:
     description:
@@ -62,18 +67,36 @@ options:
     type: bool
     default: false
   unmount:
-    description: Say what has to be unmounted instead.
+    description:
+      - Say what has to be unmounted instead, and removed from C(/etc/fstab).
+      - A mount that something uses is left alone, with a warning that names the process.
     type: bool
     default: false
+  timeout:
+    description: Seconds in which a server must answer. V(0) does not ask the servers of what is not mounted yet.
+    type: int
+    default: 5
+  outcome:
+    description: What M(ansible.posix.mount) answered for each entry of RV(todo), as RV(ignore:results) of its loop.
+    type: list
+    elements: dict
+  left_out:
+    description: With O(outcome), the RV(left_out) of the first call.
+    type: list
+    elements: dict
+    default: []
+  host:
+    description: The host's name for messages. Its own name unless given.
+    type: str
 attributes:
   check_mode:
-    description: Only ever looks.
+    description: Changes nothing.
     support: full
   diff_mode:
-    description: Nothing changes.
+    description: There is nothing to show.
     support: none
   idempotent:
-    description: Nothing changes.
+    description: What is mounted and configured already is not among what is to be done.
     support: full
 """
 
@@ -92,6 +115,15 @@ EXAMPLES = r"""
     opts: "{{ item.opts }}"
     state: "{{ item.state }}"
   loop: "{{ cluster.todo }}"
+  register: mounting
+  failed_when: false
+
+- name: See what came of it
+  scaleout.ingest.cluster_mounts:
+    addresses: [10.0.0.101-103]
+    export: /msazure
+    outcome: "{{ mounting.results }}"
+    left_out: "{{ cluster.left_out }}"
 """
 
 RETURN = r"""
@@ -107,12 +139,41 @@ todo:
   type: list
   elements: dict
   sample: [{path: /mnt/destination1, src: "10.0.0.101:/msazure", opts: "vers=3,proto=tcp", state: ephemeral}]
+left_out:
+  description: The cluster's mounts that can't be used, each with its server's address and why.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{mount: /mnt/destination2, source: "10.0.0.102:/msazure", address: 10.0.0.102, message: no answer within 5 s}]
+busy:
+  description: With O(unmount), the mounts that something uses.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{path: /mnt/destination1, src: "10.0.0.101:/msazure", by: bash (process 4711)}]
+ansible_facts:
+  description: Facts for what follows.
+  returned: success, without O(unmount)
+  type: dict
+  contains:
+    ingest_mounts:
+      description: The cluster's mounts that can be used on this host.
+      type: list
+      elements: str
+      sample: [/mnt/destination1, /mnt/destination3]
+    ingest_left_out:
+      description: The same as RV(left_out).
+      type: list
+      elements: dict
+      sample: []
 """
+
+import socket
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import addresses
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounting import needed
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounting import State, needed, settled
 
 ARGUMENTS = {
     "addresses": {"type": "list", "elements": "str", "default": []},
@@ -127,6 +188,10 @@ ARGUMENTS = {
     "source_mount_options": {"type": "str", "default": addresses.SOURCE_OPTIONS},
     "persistent": {"type": "bool", "default": False},
     "unmount": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 5},
+    "outcome": {"type": "list", "elements": "dict"},
+    "left_out": {"type": "list", "elements": "dict", "default": []},
+    "host": {"type": "str"},
 }
 
 
@@ -137,13 +202,36 @@ def main() -> None:
         supports_check_mode=True,
         required_by={"addresses": ["export"], "source_address": ["source_export", "source"]},
     )
+    options = module.params
+    look = needed if options["outcome"] is None else settled
     try:
-        mounts, todo = needed(module.params)
+        state = look(options, options["host"] or socket.gethostname())
+        mounts = bool(state.todo) and not options["unmount"]
+        if mounts and not module.get_bin_path("mount.nfs", opt_dirs=["/sbin", "/usr/sbin"]):
+            raise IngestError("there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils (Red Hat)")
+        detach(module, state)
     except IngestError as error:
         module.fail_json(msg=str(error))
-    if todo and not module.params["unmount"] and not module.get_bin_path("mount.nfs", opt_dirs=["/sbin", "/usr/sbin"]):
-        module.fail_json(msg="there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils (Red Hat)")
-    module.exit_json(changed=False, mounts=mounts, todo=todo)
+    for warning in state.warnings:
+        module.warn(warning)
+    left_out = [silent._asdict() for silent in state.left_out]
+    facts = {} if options["unmount"] else {
+        "ansible_facts": {"ingest_mounts": state.usable, "ingest_left_out": left_out}
+    }
+    module.exit_json(
+        changed=bool(state.stale), mounts=[mount._asdict() for mount in state.mounts], todo=state.todo,
+        left_out=left_out, busy=state.busy, **facts
+    )
+
+
+def detach(module: AnsibleModule, state: State) -> None:
+    """Take dead mounts out of the tree; to unmount them would wait for their servers. Raises IngestError."""
+    for mount in state.stale:
+        if not module.check_mode:
+            umount = module.get_bin_path("umount", required=True)
+            status, dummy, why = module.run_command([umount, "--lazy", "--internal-only", mount.path])
+            if status:
+                raise IngestError("%s can't be detached: %s" % (mount.path, why.strip()))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import threading
+import time
 from typing import Dict, List
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils import addresses
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounting import needed
+from ansible_collections.scaleout.ingest.plugins.module_utils.holders import holders
+from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import Server, server, silence
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounting import knows, needed, settled
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import fstab, mounted
 
 NAMES: Dict[str, List[str]] = {"many.test": ["10.1.0.1", "10.1.0.2"], "one-2.test": ["10.1.0.9"]}
@@ -85,20 +91,100 @@ def test_options() -> None:
     assert addresses.server("fd00::1", "/") == "[fd00::1]:/"
 
 
+OPTIONS: Dict[str, object] = {
+    "addresses": ["10.0.0.1-2"], "export": "/e", "base": "/nowhere/m", "mount_options": ANY, "nconnect": 0,
+    "client": 1, "source_address": "[fd00::1]", "source_export": "/s", "source": "/nowhere/s",
+    "source_mount_options": ANY, "persistent": False, "unmount": False, "timeout": 0, "outcome": None, "left_out": [],
+}
+
+
 def test_what_this_machine_has() -> None:
     assert "/" in mounted()
-    options = {
-        "addresses": ["10.0.0.1-2"], "export": "/e", "base": "/nowhere/m", "mount_options": ANY, "nconnect": 0,
-        "client": 1, "source_address": "[fd00::1]", "source_export": "/s", "source": "/nowhere/s",
-        "source_mount_options": ANY, "persistent": False, "unmount": False,
-    }
-    mounts, todo = needed(options)
-    assert [mount["src"] for mount in mounts] == ["[fd00::1]:/s", "10.0.0.2:/e", "10.0.0.1:/e"]
-    assert {mount["state"] for mount in todo} == {"ephemeral"}
-    assert {mount["state"] for mount in needed({**options, "persistent": True})[1]} == {"mounted"}
-    assert needed({**options, "unmount": True}) == ([], [])
+    state = needed(dict(OPTIONS))
+    assert [mount.src for mount in state.mounts] == ["[fd00::1]:/s", "10.0.0.2:/e", "10.0.0.1:/e"]
+    assert {mount["state"] for mount in state.todo} == {"ephemeral"}
+    assert {mount["opts"] for mount in state.todo} == {"vers=3,proto=tcp,retry=0", "vers=3,proto=tcp6,retry=0"}
+    assert {mount["state"] for mount in needed({**OPTIONS, "persistent": True}).todo} == {"mounted"}
+    assert state.usable == ["/nowhere/m1", "/nowhere/m2"]
+    assert needed({**OPTIONS, "unmount": True}).todo == []
     with pytest.raises(IngestError, match="ingest_source"):
-        needed({**options, "source": "/proc"})
+        needed({**OPTIONS, "source": "/proc"})
+
+
+def answer(path: str, msg: str) -> Dict[str, object]:
+    return {"item": {"path": path}, "msg": msg}
+
+
+def test_what_came_of_it() -> None:
+    """Nothing is mounted here, whatever the answers are."""
+    wanted = {**OPTIONS, "source_address": None}
+    refused = answer("/nowhere/m1", "Error mounting /nowhere/m1: x\nmount.nfs: access denied by server\n")
+    with pytest.raises(IngestError) as caught:
+        settled({**wanted, "outcome": [refused, answer("/nowhere/m2", "")]}, "client1")
+    assert str(caught.value) == (
+        "client1: no address of the cluster can be used: 10.0.0.2 on /nowhere/m1 (mount.nfs: access denied by "
+        "server), 10.0.0.1 on /nowhere/m2 (is not mounted)"
+    )
+    with pytest.raises(IngestError, match="the source .fd00::1.:/s can't be used at /nowhere/s: is not mounted"):
+        settled({**OPTIONS, "outcome": []})
+
+
+def test_a_server_that_is_not_there() -> None:
+    with socket.socket() as line, pytest.raises(IngestError) as caught:
+        line.bind(("127.0.0.1", 0))  # and does not listen: connections are refused
+        port = line.getsockname()[1]
+        needed({**OPTIONS, "addresses": ["127.0.0.1"], "source_address": None, "timeout": 1,
+                "mount_options": "vers=4.1,proto=tcp,port=%d" % port}, "client1")
+    assert str(caught.value).startswith("client1: no address of the cluster can be used: 127.0.0.1 on /nowhere/m1 (")
+
+
+def test_servers_that_answer_and_one_that_does_not() -> None:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        line.listen()  # the kernel takes the call, and nobody answers it
+        where = Server("127.0.0.1", line.getsockname()[1])
+        assert silence(where, 0.5) == "no answer within 0.5 s"
+        answering = threading.Thread(target=lambda: [line.accept()[0].sendall(b"\x80\0\0\0") for dummy in "ab"])
+        answering.start()
+        assert silence(where, 5.0) == ""
+        answering.join(10)
+
+
+def test_what_mount_options_say_of_a_server() -> None:
+    def of(text: str) -> object:
+        return server("a", addresses.parsed(text))
+
+    assert of("vers=3,proto=tcp") == Server("a", 2049, 3, True)
+    assert of("vers=4.1,proto=tcp6,port=2050") == Server("a", 2050, 4, False)
+    assert of("vers=3,proto=udp") is None
+    assert of("proto=rdma") is None
+
+
+@pytest.mark.parametrize(
+    ("release", "has"),
+    [("4.19.0-27-amd64", False), ("5.2.0", False), ("5.3.0-rc1", True), ("6.1.176", True), ("5.15.0-1.el9", True),
+     ("4.18.0-80.el8.x86_64", False), ("4.18.0-553.5.1.el8_10.x86_64", True), ("10.0", True)],
+)
+def test_kernels_with_nconnect(release: str, has: bool) -> None:
+    assert knows(release, (5, 3)) == has
+
+
+def test_who_uses_a_mount(tmp_path: os.PathLike) -> None:
+    here = os.path.join(tmp_path, "here")
+    os.mkdir(here)
+    os.mkdir(here + "2")  # a name that begins alike
+    with open(here + "2/other", "wb"):
+        assert holders([here]) == {here: []}
+        sleeper = subprocess.Popen(["sleep", "60"], cwd=here)
+        try:
+            deadline = time.monotonic() + 10
+            while not holders([here])[here] and time.monotonic() < deadline:
+                time.sleep(0.01)
+            (found,) = holders([here])[here]
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+    assert found.pid == sleeper.pid and not found.killed
 
 
 def test_fstab(tmp_path: os.PathLike) -> None:

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from typing import Any, Callable, Dict, Optional
 
 from .background import Abandoned, Status, detach
+from .concurrency import workers_for
 from .errors import IngestError
+from .exports import make
 from .job import Job
 from .metadata import PRESERVE
 from .paths import display, to_bytes
-from .runner import Runner, workers_for
+from .runner import Runner
 from .worker import Settings
 
 __all__ = ["ARGUMENTS", "PRESERVE", "check_mounts", "run", "settings", "start"]
@@ -68,7 +69,9 @@ def settings(options: Dict[str, Any]) -> Settings:
     """The settings that the module's options mean on this host. Raises IngestError."""
     source = to_bytes(options["source"])
     destinations = tuple(to_bytes(path) for path in options["destinations"])
-    processes, threads = workers_for(source, destinations, workers(options["workers"]))
+    processes, threads = workers_for(
+        (source, *destinations), workers(options["workers"]), len(destinations)
+    )
     return Settings(
         source, destinations, tuple(options["preserve"]), processes, threads,
         rate(options["bandwidth_limit"]), options["fsync"], options["_verify"] == "checksum",
@@ -76,64 +79,11 @@ def settings(options: Dict[str, Any]) -> Settings:
 
 
 def check_mounts(wanted: Settings) -> None:
-    """Make the destination if only its last part is missing, and make sure that all mounts show
-    the same directory, with a file written through the first.
-
-    Raises:
-        IngestError: they don't, or one can't be used.
-    """
+    """Make the destination if it is missing, and make sure that the mounts are still what the
+    preflight proved them to be. Raises IngestError."""
     if not os.path.isdir(wanted.source):
         raise IngestError("'%s' is not a directory on this host" % display(wanted.source))
-    first = wanted.destinations[0]
-    try:
-        try:
-            os.mkdir(first, 0o700)
-        except FileExistsError:  # perhaps by another host, just now
-            if not os.path.isdir(first):
-                raise
-        for other in wanted.destinations[1:]:
-            if not os.path.isdir(other):
-                _appears(first, other)
-        if len(wanted.destinations) > 1:
-            _same_export(wanted.destinations)
-    except OSError as error:
-        raise IngestError(
-            "ingest_destinations '%s' can't be written: %s"
-            % (display(first), error.strerror or error)
-        ) from error
-
-
-def _appears(first: bytes, other: bytes) -> None:
-    """A client of NFS may remember that the directory was missing; to make it asks the server."""
-    try:
-        os.mkdir(other, 0o700)
-    except FileExistsError:
-        if os.path.isdir(other):
-            return
-    else:
-        os.rmdir(other)
-    raise IngestError(
-        "ingest_destinations: '%s' is not a directory on this host, '%s' is: they must "
-        "be the same one" % (display(other), display(first))
-    )
-
-
-def _same_export(destinations: Any) -> None:
-    first = destinations[0]
-    before = os.stat(first)
-    name = b".ingest-token-" + secrets.token_hex(8).encode()
-    token = os.path.join(first, name)
-    os.close(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-    try:
-        for other in destinations[1:]:
-            if not os.path.lexists(os.path.join(other, name)):
-                raise IngestError(
-                    "ingest_destinations: '%s' and '%s' are not the same directory: files would be "
-                    "scattered over both" % (display(first), display(other))
-                )
-    finally:
-        os.unlink(token)
-        os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+    make(wanted.destinations)
 
 
 def start(

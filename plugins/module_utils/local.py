@@ -8,12 +8,13 @@ import os
 import time
 from typing import Any, Dict, List, Sequence, Tuple
 
+from .concurrency import workers_for
 from .dispatch import Dispatcher
 from .metadata import PRESERVE
 from .plan import Limits, plan
 from .plandb import VERIFY, open_plan, set_meta
 from .rsyncjob import configure
-from .runner import Runner, workers_for
+from .runner import Runner
 from .scan import scan
 from .worker import Settings
 
@@ -43,7 +44,7 @@ def ingest(
         source=os.fsdecode(source), destinations=[os.fsdecode(d) for d in destinations],
         created=begun, started=time.time(), check=False,
     )
-    processes, threads = workers_for(source, tuple(destinations), workers)
+    processes, threads = workers_for((source, *destinations), workers, len(destinations))
     settings = Settings(
         source, tuple(destinations), preserve, processes, threads, digests=verify == "checksum"
     )

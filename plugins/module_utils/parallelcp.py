@@ -11,7 +11,6 @@ from typing import List, NoReturn, Optional
 
 from .errors import IngestError
 from .metadata import PRESERVE
-from .mounts import NETWORK, file_system
 from .paths import display
 from .tree import check_apart, copy_tree
 
@@ -47,14 +46,6 @@ def _jobs(text: str) -> int:
     return number
 
 
-def default_jobs(source: bytes, destination: bytes) -> int:
-    """How many workers: many where calls wait for a network."""
-    cpus = len(os.sched_getaffinity(0))
-    if file_system(source) in NETWORK or file_system(destination) in NETWORK:
-        return min(64, 16 * cpus)
-    return cpus
-
-
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command; returns its exit status."""
     parser = _Parser(prog=os.path.basename(sys.argv[0]) or "parallelcp")
@@ -88,7 +79,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         sys.stderr.write("%s: %s\n" % (parser.prog, error))
         return MISSING
     try:
-        result = copy_tree(source, destination, options.jobs or default_jobs(source, destination), preserve)
+        result = copy_tree(source, destination, options.jobs or "auto", preserve)
     except (IngestError, OSError) as error:
         sys.stderr.write("%s: %s\n" % (parser.prog, error))
         return FAILED

@@ -13,10 +13,10 @@ import time
 import zlib
 from typing import Any, Callable, FrozenSet, List, NamedTuple, NoReturn, Optional, Tuple
 
+from .concurrency import workers_for
 from .copyitem import Failure
 from .dirs import DirCache
 from .errors import IngestError
-from .mounts import NETWORK, file_system
 from .msrsync import BUCKETS, bucket_files
 from .paths import display, join, split
 from .taskpool import SMALL, Task, TaskPool
@@ -69,7 +69,7 @@ class Counts:
 
 
 def prime(
-    directory: bytes, workers: int, read: bool = False, part: Part = WHOLE,
+    directory: bytes, workers: object = "auto", read: bool = False, part: Part = WHOLE,
     skip: FrozenSet[bytes] = SKIP, progress: Optional[Callable[[Counts], None]] = None,
 ) -> Counts:
     """Count everything below a directory, itself included, and ``read`` the part's files once.
@@ -78,7 +78,8 @@ def prime(
     called often with the counts so far.
 
     Raises:
-        IngestError: the directory can't be opened, or a worker ended.
+        IngestError: the directory can't be opened, ``workers`` is neither a number nor ``auto``, or a
+            worker ended.
     """
     if not os.path.isdir(directory):
         raise IngestError("'%s' does not exist, or is not a directory" % display(directory))
@@ -107,7 +108,7 @@ def prime(
         if progress:
             progress(result)
 
-    pool = TaskPool(workers, lambda: _Worker(directory, read, part, skip).batch)
+    pool = TaskPool(workers_for((directory,), workers), lambda: _Worker(directory, read, part, skip).batch)
     try:
         pool.drain(fetch, take)
     finally:
@@ -220,7 +221,7 @@ _HELP = _USAGE + """
 Counts the files, directories and bytes below DIRECTORY, in parallel.
 
   --directory DIR  the tree
-  --workers N      processes; by default one a processor, and 16 a processor
+  --workers N      workers; by default one a processor, and 16 a processor
                    (at most 64) on a network mount
   --interval S     seconds between lines of progress; 0: none (default 10)
   --read           read every file once, to warm a cache
@@ -256,22 +257,6 @@ def _positive(text: str) -> int:
     if not 1 <= int(text) <= 1024:
         raise ValueError(text)
     return int(text)
-
-
-def default_workers(directory: bytes) -> int:
-    """How many processes: many where calls wait for a network."""
-    cpus = len(os.sched_getaffinity(0))
-    return min(64, 16 * cpus) if file_system(directory) in NETWORK else cpus
-
-
-def parse_workers(text: str, directory: bytes) -> int:
-    """A number of processes, or ``auto``, from an option. Raises IngestError."""
-    if text == "auto":
-        return default_workers(directory)
-    try:
-        return _positive(text)
-    except ValueError:
-        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % text) from None
 
 
 class _Progress:
@@ -336,8 +321,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     skip = SKIP if options.skip is None else frozenset(os.fsencode(s) for s in options.skip if s)
     try:
         counts = prime(
-            directory, options.workers or default_workers(directory), options.read, options.part,
-            skip, _Progress(options.interval),
+            directory, options.workers or "auto", options.read, options.part, skip, _Progress(options.interval),
         )
     except (IngestError, OSError) as error:
         sys.stderr.write("prime: %s\n" % error)

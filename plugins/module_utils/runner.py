@@ -8,7 +8,6 @@ import errno
 import heapq
 import json
 import multiprocessing
-import os
 import time
 from collections import deque
 from multiprocessing.connection import Connection, wait
@@ -17,7 +16,6 @@ from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, 
 from . import payload
 from .copyitem import Tally
 from .errors import IngestError
-from .mounts import NETWORK, file_system
 from .paths import display, join, to_bytes, to_text
 from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, TimedOut, work
 
@@ -27,37 +25,6 @@ COUNTS = Tally.__slots__
 _FAILED = COUNTS.index("failed")
 # What another mount may not have: these items are tried once more there.
 _OF_THE_MOUNT = (errno.ETIMEDOUT, errno.ESTALE, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
-
-
-def workers_for(
-    source: bytes, destinations: Tuple[bytes, ...], workers: object = "auto",
-    cpus: Optional[int] = None,
-) -> Tuple[int, int]:
-    """(processes, threads of each) for a number of workers or ``auto``.
-
-    Threads of one process share the interpreter's lock: they pay where calls wait for a network.
-    There ``auto`` is 16 a processor, at most 64, the article's best on four; elsewhere one
-    process a processor.
-
-    Raises:
-        IngestError: ``workers`` is neither.
-    """
-    cpus = cpus or len(os.sched_getaffinity(0))
-    check_workers(workers)
-    network = any(file_system(path) in NETWORK for path in destinations + (source,))
-    count = workers if isinstance(workers, int) else min(64, 16 * cpus) if network else cpus
-    count = max(count, len(destinations))
-    # A mount's workers are processes of their own, so that a dead mount can be abandoned.
-    processes = max(min(count, cpus if network else max(cpus, 8)), len(destinations))
-    return processes, -(-count // processes)
-
-
-def check_workers(workers: object) -> None:
-    """Raises IngestError if this is neither a number of workers nor ``auto``."""
-    if workers != "auto" and not (
-        isinstance(workers, int) and not isinstance(workers, bool) and workers > 0
-    ):
-        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
 
 
 class Header(NamedTuple):

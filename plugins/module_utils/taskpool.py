@@ -8,8 +8,12 @@ import gc
 import marshal
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
+import threading
+import traceback
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, Callable, Dict, List, Tuple
 
 from .errors import IngestError
@@ -21,20 +25,25 @@ SMALL = 1 << 15  # bytes
 
 
 class TaskPool:
-    """Processes that take batches of tasks, two at a time, and report. Tasks and reports are what
-    marshal can write: bytes, text, numbers, lists, tuples, dictionaries."""
+    """Processes that take batches of tasks, two at a time for each of their threads, and report.
+    Tasks and reports are what marshal can write: bytes, text, numbers, lists, tuples, dictionaries.
+    """
 
-    def __init__(self, workers: int, make: Callable[[], Batch]) -> None:
-        """``make`` is called in each process; what it returns is called with each batch."""
+    def __init__(self, crew: Tuple[int, int], make: Callable[[], Batch]) -> None:
+        """``crew``: (processes, threads of each). ``make`` is called in each thread; what it returns
+        is called with each batch."""
+        processes, threads = crew
+        self.size = processes * threads
+        self._ahead = 2 * threads
         context = multiprocessing.get_context("fork")
         self._pipes: List[Connection] = []
         self._processes = []
         gc.freeze()
         try:
-            for _number in range(max(1, workers)):
+            for _number in range(processes):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_work, args=(theirs, [*self._pipes, ours], make), daemon=True
+                    target=_work, args=(theirs, [*self._pipes, ours], make, threads), daemon=True
                 )
                 process.start()
                 theirs.close()
@@ -43,11 +52,6 @@ class TaskPool:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def size(self) -> int:
-        """How many processes there are."""
-        return len(self._pipes)
 
     def drain(self, fetch: Callable[[], List[Task]], take: Callable[[Any], None]) -> None:
         """Hand out what ``fetch`` gives, and ``take`` the reports, until there is neither.
@@ -58,17 +62,15 @@ class TaskPool:
         held: List[bytes] = []  # a large message, which only a waiting reader takes at once
         try:
             while True:
-                for pipe in sorted(self._pipes, key=pending.__getitem__):
-                    while pending[pipe] < 2:
-                        if not held:
-                            tasks = fetch()
-                            if not tasks:
-                                break
-                            held.append(marshal.dumps(tasks))
-                        if len(held[0]) > SMALL and pending[pipe]:
-                            break
-                        pipe.send_bytes(held.pop())
-                        pending[pipe] += 1
+                while True:
+                    pipe = min(self._pipes, key=pending.__getitem__)
+                    tasks = fetch() if not held and pending[pipe] < self._ahead else []
+                    if tasks:
+                        held.append(marshal.dumps(tasks))
+                    if not held or (len(held[0]) > SMALL and pending[pipe]):
+                        break
+                    pipe.send_bytes(held.pop())
+                    pending[pipe] += 1
                 busy = [pipe for pipe in self._pipes if pending[pipe]]
                 if not busy:
                     return
@@ -91,14 +93,47 @@ class TaskPool:
             pipe.close()
 
 
-def _work(pipe: Connection, others: List[Connection], make: Callable[[], Batch]) -> None:
+def _work(
+    pipe: Connection, others: List[Connection], make: Callable[[], Batch], threads: int
+) -> None:
     for other in others:
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
     gc.disable()  # nothing here makes cycles
+    if threads > 1:
+        _share(pipe, make, threads)
+        return
     batch = make()
     try:
         while True:
             pipe.send_bytes(marshal.dumps(batch(marshal.loads(pipe.recv_bytes()))))
     except (EOFError, ConnectionError):
         return  # the parent is gone, or has no more work
+
+
+def _share(pipe: Connection, make: Callable[[], Batch], threads: int) -> None:
+    """This thread only receives, so that no message ever waits for room in the pipe; a thread that
+    fails ends the process, which the parent sees."""
+    tasks: SimpleQueue[bytes] = SimpleQueue()
+    writing = threading.Lock()
+
+    def serve() -> None:
+        try:
+            batch = make()
+            while True:
+                report = marshal.dumps(batch(marshal.loads(tasks.get())))
+                with writing:
+                    pipe.send_bytes(report)
+        except ConnectionError:
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    for _number in range(threads):
+        threading.Thread(target=serve, daemon=True).start()
+    try:
+        while True:
+            tasks.put(pipe.recv_bytes())
+    except (EOFError, ConnectionError):
+        return

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
+from .concurrency import workers_for
 from .copyitem import Copier, Failure, want_of
 from .errors import IngestError
 from .metadata import Losses
@@ -47,22 +48,24 @@ class _Report(NamedTuple):
 
 
 def copy_tree(
-    source: bytes, destination: bytes, workers: int, preserve: FrozenSet[str],
+    source: bytes, destination: bytes, workers: object, preserve: FrozenSet[str],
     progress: Optional[Callable[[int, int], None]] = None,
 ) -> TreeResult:
     """Copy everything below ``source`` into the existing directory ``destination``.
 
     Args:
-        workers: worker processes.
+        workers: how many copy at once, or ``auto``; threads where calls wait for a server.
         preserve: of metadata.PRESERVE; with "links", hard links stay hard links.
         progress: called with entries and bytes copied since the last call.
 
     Raises:
-        IngestError: one tree lies in the other, or one can't be opened, or a worker died.
+        IngestError: one tree lies in the other, or one can't be opened, ``workers`` is neither a
+            number nor ``auto``, or a worker died.
     """
     check_apart(source, destination)
     started = time.monotonic()
-    result = _Coordinator(source, destination, workers, preserve, progress).run()
+    crew = workers_for((source, destination), workers)
+    result = _Coordinator(source, destination, crew, preserve, progress).run()
     result.seconds = time.monotonic() - started
     return result
 
@@ -82,11 +85,12 @@ class _Coordinator:
     """Hands out the work, and knows which directories are done."""
 
     def __init__(
-        self, source: bytes, destination: bytes, workers: int, preserve: FrozenSet[str],
+        self, source: bytes, destination: bytes, crew: Tuple[int, int], preserve: FrozenSet[str],
         progress: Optional[Callable[[int, int], None]],
     ) -> None:
         self._trees = (source, destination, preserve)
-        self._workers = max(1, workers)
+        self._crew = crew
+        self._workers = crew[0] * crew[1]
         self._progress = progress
         self._result = TreeResult()
         # Last in, first out: depth first, so that few directories wait.
@@ -104,7 +108,7 @@ class _Coordinator:
         umask = os.umask(0) if "mode" in preserve else None
         try:
             pool = TaskPool(
-                self._workers,
+                self._crew,
                 lambda: _Worker(Copier(source, destination, preserve), "links" in preserve).batch,
             )
         finally:

@@ -24,7 +24,7 @@ options:
     required: true
   workers:
     description:
-      - Processes at once, or V(auto).
+      - Workers at once, or V(auto).
       - V(auto) is one a processor, and 16 a processor, at most 64, on a network mount.
     type: str
     default: auto
@@ -146,6 +146,7 @@ failures:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import prime
+from ansible_collections.scaleout.ingest.plugins.module_utils.client import workers
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.paths import display, to_bytes
 
@@ -164,11 +165,10 @@ def run_module(module: AnsibleModule) -> None:
     """Count, read, answer. Raises IngestError."""
     options = module.params
     directory = to_bytes(options["directory"])
-    workers = prime.parse_workers(options["workers"], directory)
     if not 1 <= options["part"] <= options["parts"]:
         raise IngestError("part: %d is not one of %d parts" % (options["part"], options["parts"]))
     counts = prime.prime(
-        directory, workers, options["read"] and not module.check_mode,
+        directory, workers(options["workers"]), options["read"] and not module.check_mode,
         prime.Part(options["part"] - 1, options["parts"]),
         frozenset(to_bytes(name) for name in options["skip"]),
     )

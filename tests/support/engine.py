@@ -80,7 +80,7 @@ def _losses(run: str) -> Dict[str, int]:
 
 def copy_tree(source: bytes, destination: bytes, workers: int = 0) -> Result:
     """Copy with the engine that needs no index."""
-    found = tree.copy_tree(source, destination, workers or len(os.sched_getaffinity(0)), frozenset(PRESERVE))
+    found = tree.copy_tree(source, destination, workers or "auto", frozenset(PRESERVE))
     names = ("files", "directories", "bytes", "skipped", "changed")
     counts = {name: getattr(found, name) for name in names}
     losses = {kind: loss[0] for kind, loss in found.losses.kinds.items()}

@@ -33,7 +33,7 @@ def _source(tmp_path: Path) -> str:
     return source
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3, 20])
 def test_counts_as_find_does(source: str, workers: int) -> None:
     counts = prime.prime(os.fsencode(source), workers)
     assert counts.failures == []

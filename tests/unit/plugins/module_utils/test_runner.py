@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils import payload
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Entry
-from ansible_collections.scaleout.ingest.plugins.module_utils.runner import COUNTS, Header, Runner, workers_for
+from ansible_collections.scaleout.ingest.plugins.module_utils.runner import COUNTS, Header, Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.worker import Settings
 
 FILES = 400
@@ -153,19 +153,3 @@ def test_many_long_names_and_many_failures_go_through_the_pipes(tmp_path: Path) 
     runner.finish()
     assert len(finished) == 4
     assert total(finished, "failed") == 2400 == sum(len(entry["failures"]) for entry in finished)
-
-
-@pytest.mark.parametrize("workers", ["many", 0, -1, 1.5, True, None])
-def test_workers_that_are_no_number(tmp_path: Path, workers: object) -> None:
-    with pytest.raises(IngestError, match="workers"):
-        workers_for(bytes(tmp_path), (bytes(tmp_path),), workers)
-
-
-def test_as_many_workers_as_asked_and_one_for_each_mount(tmp_path: Path) -> None:
-    here = bytes(tmp_path)
-    assert workers_for(here, (here,), 5, cpus=2) == (5, 1)
-    assert workers_for(here, (here,), "auto", cpus=2) == (2, 1)
-    processes, threads = workers_for(here, (here,) * 6, 1, cpus=2)
-    assert processes == 6 and threads == 1
-    processes, threads = workers_for(here, (here,), 64, cpus=4)
-    assert processes * threads >= 64

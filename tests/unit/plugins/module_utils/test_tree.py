@@ -30,7 +30,7 @@ def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
     return pair
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3, 20])  # 20 are threads
 def test_hostile_tree_twice(pair: Tuple[bytes, bytes], workers: int) -> None:
     source, destination = pair
     trees.build(source, trees.hostile())

@@ -11,9 +11,11 @@ import signal
 import socket
 import struct
 import time
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from .mounts import Entry, holding
+from .errors import IngestError
+from .mounts import Entry, holding, origin
+from .paths import display, to_bytes, to_text
 
 ANSWER = 5.0  # seconds in which a server answers a call that does nothing
 QUICK, THOROUGH = 10.0, 20.0  # seconds in which a mount answers
@@ -215,7 +217,8 @@ class Silent(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        what = "%s on %s" % (self.address, self.mount) if self.address else self.mount
+        mount = display(to_bytes(self.mount))
+        what = "%s on %s" % (self.address, mount) if self.address else mount
         return "%s (%s)" % (what, self.message) if self.message else what
 
 
@@ -223,3 +226,25 @@ def listing(found: Iterable[Silent]) -> str:
     """Some of them in a sentence."""
     names: List[str] = [str(silent) for silent in found]
     return ", ".join(names[:8]) + (" and %d more" % (len(names) - 8) if len(names) > 8 else "")
+
+
+def answering(source: str, destinations: Sequence[str]) -> Tuple[List[str], List[Silent]]:
+    """The destinations that answer, and the others. Takes no longer than THOROUGH.
+
+    Raises:
+        IngestError: the source does not answer, or none of the destinations.
+    """
+    found = look(map(to_bytes, [source, *destinations]), True).wait()
+    why = found.pop(to_bytes(source), "")
+    if why:
+        raise IngestError("the source %s does not answer" % silent(to_bytes(source), why))
+    silents = [silent(to_bytes(path), found[to_bytes(path)]) for path in destinations if found.get(to_bytes(path))]
+    if destinations and len(silents) == len(destinations):
+        raise IngestError("no mount of the destination answers: %s" % listing(silents))
+    return [path for path in destinations if not found.get(to_bytes(path))], silents
+
+
+def silent(path: bytes, why: str) -> Silent:
+    """A path whose mount does not answer. Nothing is asked of it."""
+    source, address = origin(path, False)
+    return Silent(to_text(path), source, address, why)

@@ -64,12 +64,13 @@ def holding(path: bytes) -> Optional[Entry]:
     return best
 
 
-def origin(path: bytes) -> Tuple[str, str]:
+def origin(path: bytes, follow: bool) -> Tuple[str, str]:
     """(what is mounted there, its server's address) of a path on a network mount, or two "".
 
-    Asks nothing of a mount unless a symbolic link leads to it."""
+    Asks nothing of a mount, except to ``follow`` symbolic links where the path's own text leads to
+    no network mount."""
     entry = holding(path)
-    if entry is None or entry.kind not in NETWORK:
+    if follow and (entry is None or entry.kind not in NETWORK):
         entry = holding(os.path.realpath(path))
     if entry is None or entry.kind not in NETWORK:
         return "", ""

@@ -30,11 +30,10 @@ def destinations(options: Dict[str, Any]) -> List[str]:
             "ingest_destinations is not set (nor ingest_cluster_addresses): where to copy to?"
         )
     below = options["destination"].strip("/")
-    count = len(addresses.expand(options["cluster_addresses"]))
-    return [
-        os.path.join(point, below).rstrip("/")
-        for point in addresses.paths(options["mount_base"], count)
-    ]
+    points = options.get("mounts")
+    if points is None:
+        points = addresses.paths(options["mount_base"], len(addresses.expand(options["cluster_addresses"])))
+    return [os.path.join(point, below).rstrip("/") for point in points]
 
 
 def check_values(options: Dict[str, Any]) -> None:

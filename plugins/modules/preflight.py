@@ -29,6 +29,15 @@ options:
     description: The cluster's addresses, when O(destinations) is not given; each has its own mount.
     type: list
     elements: str
+  mounts:
+    description: The cluster's mounts that can be used, as M(scaleout.ingest.cluster_mounts) found them; all unless given.
+    type: list
+    elements: str
+  left_out:
+    description: The cluster's mounts that can't be used, as M(scaleout.ingest.cluster_mounts) found them.
+    type: list
+    elements: dict
+    default: []
   mount_base:
     description: Where the cluster's mounts are; V(/mnt/destination) means C(/mnt/destination1) and so on.
     type: str
@@ -103,6 +112,11 @@ ansible_facts:
       type: list
       elements: str
       sample: [/mnt/destination1, /mnt/destination2]
+    ingest_left_out:
+      description: O(left_out), and those of O(destinations) whose servers do not answer.
+      type: list
+      elements: dict
+      sample: [{mount: /mnt/destination2, source: "10.0.0.102:/msazure", address: 10.0.0.102, message: no answer within 5 s}]
 file_systems:
   description: The type of file system of the source and of each destination.
   returned: success
@@ -110,9 +124,12 @@ file_systems:
   sample: {/mnt/source: nfs4, /mnt/destination1: nfs}
 """
 
+import socket
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import places
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import answering
 from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncjob import check_method
 
@@ -120,6 +137,8 @@ ARGUMENTS = {
     "source": {"type": "str", "required": True},
     "destinations": {"type": "list", "elements": "str"},
     "cluster_addresses": {"type": "list", "elements": "str"},
+    "mounts": {"type": "list", "elements": "str"},
+    "left_out": {"type": "list", "elements": "dict", "default": []},
     "mount_base": {"type": "str", "default": "/mnt/destination"},
     "destination": {"type": "str", "default": ""},
     "method": {"type": "str", "default": "copy"},
@@ -141,13 +160,18 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         places.check_values(module.params)
-        destinations = places.destinations(module.params)
+        destinations, silent = answering(module.params["source"], places.destinations(module.params))
         kinds = places.check(module.params["source"], destinations)
         check_method(module.params)
     except IngestError as error:
         module.fail_json(msg=str(error))
+    for mount in silent:
+        module.warn("%s: %s is left out: %s" % (
+            module.params["host"] or socket.gethostname(), mount.address or mount.mount, mount.message))
+    left_out = module.params["left_out"] + [mount._asdict() for mount in silent]
     module.exit_json(
-        changed=False, file_systems=kinds, ansible_facts={"ingest_destinations": destinations}
+        changed=False, file_systems=kinds,
+        ansible_facts={"ingest_destinations": destinations, "ingest_left_out": left_out},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.scaleout.ingest.plugins.module_utils import room, shortfalls
 from ansible_collections.scaleout.ingest.plugins.module_utils.commands import write_commands
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
@@ -37,6 +38,9 @@ class ActionModule(ActionBase):
         try:
             _check(options)
             check_idle(path)
+            warnings = _fits(folder, options)
+            if warnings:
+                result["warnings"] = warnings
             done = plan(
                 os.path.join(folder, "index"), path, options["hosts"], options["split"],
                 options["min_depth"], options["max_depth"],
@@ -68,6 +72,22 @@ def _check(options: dict[str, Any]) -> None:
         raise IngestError(
             "range_size: %d is not a multiple of 1 MiB (1048576)" % options["range_size"]
         )
+
+
+def _fits(folder: str, options: dict[str, Any]) -> list[str]:
+    """Warnings of what the destination can't keep or hold; an IngestError where that is plain."""
+    holds, preserve = options["holds"], options["preserve"]
+    index = Index(os.path.join(folder, "index"))
+    try:
+        found = [room.too_many(index.totals().entries, options["nodes"])]
+        if holds:
+            shortfalls.clashes(holds, index)
+            if options["check_space"]:
+                found.append(room.check(room.need(index, holds, preserve), holds))
+            found += shortfalls.in_tree(holds, preserve, index)
+        return [sentence for sentence in found if sentence]
+    finally:
+        index.close()
 
 
 def _write_commands(folder: str, options: dict[str, Any]) -> list[str]:

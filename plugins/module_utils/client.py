@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from .background import Abandoned, Status, detach
 from .concurrency import workers_for
 from .errors import IngestError
 from .exports import make
 from .job import Job
+from .liveness import Silent, answering
 from .metadata import PRESERVE
 from .paths import display, to_bytes
 from .runner import Runner
@@ -35,8 +36,9 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "bandwidth_limit": {"type": "str", "default": "0"},
     "fsync": {"type": "bool", "default": False},
     "lease": {"type": "int", "default": 60},
-    "stall_timeout": {"type": "int", "default": 300},
+    "stall_timeout": {"type": "int", "default": 60},
     "tolerate_failures": {"type": "bool", "default": False},
+    "left_out": {"type": "list", "elements": "dict", "default": []},
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
 }
@@ -89,25 +91,31 @@ def check_mounts(wanted: Settings) -> None:
 def start(
     options: Dict[str, Any], configure: Optional[Callable[[Dict[str, Any], Settings], Settings]] = None
 ) -> Dict[str, Any]:
-    """Start the job in the work folder, and return its first status. Raises IngestError."""
+    """Start the job in the work folder, and return its first status. A mount that does not answer is
+    left out. Raises IngestError."""
     if not options["_work"]:
         raise IngestError("this module works only through its action plugin")
     status = Status(options["_work"])
+    options["destinations"], silent = answering(options["source"], options["destinations"])
     wanted = settings(options)
     check_mounts(wanted)
     if configure:
         wanted = configure(options, wanted)
     os.umask(0o077)
-    found = detach(lambda: run(options, wanted, status), status, 0.0)
+    found = detach(lambda: run(options, wanted, status, silent), status, 0.0)
     if found["state"] == "failed":
         raise IngestError(found["msg"])
     return found
 
 
-def run(options: Dict[str, Any], wanted: Settings, status: Status) -> Dict[str, Any]:
-    """Serve the work folder until the controller says that it is enough. Raises IngestError."""
+def run(
+    options: Dict[str, Any], wanted: Settings, status: Status, silent: Sequence[Silent] = ()
+) -> Dict[str, Any]:
+    """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
+    are left out from the start. Raises IngestError."""
     folder = os.path.dirname(status.file)
     runner = Runner(wanted, options["stall_timeout"])
+    runner.sick.update((to_bytes(mount.mount), mount) for mount in silent)
     try:
         # Over before the controller gives this host up, so that no item is written twice at once.
         return Job(folder, status, runner, options["lease"] * 0.7).run()

@@ -202,11 +202,58 @@ class Index:
         )
         return map(_wide_entry, rows) if self._wide[directory.shard] else rows
 
+    def function(self, name: str, act: Any) -> None:
+        """Let SQL conditions call ``act``, a function of one argument."""
+        for db in self._shards:
+            db.create_function(name, 1, act)
+
+    def sums(self, columns: str, condition: str = "1") -> list[float]:
+        """The totals of SQL expressions over all entries."""
+        rows = [
+            db.execute("SELECT %s FROM entries WHERE %s" % (columns, condition)).fetchone()
+            for db in self._shards
+        ]
+        return [sum(column) for column in zip(*rows)]
+
+    def matching(self, condition: str, table: str = "entries") -> tuple[int, bytes]:
+        """How many rows of ``entries`` or ``directories`` an SQL condition holds for, and the path
+        of one of them (b"" for none, too)."""
+        many, example = 0, b""
+        for db in self._shards:
+            count, row = db.execute(
+                "SELECT count(*), min(id) FROM %s WHERE %s" % (table, condition)
+            ).fetchone()
+            if count and not many:
+                query = "SELECT path, '' FROM directories WHERE id=?" if table == "directories" else (
+                    "SELECT (SELECT path FROM directories d WHERE d.id=e.directory), name"
+                    " FROM entries e WHERE id=?"
+                )
+                path, name = map(bytes_of, db.execute(query, (row,)).fetchone())
+                example = b"/".join(filter(None, (path, name)))
+            many += count
+        return many, example
+
+    def paths(self) -> Iterator[bytes]:
+        """The paths of everything but the root, in no particular order. Streams."""
+        for db in self._shards:
+            for (path,) in db.execute("SELECT path FROM directories WHERE depth>0"):
+                yield bytes_of(path)
+            for folder, name in db.execute(
+                "SELECT d.path, e.name FROM directories d JOIN entries e"
+                " ON e.id BETWEEN d.first AND d.last AND e.directory=d.id"
+            ):
+                yield b"/".join(filter(None, (bytes_of(folder), bytes_of(name))))
+
     def errors(self) -> Iterator[ScanError]:
         """All that could not be read."""
         for db in self._shards:
             for row in db.execute("SELECT path, operation, errno, message FROM errors"):
                 yield ScanError(*row)
+
+
+def bytes_of(value: Any) -> bytes:
+    """A column's value, which SQLite may hold as text."""
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def shard_path(folder: str, number: int) -> str:

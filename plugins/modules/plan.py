@@ -90,6 +90,25 @@ options:
         C(last_copy_commands) for when all are done.
     type: bool
     default: false
+  holds:
+    description:
+      - The fact C(ingest_destination_holds) of M(scaleout.ingest.capabilities). With it there are
+        warnings for what the tree has and the destination can't keep, and names that would become
+        one file there are an error.
+    type: dict
+  check_space:
+    description:
+      - Whether a source that needs more bytes or inodes than O(holds) says are free is an error,
+        if the destination is empty or missing, and otherwise a warning.
+      - Switch it off for a destination that compresses.
+    type: bool
+    default: true
+  nodes:
+    description:
+      - How many addresses the cluster has; warns of more files than a cluster of that size usually
+        manages. V(0) is no cluster.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Writes the same plan, into the run folder only.
@@ -188,4 +207,7 @@ ARGUMENTS = {
     "range_threshold": {"type": "int", "default": 1 << 30},
     "range_size": {"type": "int", "default": 256 << 20},
     "copy_commands": {"type": "bool", "default": False},
+    "holds": {"type": "dict"},
+    "check_space": {"type": "bool", "default": True},
+    "nodes": {"type": "int", "default": 0},
 }

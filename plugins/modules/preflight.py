@@ -13,9 +13,10 @@ version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
-  - Checks that the source can be read and the destinations can be written on the host, that neither
-    lies in the other, and that several destinations are the same directory over several mounts.
-  - Writes nothing.
+  - Checks that the source can be read, and that neither source nor destination lies in the other.
+  - Writes a small file with a random name over each mount of the destination and looks for it over
+    the next one, so that they are known to be one export that this user can write; removes the files
+    and gives the directory its times again.
 options:
   source:
     description: The source, as the host sees it.
@@ -84,14 +85,16 @@ options:
     type: int
 attributes:
   check_mode:
-    description: Only ever looks.
+    description: Only looks.
     support: full
   diff_mode:
     description: Nothing changes.
     support: none
   idempotent:
-    description: Nothing changes.
+    description: Nothing stays changed.
     support: full
+seealso:
+  - module: scaleout.ingest.capabilities
 """
 
 EXAMPLES = r"""
@@ -117,6 +120,11 @@ ansible_facts:
       type: list
       elements: dict
       sample: [{mount: /mnt/destination2, source: "10.0.0.102:/msazure", address: 10.0.0.102, message: no answer within 5 s}]
+seen:
+  description: What M(scaleout.ingest.capabilities) needs from each host as its O(scaleout.ingest.capabilities#module:seen).
+  returned: success
+  type: dict
+  sample: {host: client1, kind: nfs, inode: 42, atime: 0, mtime: 0, created: 0}
 file_systems:
   description: The type of file system of the source and of each destination.
   returned: success
@@ -129,6 +137,7 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils import places
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.interrupted import end_cleanly
 from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import answering
 from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncjob import check_method
@@ -158,11 +167,12 @@ ARGUMENTS = {
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    end_cleanly()
     try:
         places.check_values(module.params)
         destinations, silent = answering(module.params["source"], places.destinations(module.params))
-        kinds = places.check(module.params["source"], destinations)
         check_method(module.params)
+        found = places.check(module.params["source"], destinations, not module.check_mode)
     except IngestError as error:
         module.fail_json(msg=str(error))
     for mount in silent:
@@ -170,7 +180,8 @@ def main() -> None:
             module.params["host"] or socket.gethostname(), mount.address or mount.mount, mount.message))
     left_out = module.params["left_out"] + [mount._asdict() for mount in silent]
     module.exit_json(
-        changed=False, file_systems=kinds,
+        changed=False, file_systems=found["kinds"],
+        seen=dict(found["seen"], host=module.params["host"] or socket.gethostname()),
         ansible_facts={"ingest_destinations": destinations, "ingest_left_out": left_out},
     )
 

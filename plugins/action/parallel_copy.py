@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.client import rate, workers
 from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import Silent
 from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta, open_plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.preview import preview
 from ansible_collections.scaleout.ingest.plugins.modules.parallel_copy import ARGUMENTS
@@ -69,6 +70,7 @@ class ActionModule(ActionBase):
         if not db.execute("SELECT 1 FROM shards WHERE state<>'done' LIMIT 1").fetchone():
             return {"changed": False, "msg": "nothing is left to do"}
         tolerate = options.pop("tolerate_failures")
+        left_out = options.pop("left_out")
         lease = float(options["lease"])
         dispatcher = Dispatcher(db, host, lease * 1.5)
         forks = int(context.CLIARGS.get("forks") or 5)
@@ -85,6 +87,7 @@ class ActionModule(ActionBase):
         )
         before = _sums(db, host)
         dispatcher.start()
+        dispatcher.record_silent(left_out)
         answer: dict[str, Any] = {}
         arguments = dict(
             options, run_dir=meta["run_dir"], _verify=meta["verify"],
@@ -93,11 +96,11 @@ class ActionModule(ActionBase):
         try:
             closing = follower.run(self.MODULE, arguments, variables)
             dispatcher.end("done")
-            if closing["sick"]:
-                answer["warnings"] = [
-                    "%s: these mounts did not answer and were left out: %s"
-                    % (host, ", ".join(closing["sick"]))
-                ]
+            dispatcher.record_silent(closing["sick"])
+            answer["warnings"] = [
+                "%s: %s was left out, and its work done over the other mounts" % (host, str(Silent(**mount)))
+                for mount in closing["sick"]
+            ]
         except (Lost, AnsibleConnectionFailure) as error:
             # Its lease has run out, so its part is free for the others, which will finish it.
             dispatcher.end("dead", str(error))

@@ -49,10 +49,19 @@ options:
     default: 60
   stall_timeout:
     description:
-      - Seconds after which a worker that says nothing is abandoned together with its mount, and
-        its work done again over the other mounts. V(0) waits for ever.
+      - Seconds after which a mount whose workers say nothing is left out, if its server does not
+        answer while another mount and the source do. Its work is done again over the other mounts.
+      - A mount whose server answers is left out after five times as long. After five times as long
+        the run on this host fails if no mount answers, or the source does not. V(0) waits for ever.
+      - Where the mount itself ends calls to a dead server, as C(softerr) does, it is left out when
+        that has happened and the server does not answer.
     type: int
-    default: 300
+    default: 60
+  left_out:
+    description: Mounts that are left out already, as M(scaleout.ingest.preflight) found them, for the report.
+    type: list
+    elements: dict
+    default: []
   tolerate_failures:
     description:
       - Whether the task succeeds although items failed. They are in C(plan.db) all the same, and

@@ -24,6 +24,10 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES = 3
 # What needs the directory to be writable and searchable.
 _IN_DIRECTORY = ("make directory", "stat destination", "create", "rename", "link")
+# What calls to a dead server come to, if they come back: softerr, soft and others.
+_UNANSWERED = (
+    errno.ETIMEDOUT, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ECONNREFUSED,
+)
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 
 
@@ -95,7 +99,8 @@ class Copier:
         self.device = os.fstat(self.targets.get(b"").fd).st_dev
         self._fsync = fsync
         self._doing = ""
-        self.timed_out: Optional[Callable[[], None]] = None  # told when a server does not answer
+        # Told the operation when it looks as if a server does not answer.
+        self.suspicion: Optional[Callable[[str], None]] = None
 
     # -- one entry ---------------------------------------------------------------------------
 
@@ -173,10 +178,14 @@ class Copier:
         message = error.strerror or str(error)
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and operation == "make directory":
             message += ": a link or a file is in the place of a directory in the destination"
-        if error.errno == errno.ETIMEDOUT and self.timed_out:
-            self.timed_out()
+        self.suspect(operation, error.errno or 0)
         self.tally.failed += 1
         self.failures.append(Failure(path, operation, error.errno or 0, message))
+
+    def suspect(self, operation: str, number: int) -> None:
+        """A call has failed: perhaps because its server is dead."""
+        if number in _UNANSWERED and self.suspicion and not (operation == "verify" and number == errno.EIO):
+            self.suspicion(operation)
 
     def _file(
         self, directory: bytes, name: bytes, want: Optional[Want], hold_links: bool

@@ -213,6 +213,17 @@ class Dispatcher:
         )
         db.execute("COMMIT")
 
+    def record_silent(self, mounts: List[Dict[str, str]]) -> None:
+        """Store mounts of this host that were left out, as :class:`.liveness.Silent` has them."""
+        known = {mount for (mount,) in self._db.execute("SELECT mount FROM silent WHERE host=?", (self._host,))}
+        self._db.executemany(
+            "INSERT INTO silent VALUES (?, ?, ?, ?, ?)",
+            [
+                (self._host, *(mount[name] for name in ("mount", "source", "address", "message")))
+                for mount in mounts if mount["mount"] not in known
+            ],
+        )
+
     def shares(self) -> Tuple[int, int, int, int]:
         """(files, bytes) of the data that is this host's by plan, and of that what is done."""
         found = self._db.execute(

@@ -102,7 +102,7 @@ class Job:
                 "slow": [[round(s, 6), to_text(p), f, b] for s, p, f, b in sorted(
                     runner.slow, reverse=True)],
                 "losses": {k: [c, to_text(p), w] for k, (c, p, w) in runner.losses.items()},
-                "sick": [to_text(mount) for mount in sorted(runner.sick)],
+                "sick": [silent._asdict() for silent in runner.sick.values()],
                 "out": self._sent,
             }
         except BaseException:

@@ -237,7 +237,7 @@ def answering(source: str, destinations: Sequence[str]) -> Tuple[List[str], List
     found = look(map(to_bytes, [source, *destinations]), True).wait()
     why = found.pop(to_bytes(source), "")
     if why:
-        raise IngestError("the source %s does not answer" % silent(to_bytes(source), why))
+        raise IngestError("the source %s does not answer" % str(silent(to_bytes(source), why)))
     silents = [silent(to_bytes(path), found[to_bytes(path)]) for path in destinations if found.get(to_bytes(path))]
     if destinations and len(silents) == len(destinations):
         raise IngestError("no mount of the destination answers: %s" % listing(silents))

@@ -277,7 +277,7 @@ def _sections(
     db: sqlite3.Connection, stats: Json, failures: Failures, buckets: Sequence[numbers.Bucket], charts: Json
 ) -> List[str]:
     sections = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
-    sections += [_sizes(buckets), _slowest(numbers.slowest(db)), _failures(failures), _losses(stats), _run(stats)]
+    sections += [_sizes(buckets), _slowest(numbers.slowest(db)), _failures(failures), _losses(stats), _dead(stats), _run(stats)]
     return [section for section in sections if section]
 
 
@@ -473,6 +473,20 @@ def _losses(stats: Json) -> str:
         "losses", "What the destination could not hold",
         "The contents of these items arrived; what is named here did not.",
         _table("Not preserved", ("What", "Items", "Why", "For example", "Clients"), rows, (1,)))
+
+
+def _dead(stats: Json) -> str:
+    if not stats.get("dead_addresses"):
+        return ""
+    rows = [
+        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>' % (
+            _bdi(entry["address"] or "unknown"), _code(entry["mount"]), _bdi(entry["host"]), _escape(entry["message"]))
+        for entry in stats["dead_addresses"]
+    ]
+    return _section(
+        "dead", "Addresses that did not answer",
+        "They were left out, and their work was done over the other mounts.",
+        _table("Left out", ("Address", "Mount", "Client", "Why"), rows))
 
 
 def _run(stats: Json) -> str:

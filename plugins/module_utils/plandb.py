@@ -27,6 +27,7 @@ CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path 
   operation TEXT, errno INTEGER, message TEXT);
 CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE slow(host TEXT, path BLOB, seconds REAL, files INTEGER, bytes INTEGER);
+CREATE TABLE silent(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
 CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT);
 """
 

@@ -177,3 +177,5 @@ def _count(copier: Copier, result: Result) -> None:
     tally.repaired += result.repaired
     tally.failed += len(result.failures)
     copier.failures += result.failures
+    for failure in result.failures:
+        copier.suspect(failure.operation, failure.errno)

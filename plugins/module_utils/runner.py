@@ -9,15 +9,17 @@ import heapq
 import json
 import multiprocessing
 import time
-from collections import deque
+from collections import Counter, deque
 from multiprocessing.connection import Connection, wait
-from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import payload
 from .copyitem import Tally
 from .errors import IngestError
-from .paths import display, join, to_bytes, to_text
-from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, TimedOut, work
+from .liveness import Silent, listing
+from .paths import join, to_bytes, to_text
+from .watch import Watch
+from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, Unanswered, work
 
 _CONTEXT = multiprocessing.get_context("fork")
 _SLOW = 20
@@ -25,6 +27,7 @@ COUNTS = Tally.__slots__
 _FAILED = COUNTS.index("failed")
 # What another mount may not have: these items are tried once more there.
 _OF_THE_MOUNT = (errno.ETIMEDOUT, errno.ESTALE, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
+_TRIES = 3
 
 
 class Header(NamedTuple):
@@ -98,20 +101,19 @@ class Runner:
     """Runs shards with worker processes. Not a thread: call :meth:`step` until nothing is left."""
 
     def __init__(self, settings: Settings, stall: float = 0.0, ahead: int = 2) -> None:
-        """``stall``: seconds without a word after which a worker is abandoned and its mount left
-        out (0: never)."""
+        """``stall``: seconds without a word from its workers after which a mount is left out, if it
+        does not answer and others do (0: never); see :class:`.watch.Watch`."""
         self._settings = settings
-        self._stall = stall
+        self._watch = Watch(settings.source, settings.destinations, stall)
         self._depth = settings.threads * ahead
         self._queues: Dict[bytes, Deque[_Open]] = {m: deque() for m in settings.destinations}
         # With the mount that shall not have it again.
         self._retry: Deque[Tuple[_Open, Chunk, bytes]] = deque()
-        self._second: Set[int] = set()
+        self._repeats: Dict[int, int] = {}
         self._tries: Dict[int, int] = {}
         self._number = 0
         self._workers: List[_Worker] = []
-        self.sick: Set[bytes] = set()
-        self._failed_mounts: Dict[bytes, str] = {}
+        self.sick: Dict[bytes, Silent] = {}  # mounts that are left out, and why
         self._shards = 0
         self.files = self.bytes = self.failed = 0
         self._large = 0
@@ -147,7 +149,7 @@ class Runner:
         seconds}}, ``failures`` [[mount, path, operation, errno, message]].
 
         Raises:
-            IngestError: no worker can work.
+            IngestError: no worker can work, or the source does not answer.
         """
         finished: List[Dict[str, Any]] = []
         self._hand_out(finished)
@@ -161,7 +163,7 @@ class Runner:
                         break
             except (EOFError, OSError):
                 self._lost(worker, "a worker process ended unexpectedly", finished)
-        self._abandon_stalled(finished)
+        self._abandon_dead(finished)
         self._hand_out(finished)
         return finished
 
@@ -169,6 +171,8 @@ class Runner:
 
     def _hand_out(self, finished: List[Dict[str, Any]]) -> None:
         # In turn, so that a little work is spread over all mounts as well.
+        if self._watch.dark:
+            return
         takers = [worker for worker in self._workers if len(worker.chunks) < self._depth]
         while takers:
             takers = [
@@ -226,14 +230,14 @@ class Runner:
         if isinstance(said, Moved):
             self._large += said.count
         elif isinstance(said, Broken):
-            self._failed_mounts[worker.mount] = said.message
-            self._lost(worker, said.message, finished)
+            if said.source:
+                raise IngestError("the source can't be used: %s" % said.message)
+            self._abandon(worker.mount, said.message, finished)
         elif isinstance(said, Crashed):
             shard, chunk = worker.chunks.pop(said.number)
             self._give_up(shard, chunk, worker.mount, said.message, finished)
-        elif isinstance(said, TimedOut):
-            if any(mount != worker.mount for mount in self._usable()):
-                self._abandon(worker.mount, finished)
+        elif isinstance(said, Unanswered):
+            self._watch.failed(worker.mount, said.operation)
         elif isinstance(said, Done):
             shard, chunk = worker.chunks.pop(said.number)
             shard.outstanding -= 1
@@ -245,9 +249,12 @@ class Runner:
         what the rest came to."""
         failed = {
             path for path, operation, number, dummy in done.failures
-            if number in _OF_THE_MOUNT and operation != "verify"
+            if number in _OF_THE_MOUNT and (operation != "verify" or number != errno.EIO)
         }
-        if not failed or chunk.number in self._second or not set(self._usable()) - {mount}:
+        # Once more, or twice: the other mount may have died as well.
+        repeats = self._repeats.pop(chunk.number, 0) + 1
+        others = set(self._usable()) - {mount}
+        if not failed or repeats >= min(_TRIES, len(self._settings.destinations)) or not others:
             return done
         lines = []
         for line in chunk.lines:
@@ -259,7 +266,7 @@ class Runner:
         if not lines:
             return done
         self._number += 1
-        self._second.add(self._number)
+        self._repeats[self._number] = repeats
         shard.outstanding += 1
         self._retry.append((shard, chunk._replace(number=self._number, lines=lines), mount))
         left = [failure for failure in done.failures if failure[0] not in failed]
@@ -270,7 +277,7 @@ class Runner:
     def _usable(self) -> List[bytes]:
         return [
             mount for mount in self._settings.destinations
-            if mount not in self.sick and mount not in self._failed_mounts
+            if mount not in self.sick
         ]
 
     def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
@@ -316,27 +323,25 @@ class Runner:
     # -- workers that die or hang -----------------------------------------------------------------
 
     def _lost(self, worker: _Worker, why: str, finished: List[Dict[str, Any]]) -> None:
-        """Take a worker out; what it had goes to others, or fails the second time."""
+        """Take a worker out; what it had goes to others, or fails the third time that its worker
+        ended, as it may be what ends them."""
         if worker not in self._workers:  # it went with its mount
             return
         worker.kill()
         self._workers.remove(worker)
         for shard, chunk in worker.chunks.values():
-            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + 1
-            if self._tries[chunk.number] < 3:
+            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (worker.mount not in self.sick)
+            if self._tries[chunk.number] < _TRIES:
                 self._retry.append((shard, chunk, b""))
             else:
                 self._give_up(shard, chunk, worker.mount, why, finished)
         worker.chunks = {}
         usable = self._usable()
         if usable:
-            self._spawn(worker.mount if worker.mount in usable else usable[0])
+            count = Counter(other.mount for other in self._workers)
+            self._spawn(worker.mount if worker.mount in usable else min(usable, key=count.__getitem__))
         elif not self._workers:
-            raise IngestError(
-                "no worker can work: %s" % "; ".join(self._failed_mounts.values())
-                if self._failed_mounts else "no mount answers: %s"
-                % ", ".join(display(mount) for mount in sorted(self.sick))
-            )
+            raise IngestError("no mount can be used: %s" % listing(self.sick.values()))
 
     def _give_up(
         self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: List[Dict[str, Any]]
@@ -353,29 +358,31 @@ class Runner:
         self._count(shard, mount, Done(chunk.number, tuple(counts), failures, {}, [], 0.0))
         self._maybe_finish(shard, finished)
 
-    def _abandon_stalled(self, finished: List[Dict[str, Any]]) -> None:
-        if not self._stall:
-            return
+    def _abandon_dead(self, finished: List[Dict[str, Any]]) -> None:
         now = time.monotonic()
-        for worker in list(self._workers):
-            if worker.chunks and now - worker.heard > self._stall:
-                self._abandon(worker.mount, finished)
-                return
+        silences: Dict[bytes, float] = {}
+        for worker in self._workers:
+            if worker.chunks:
+                silences[worker.mount] = max(silences.get(worker.mount, 0.0), now - worker.heard)
+        for mount, why in self._watch.step(silences, self._usable()).items():
+            self._abandon(mount, why, finished)
 
-    def _abandon(self, mount: bytes, finished: List[Dict[str, Any]]) -> None:
+    def _abandon(self, mount: bytes, why: str, finished: List[Dict[str, Any]]) -> None:
         """Leave a mount out from now on."""
-        self.sick.add(mount)
+        self.sick[mount] = self._watch.name(mount, why)
         for worker in [worker for worker in self._workers if worker.mount == mount]:
-            self._lost(worker, "the mount %s does not answer" % display(mount), finished)
+            self._lost(worker, why, finished)
 
     def close(self) -> None:
         """End all workers at once."""
+        self._watch.close()
         for worker in self._workers:
             worker.kill()
         self._workers = []
 
     def finish(self) -> None:
         """Let the idle workers end."""
+        self._watch.close()
         for worker in self._workers:
             worker.pipe.close()
         for worker in self._workers:

@@ -66,6 +66,7 @@ def gather(db: sqlite3.Connection, index: Optional[Index], failures: Failures, v
         shards=_shards(db),
         failures={"scan": failures.scan, "by_error": failures.by_error},
         not_preserved=losses(db),
+        dead_addresses=dead_addresses(db),
         scan=_scan(index),
         verify=_verify(db, meta),
         started=meta.get("started") or meta.get("created"),
@@ -96,6 +97,15 @@ def losses(db: sqlite3.Connection) -> List[Json]:
         if host not in entry["hosts"]:
             entry["hosts"].append(host)
     return list(found.values())
+
+
+def dead_addresses(db: sqlite3.Connection) -> List[Json]:
+    """The mounts that did not answer and were left out: their server's address ("" if it is no network
+    mount), what was mounted where, on which client, and why."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name='silent'").fetchone():
+        return []  # the plan of an earlier version
+    query = "SELECT address, source, mount, host, message FROM silent ORDER BY address, mount, host"
+    return [dict(zip(("address", "source", "mount", "host", "message"), row)) for row in db.execute(query)]
 
 
 class Bucket(NamedTuple):

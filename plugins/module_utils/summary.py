@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from .failures import Failures, sentence
@@ -23,6 +24,7 @@ def summary(stats: Json, failures: Failures, files: Dict[str, str]) -> List[str]
     lines += _route(stats)
     lines += ["", *_clients(stats), "", *_destinations(stats), "", *_rate(stats)]
     lines += _others(stats)
+    lines += _dead(stats)
     lines += _failed(failures)
     lines += _lost(stats)
     lines += ["", *_files(files)]
@@ -194,6 +196,26 @@ def _others(stats: Json) -> Iterator[str]:
     if shards["done"] < shards["total"]:
         yield "  %d of %d shards are not done: run it again to go on." % (
             shards["total"] - shards["done"], shards["total"])
+
+
+def dead(stats: Json) -> List[str]:
+    """What was left out because it did not answer, in a sentence for each address."""
+    found: Dict[Tuple[str, str], List[Json]] = {}
+    for entry in stats.get("dead_addresses", ()):
+        found.setdefault((entry["address"] or entry["mount"], entry["message"]), []).append(entry)
+    return [
+        "%s did not answer (%s) and was left out: %s." % (
+            _text(name), _text(why),
+            ", ".join("%s on %s" % (_text(entry["mount"]), _text(entry["host"])) for entry in entries[:4])
+            + (" and %d more" % (len(entries) - 4) if len(entries) > 4 else ""))
+        for (name, why), entries in found.items()
+    ]
+
+
+def _dead(stats: Json) -> Iterator[str]:
+    for sentence_ in dead(stats):
+        yield from textwrap.wrap(sentence_, WIDTH, initial_indent="  ", subsequent_indent="    ",
+                                 break_long_words=False, break_on_hyphens=False)
 
 
 def _failed(failures: Failures) -> Iterator[str]:

@@ -69,14 +69,17 @@ class Moved(NamedTuple):
     count: int  # type: ignore[assignment]
 
 
-class TimedOut(NamedTuple):
-    """A call over the worker's mount was not answered in time (a soft mount of NFS says so)."""
+class Unanswered(NamedTuple):
+    """A call failed as calls to a dead server do: the destination's, or the source's."""
+
+    operation: str
 
 
 class Broken(NamedTuple):
-    """The worker can't start: the source or its mount can't be opened."""
+    """The worker can't start: its mount can't be opened, or the source."""
 
     message: str
+    source: bool
 
 
 class Crashed(NamedTuple):
@@ -124,7 +127,8 @@ def _serve(
         try:
             worker = _Worker(settings, mount, tell)
         except OSError as error:
-            tell(Broken("%s: %s" % (os.fsdecode(error.filename or mount), error.strerror)))
+            where = error.filename or mount
+            tell(Broken("%s: %s" % (os.fsdecode(where), error.strerror), where == settings.source))
             return
         for chunk in iter(chunks.get, None):
             try:
@@ -147,7 +151,7 @@ class _Worker:
             settings.source, mount, frozenset(settings.preserve),
             Throttle(share) if share else None, self._moved, settings.fsync,
         )
-        self._copier.timed_out = lambda: tell(TimedOut())
+        self._copier.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
         self._mount = mount
         self._digests = settings.digests

@@ -110,7 +110,8 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: Tuple[Path, Path], tmp_
     runner.add(*shard(source, 2, 1))
     finished = run(runner)
     runner.finish()
-    assert runner.sick == {bytes(other)}
+    assert list(runner.sick) == [bytes(other)]
+    assert runner.sick[bytes(other)].mount == str(other)
     assert sorted(entry["shard"] for entry in finished) == [1, 2]
     assert not any(entry["failures"] for entry in finished)
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
@@ -121,7 +122,7 @@ def test_no_mount_answers(trees: Tuple[Path, Path]) -> None:
     runner = Runner(Settings(bytes(source), (bytes(target),)), stall=0.2)
     os.kill(runner._workers[0].process.pid or 0, signal.SIGSTOP)
     runner.add(*shard(source))
-    with pytest.raises(IngestError, match="no mount answers: .*target"):
+    with pytest.raises(IngestError, match="no mount can be used: .*target .nothing was done over it for 1 s"):
         run(runner)
     runner.close()
 
@@ -130,7 +131,7 @@ def test_a_destination_that_can_t_be_opened(trees: Tuple[Path, Path]) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target) + b"/missing",)))
     runner.add(*shard(source))
-    with pytest.raises(IngestError, match="no worker can work: .*missing"):
+    with pytest.raises(IngestError, match="no mount can be used: .*missing"):
         run(runner)
     runner.close()
 

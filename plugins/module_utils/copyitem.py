@@ -246,7 +246,12 @@ class Copier:
         """Fill, dress and close the new file ``name``; on any failure it is taken away again."""
         try:
             state = self._contents(source, state, fd)
-            self.dress(path, source, state, fd, target)
+            mode = state.st_mode & 0o777
+            found = target.made.get(mode)
+            if found is None:
+                self._doing = "stat destination"
+                found = target.made[mode] = os.fstat(fd)
+            self.dress(path, source, state, fd, target, found)
             if self._fsync:
                 self._doing = "fsync"
                 os.fsync(fd)
@@ -283,12 +288,13 @@ class Copier:
         raise OperationError("read", errno.EBUSY, "changed while it was copied")
 
     def dress(
-        self, path: bytes, source: int, state: os.stat_result, fd: int, target: Directory
+        self, path: bytes, source: int, state: os.stat_result, fd: int, target: Directory,
+        found: os.stat_result,
     ) -> None:
-        """Give a written file everything but its contents; the times last."""
+        """Give a written file, whose owner and mode are as in ``found``, everything but its
+        contents; the times last."""
         metadata = self.metadata
         self._doing = "set owner"
-        found = os.fstat(fd)
         dummy, owned = metadata.own(path, found, state.st_uid, state.st_gid, fd)
         if metadata.attributes:
             self._doing = "set attributes"

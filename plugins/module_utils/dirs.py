@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import Optional
+from typing import Dict, Optional
 
 from .paths import join, split
 
@@ -21,15 +21,17 @@ class Directory:
 
     ``created``: this process made it. ``filled``: some entry was found to exist already, so it
     pays to look before creating. ``inherits``: new entries get an ACL from it (None: unknown).
+    ``made``: what new files of a mode turned out to be; the server decides it alike for all.
     """
 
-    __slots__ = ("fd", "created", "filled", "inherits")
+    __slots__ = ("fd", "created", "filled", "inherits", "made")
 
     def __init__(self, fd: int, created: bool) -> None:
         self.fd = fd
         self.created = created
         self.filled = False
         self.inherits: Optional[bool] = None
+        self.made: Dict[int, os.stat_result] = {}
 
 
 class DirCache:

@@ -113,7 +113,7 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
     try:
         source = os.open(name, _READ, dir_fd=source_fd)
         try:
-            copier.dress(path, source, _unchanged(source, want), fd, target)
+            copier.dress(path, source, _unchanged(source, want), fd, target, os.fstat(fd))
         finally:
             os.close(source)
     finally:

@@ -22,7 +22,8 @@ from .metadata import Losses
 from .paths import display, join, split
 from .taskpool import SMALL, Task, TaskPool
 
-CHUNK = 1000  # entries of a large directory that are copied by one worker in one go
+# Entries of a large directory that one worker copies in one go: few where each takes long.
+CHUNK, CHUNK_OF_THREADS = 1000, 32
 _BATCH = 16  # directories
 _LIST, _NAMES, _ITEM, _LINK, _FINISH = range(5)
 
@@ -90,6 +91,7 @@ class _Coordinator:
     ) -> None:
         self._trees = (source, destination, preserve)
         self._crew = crew
+        self._chunk = CHUNK_OF_THREADS if crew[1] > 1 else CHUNK
         self._workers = crew[0] * crew[1]
         self._progress = progress
         self._result = TreeResult()
@@ -109,7 +111,9 @@ class _Coordinator:
         try:
             pool = TaskPool(
                 self._crew,
-                lambda: _Worker(Copier(source, destination, preserve), "links" in preserve).batch,
+                lambda: _Worker(
+                    Copier(source, destination, preserve), "links" in preserve, self._chunk
+                ).batch,
             )
         finally:
             if umask is not None:
@@ -205,8 +209,9 @@ def _size(task: Task) -> int:
 class _Worker:
     """Does the tasks of one process."""
 
-    def __init__(self, copier: Copier, hold: bool) -> None:
+    def __init__(self, copier: Copier, hold: bool, chunk: int) -> None:
         self._copier = copier
+        self._chunk = chunk
         self._hold = hold
         self._listed: List[Tuple[bytes, List[bytes], List[bytes], bool]] = []
         self._held: List[Tuple[int, int, bytes]] = []
@@ -235,10 +240,9 @@ class _Worker:
         return report
 
     def _list(self, path: bytes) -> None:
-        """Copy a directory's entries, the first CHUNK of them if there are many more."""
+        """Copy a directory's entries, or report them in chunks if they are many."""
         copier = self._copier
         below: List[bytes] = []
-        first: List[bytes] = []
         names: List[bytes] = []
         chunks: List[bytes] = []
         try:
@@ -257,18 +261,16 @@ class _Worker:
                         below.append(entry.name)
                         continue
                     names.append((b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name)
-                    if len(names) >= CHUNK:
-                        if first:
-                            chunks.append(b"/".join(names))
-                        else:
-                            first = names
+                    if len(names) >= self._chunk:
+                        chunks.append(b"/".join(names))
                         names = []
         except OSError as error:
             copier.fail(path, error)
         held = len(self._held)
-        if first and names:
+        if chunks and names:
             chunks.append(b"/".join(names))
-        self._copy(path, first or names)
+        elif names:
+            self._copy(path, names)
         whole = not below and not chunks and len(self._held) == held
         if whole:
             self._finish(path)

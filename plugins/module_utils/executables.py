@@ -17,17 +17,21 @@ from typing import Dict, List
 from .errors import IngestError
 
 COMMANDS = ("parallelcp", "prime")
+_BUILT = (*COMMANDS, "ingestor")
 _PACKAGE = "scaleout_ingest"
+_NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
 
 
-def build(command: str, interpreter: str) -> bytes:
-    """The executable file of one of COMMANDS, for a Python at ``interpreter``.
+def build(command: str, interpreter: str, small: bool = False) -> bytes:
+    """The executable file of one of COMMANDS, or of ``ingestor``, which is those too, for a Python at
+    ``interpreter``.
 
-    It holds the modules as source, and compiled by this Python to start faster; another version
-    takes the source. Raises IngestError for another command.
+    It holds the modules as source, and compiled by this Python to start faster; another version takes
+    the source. If it is to be ``small``, only the source without its explanations (Python 3.9 can
+    make that). Raises IngestError for another command.
     """
-    if command not in COMMANDS:
+    if command not in _BUILT:
         raise IngestError("'%s' is not one of the commands %s" % (command, ", ".join(COMMANDS)))
     sources = _closure(command)
     # The kernel splits a first line at white space, and cuts a long one.
@@ -37,19 +41,32 @@ def build(command: str, interpreter: str) -> bytes:
     buffer.write(b"#!%s\n" % os.fsencode(first))
     with zipfile.ZipFile(buffer, "a") as archive:
         for name, source in sorted(sources.items()):
-            _store(archive, "%s/%s" % (_PACKAGE, name), source)
-        _store(archive, _PACKAGE + "/__init__", b"")
+            _store(archive, "%s/%s" % (_PACKAGE, name), source, small)
+        _store(archive, _PACKAGE + "/__init__", b"", small)
         main = "import sys\nfrom %s.%s import main\nsys.exit(main())\n" % (_PACKAGE, command)
-        _store(archive, "__main__", main.encode())
+        _store(archive, "__main__", main.encode(), small)
     return buffer.getvalue()
 
 
-def _store(archive: zipfile.ZipFile, name: str, source: bytes) -> None:
+def _store(archive: zipfile.ZipFile, name: str, source: bytes, small: bool) -> None:
+    if small:
+        archive.writestr(zipfile.ZipInfo(name + ".py", _DATE), _NOTICE + _bare(source))
+        return
     code = compile(source, name + ".py", "exec", dont_inherit=True)
     # Flags 1: checked by nobody, as the source lies beside it in the same file (PEP 552).
     header = importlib.util.MAGIC_NUMBER + struct.pack("<I", 1) + bytes(8)
     for suffix, data in ((".py", source), (".pyc", header + marshal.dumps(code))):
         archive.writestr(zipfile.ZipInfo(name + suffix, _DATE), data)
+
+
+def _bare(source: bytes) -> bytes:
+    """The source without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:  # type: ignore[arg-type]
+            node.body = node.body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree).encode()
 
 
 def _closure(command: str) -> Dict[str, bytes]:
@@ -72,7 +89,8 @@ def _source(name: str) -> bytes:
     source = loader.get_source(full) if loader and hasattr(loader, "get_source") else None
     if source is None:
         raise IngestError("the source of %s is not there (Python %s)" % (full, sys.version.split()[0]))
-    return str(source).encode("utf-8")
+    # Ansible's own loader gives bytes.
+    return source if isinstance(source, bytes) else str(source).encode("utf-8")
 
 
 def _imports(source: bytes) -> List[str]:

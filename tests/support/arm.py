@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a Resource Manager template as Azure would: declarations, expressions, copies, and every
+property against the classes of Azure's own client libraries, which are made from its API's definition.
+
+Only the functions that our template uses are known; another one is an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+_TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(\d+)|([A-Za-z_][A-Za-z_0-9]*)|([().,\[\]]))", re.DOTALL)
+_OPEN = {"VirtualMachineSizeTypes"}  # which has long stopped listing new sizes, and says so
+_PLAIN = {"str": str, "int": int, "bool": bool}
+
+
+class Wrong(Exception):
+    """What Azure would refuse."""
+
+
+class Reference(str):
+    """A value that only the deployment knows."""
+
+
+class Deployment(NamedTuple):
+    """The template with its parameters put in."""
+
+    resources: List[Dict[str, Any]]
+    outputs: Dict[str, Any]
+    used: Set[Tuple[str, str]]
+
+
+def deploy(template: Dict[str, Any], given: Dict[str, Any]) -> Deployment:
+    """Put the parameters in. Raises Wrong."""
+    evaluation = _Evaluation(template, given)
+    resources = []
+    for resource in template["resources"]:
+        count = evaluation.value(resource["copy"]["count"]) if "copy" in resource else 1
+        for index in range(count):
+            evaluation.index = index
+            made = {key: evaluation.value(value) for key, value in resource.items() if key != "copy"}
+            if made.pop("condition", True):
+                resources.append(made)
+    evaluation.index = None
+    outputs = {name: evaluation.value(output["value"]) for name, output in template["outputs"].items()}
+    return Deployment(resources, outputs, evaluation.used)
+
+
+class _Evaluation:
+    def __init__(self, template: Dict[str, Any], given: Dict[str, Any]) -> None:
+        self.index: Optional[int] = None
+        self.used: Set[Tuple[str, str]] = set()
+        self._variables = template["variables"]
+        self._declared = template["parameters"]
+        for name in given:
+            if name not in self._declared:
+                raise Wrong("parameter %s is not declared" % name)
+        self._given = given
+        self._functions: Dict[str, Callable[..., Any]] = {
+            "parameters": self._parameter, "variables": self._variable, "copyIndex": self._copy_index,
+            "concat": _concat, "if": lambda test, yes, no: yes if test else no, "empty": lambda value: not value,
+            "not": lambda value: not value, "null": lambda: None, "string": _string, "base64": _base64,
+            "replace": lambda text, old, new: text.replace(old, new), "join": lambda words, glue: glue.join(words),
+            "resourceGroup": lambda: {"location": "westeurope"}, "resourceId": _resource_id,
+            "reference": lambda name: Reference("reference " + name),
+        }
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self.value(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.value(part) for part in value]
+        if isinstance(value, str) and value.startswith("[") and not value.startswith("[["):
+            if not value.endswith("]"):
+                raise Wrong("%r is not closed" % value)
+            return self._expression(value[1:-1])
+        return value
+
+    def _parameter(self, name: str) -> Any:
+        if name not in self._declared:
+            raise Wrong("parameter %s is not declared" % name)
+        self.used.add(("parameter", name))
+        declared = self._declared[name]
+        if name not in self._given and "defaultValue" not in declared:
+            raise Wrong("parameter %s is required" % name)
+        value = self._given[name] if name in self._given else self.value(declared["defaultValue"])
+        kind = {"string": str, "securestring": str, "int": int, "bool": bool, "object": dict}[declared["type"]]
+        if type(value) is not kind:
+            raise Wrong("parameter %s is no %s" % (name, declared["type"]))
+        size = value if isinstance(value, int) else len(value)
+        low = declared.get("minValue", declared.get("minLength", size))
+        if not low <= size <= declared.get("maxValue", declared.get("maxLength", size)):
+            raise Wrong("parameter %s is out of bounds" % name)
+        return value
+
+    def _variable(self, name: str) -> Any:
+        if name not in self._variables:
+            raise Wrong("variable %s is not declared" % name)
+        self.used.add(("variable", name))
+        return self.value(self._variables[name])
+
+    def _copy_index(self) -> int:
+        if self.index is None:
+            raise Wrong("copyIndex() outside a resource")
+        return self.index
+
+    # -- expressions -------------------------------------------------------------------------
+
+    def _expression(self, text: str) -> Any:
+        tokens: List[str] = []
+        position = 0
+        while position < len(text.rstrip()):
+            match = _TOKEN.match(text, position)
+            if not match:
+                raise Wrong("%r is no expression at %r" % (text, text[position:]))
+            tokens.append(match.group(0).strip(" "))
+            position = match.end()
+        value, rest = self._term(tokens)
+        if rest:
+            raise Wrong("%r goes on after its end: %s" % (text, rest))
+        return value
+
+    def _term(self, tokens: List[str]) -> Tuple[Any, List[str]]:
+        first, rest = tokens[0], tokens[1:]
+        if first.startswith("'"):
+            return first[1:-1].replace("''", "'"), rest
+        if first.isdigit():
+            return int(first), rest
+        if first not in self._functions or rest[:1] != ["("]:
+            raise Wrong("%r is no known function" % first)
+        arguments, rest = [], rest[1:]
+        while rest[:1] != [")"]:
+            argument, rest = self._term(rest)
+            arguments.append(argument)
+            if rest[:1] == [","]:
+                rest = rest[1:]
+            elif rest[:1] != [")"]:
+                raise Wrong("%s( is not closed" % first)
+        value, rest = self._functions[first](*arguments), rest[1:]
+        while rest[:1] in (["."], ["["]):
+            if isinstance(value, Reference):
+                value = Reference(value + rest[0] + rest[1])
+            else:
+                value = value[rest[1]]
+            rest = rest[2:] if rest[0] == "." else rest[3:]
+        return value, rest
+
+
+def _concat(*parts: Any) -> Any:
+    if isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    if any(isinstance(part, (bool, dict, list)) for part in parts):
+        raise Wrong("concat() of %r" % (parts,))
+    return "".join(map(str, parts))
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _resource_id(*words: str) -> str:
+    """With or without the resource group before the type, which alone has a slash."""
+    group = "" if "/" in words[0] else words[0]
+    kind, names = (words[1], words[2:]) if group else (words[0], words[1:])
+    provider, *types = kind.split("/")
+    if len(types) != len(names):
+        raise Wrong("resourceId() of %s with %d names" % (kind, len(names)))
+    pairs = "".join("/%s/%s" % pair for pair in zip(types, names))
+    return "/resourceGroups/%s/providers/%s%s" % (group or "own", provider, pairs)
+
+
+# -- against Azure's client libraries --------------------------------------------------------------
+
+
+def check(value: Any, kind: str, models: Any, where: str) -> List[str]:
+    """What is wrong with a value that is to be of a library's class (or ``[class]``, ``{class}``)."""
+    if value is None:
+        return []
+    if kind in _PLAIN or kind == "object":
+        good = kind == "object" or type(value) is _PLAIN[kind]
+        return [] if good else ["%s: %r is no %s" % (where, value, kind)]
+    if kind[0] in "[{":
+        if not isinstance(value, list if kind[0] == "[" else dict):
+            return ["%s: %r is no %s" % (where, value, kind)]
+        items = enumerate(value) if kind[0] == "[" else value.items()
+        return [line for key, item in items for line in check(item, kind[1:-1], models, "%s[%s]" % (where, key))]
+    if not isinstance(value, dict):
+        return ["%s: %r is no %s" % (where, value, kind)]
+    return _check_class(value, getattr(models, kind), models, where)
+
+
+def _check_class(value: Dict[str, Any], model: Any, models: Any, where: str) -> List[str]:
+    attributes = {attribute["key"].replace("\\.", "."): (name, attribute["type"])
+                  for name, attribute in model._attribute_map.items()}
+    # "properties.x" is one level down in JSON, flat in the class.
+    inner = value.get("properties")
+    flat = {key: item for key, item in value.items() if key != "properties" or not isinstance(inner, dict)}
+    if isinstance(inner, dict):
+        flat.update({"properties." + key: item for key, item in inner.items()})
+    problems = []
+    for key, item in flat.items():
+        if key not in attributes:
+            problems.append("%s: %s has no %s" % (where, model.__name__, key))
+            continue
+        name, kind = attributes[key]
+        if model._validation.get(name, {}).get("readonly"):
+            problems.append("%s: %s may not be set" % (where, key))
+        problems += check(item, kind, models, "%s.%s" % (where, key))
+        allowed = _choices(model, name, models)
+        if allowed and item not in allowed:
+            problems.append("%s.%s: %r is none of %s" % (where, key, item, ", ".join(sorted(allowed))))
+    for key, (name, _kind) in attributes.items():
+        if model._validation.get(name, {}).get("required") and key not in flat:
+            problems.append("%s: %s is required" % (where, key))
+    return problems
+
+
+def _choices(model: Any, name: str, models: Any) -> Set[str]:
+    """The values of an enumeration, which the libraries name in their documentation only."""
+    found = re.search(r":vartype %s: str or\s+~[\w.]+\.(\w+)" % name, model.__doc__ or "")
+    if not found or found.group(1) in _OPEN:
+        return set()
+    return {member.value for member in getattr(models, found.group(1))}

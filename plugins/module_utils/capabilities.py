@@ -66,6 +66,21 @@ def space(path: bytes) -> Dict[str, int]:
     }
 
 
+def source_lacks(path: bytes) -> List[str]:
+    """Of attributes and ACLs the kinds that the file system of a source can't have."""
+    found = []
+    for kind, name in (
+        ("user_xattrs", "user.ingest"), ("trusted_xattrs", "trusted.ingest"),
+        ("security_xattrs", "security.capability"), ("acls", "system.posix_acl_access"),
+    ):
+        try:
+            os.getxattr(path, name)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+                found.append(kind)
+    return found
+
+
 def is_empty(path: bytes) -> bool:
     """Whether a directory has no entries but ours and the file system's own."""
     with os.scandir(path) as entries:
@@ -255,9 +270,12 @@ def _names(holds: Holds, directory: int) -> None:
         holds.attempt("forms", lambda: absent(_APART), "composed and decomposed are the same")
 
 
-def of_destination(target: bytes, seen: List[Dict[str, Any]], write: bool) -> Dict[str, Any]:
-    """All that is to be known of a destination: :func:`space`, ``empty``, and with ``write`` what
-    :func:`probe` finds, after which the directory has the times that it had before ``seen``.
+def of_destination(
+    source: Optional[bytes], target: bytes, seen: List[Dict[str, Any]], write: bool
+) -> Dict[str, Any]:
+    """All that is to be known of a destination: :func:`space`, ``empty``, ``source_lacks``, and with
+    ``write`` what :func:`probe` finds, after which the directory has the times that it had before
+    ``seen``.
 
     Raises:
         IngestError: it can't be written or looked at, or the hosts of ``seen`` don't see one directory.
@@ -267,6 +285,7 @@ def of_destination(target: bytes, seen: List[Dict[str, Any]], write: bool) -> Di
     try:
         exports.ask_again(place.path)
         found: Dict[str, Any] = space(place.path)
+        found["source_lacks"] = source_lacks(source) if source else []
         found["empty"] = bool(place.missing) or is_empty(place.path)
         before = os.stat(place.path)
         if write and not exports.closed_to_owner(before):

@@ -76,7 +76,9 @@ class Metadata:
                 if self._root:  # a squashed root: the next one would fail as well
                     self._may_own = False
             else:
-                if self._root or found.st_uid == uid:
+                if self._root:
+                    return self._took_owner(path, uid, gid, where, parent)
+                if found.st_uid == uid:
                     return True, True
                 self._losses.add("owner", path, "only root can give a file to another user")
                 return True, False
@@ -84,6 +86,20 @@ class Metadata:
             "owner" if found.st_uid != uid else "group", path,
             "the destination refuses to change the owner" if self._root
             else "only root can give a file to another user",
+        )
+        return False, False
+
+    def _took_owner(
+        self, path: bytes, uid: int, gid: int, where: Where, parent: Optional[int]
+    ) -> Tuple[bool, bool]:
+        """After a chown that succeeded: a server that squashes root may have made another of it."""
+        now = look(where, parent)
+        if now.st_uid == uid and now.st_gid == gid:
+            return True, True
+        self._losses.add(
+            "owner" if now.st_uid != uid else "group", path,
+            "the destination gives it to user %d" % now.st_uid if now.st_uid != uid
+            else "the destination gives it to group %d" % now.st_gid,
         )
         return False, False
 
@@ -152,7 +168,7 @@ class Metadata:
         if why or held_everywhere(wanted) or found in [wanted // grain * grain for grain in GRAINS]:
             self._losses.add("times", path, why or "the destination keeps coarser times")
         else:
-            self._losses.add("times (range)", path, "the destination holds no time so early or so late")
+            self._losses.add("times (range)", path, "beyond what the destination holds")
 
     # -- extended attributes and ACLs -------------------------------------------------------
 

@@ -26,6 +26,7 @@ def in_general(holds: Holds, preserve: Collection[str]) -> List[str]:
     lacks = holds.get("lacks")
     if lacks is None:  # nothing was tried
         return []
+    lacks = {kind: why for kind, why in lacks.items() if kind not in holds["source_lacks"]}
     found: List[str] = []
     if "xattrs" in preserve:
         found += _xattrs(lacks, holds)
@@ -49,7 +50,8 @@ def in_general(holds: Holds, preserve: Collection[str]) -> List[str]:
 
 
 def _xattrs(lacks: Dict[str, str], holds: Holds) -> Iterator[str]:
-    tried = _XATTRS if holds["uid"] == 0 else _XATTRS[:1]
+    tried = [kind for kind in (_XATTRS if holds["uid"] == 0 else _XATTRS[:1])
+             if kind + "_xattrs" not in holds["source_lacks"]]
     missing = [kind for kind in tried if kind + "_xattrs" in lacks]
     if missing:
         which = "" if len(missing) == len(tried) else " " + ", ".join(kind + ".*" for kind in missing)

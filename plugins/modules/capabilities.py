@@ -17,6 +17,9 @@ description:
     may have to keep, and removes it again; says in warnings what will not survive.
   - One host is enough, as all see the same destination.
 options:
+  source:
+    description: The source; no warning is given for attributes that its file system can't have.
+    type: str
   destinations:
     description: The mounts of the destination; only the first is used.
     type: list
@@ -116,6 +119,11 @@ ansible_facts:
           description: Inodes that this user may still use.
           type: int
           sample: 16251074
+        source_lacks:
+          description: Those kinds of C(lacks) that the source can't have.
+          type: list
+          elements: str
+          sample: [trusted_xattrs]
         empty:
           description: Whether the destination is empty or missing.
           type: bool
@@ -137,6 +145,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.paths import to_by
 from ansible_collections.scaleout.ingest.plugins.module_utils.shortfalls import in_general
 
 ARGUMENTS = {
+    "source": {"type": "str"},
     "destinations": {"type": "list", "elements": "str", "required": True},
     "preserve": {
         "type": "list", "elements": "str", "choices": list(PRESERVE), "default": list(PRESERVE),
@@ -150,8 +159,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     end_cleanly()
     try:
+        source = module.params["source"]
         holds = capabilities.of_destination(
-            to_bytes(module.params["destinations"][0]), module.params["seen"], not module.check_mode
+            to_bytes(source) if source else None, to_bytes(module.params["destinations"][0]),
+            module.params["seen"], not module.check_mode,
         )
     except IngestError as error:
         module.fail_json(msg=str(error))

@@ -10,6 +10,8 @@
     lab.py node-stop | node-freeze | node-unplug DIR NAME  refuses, hangs, is silent; node-start mends
     lab.py client-kill DIR NAME | client-start DIR NAME    such as client1
     lab.py ssh DIR NAME COMMAND...
+    lab.py source DIR          makes a hostile tree and a real one on the NAS
+    lab.py compare DIR         compares the copy with them, on the server's side
     lab.py setup               installs the Debian packages that the lab needs
     lab.py sweep               removes what crashed labs left
 
@@ -30,7 +32,8 @@ import stat
 import subprocess
 import sys
 import time
-from typing import Dict, Iterator, List
+import types
+from typing import Dict, Iterator, List, Union
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -88,7 +91,7 @@ def run() -> None:
             first["run"]["files"], first["run"]["bytes"], " ".join(sorted(mounts)), time.monotonic() - started))
 
 
-def build_source(lab: cluster.Lab) -> None:
+def build_source(lab: Union[cluster.Lab, types.SimpleNamespace]) -> None:
     """A hostile tree and a real one on the NAS."""
     os.chmod(lab.source, 0o755)
     os.mkdir(os.path.join(lab.source, "hostile"))
@@ -138,7 +141,7 @@ def recap_of(output: str) -> Dict[str, Dict[str, int]]:
     return found
 
 
-def compare(lab: cluster.Lab) -> None:
+def compare(lab: Union[cluster.Lab, types.SimpleNamespace]) -> None:
     """Raises Failed if the copy differs from its source."""
     source, copy = os.fsencode(lab.source), os.fsencode(os.path.join(lab.export, "copy"))
     links = {judge.show(path) for path in _links(source)}
@@ -240,6 +243,15 @@ def down(folder: str) -> None:
             os.unlink(os.path.join(folder, name))
 
 
+def of(folder: str) -> types.SimpleNamespace:
+    """What is known of the lab of ``folder``. Raises Failed."""
+    try:
+        with open(os.path.join(folder, "lab.json"), encoding="utf-8") as file:
+            return types.SimpleNamespace(**json.load(file))
+    except OSError as error:
+        raise Failed("there is no lab in %s" % folder) from error
+
+
 def ssh(folder: str, name: str, command: List[str]) -> int:
     """Run a command on a client; returns its status."""
     with open(os.path.join(folder, "inventory.json"), encoding="utf-8") as file:
@@ -279,6 +291,11 @@ def main(words: List[str]) -> int:
             (up if verb == "up" else keep)(words[1])
     elif verb == "down" and count == 2:
         down(words[1])
+    elif verb == "source" and count == 2:
+        build_source(of(words[1]))
+    elif verb == "compare" and count == 2:
+        compare(of(words[1]))
+        say("the copy is the same, byte by byte, on the server's side")
     elif verb in VERBS and count == 3:
         ask(words[1], "%s %s" % (verb, words[2]))
     elif verb == "ssh" and count > 3:

@@ -61,6 +61,7 @@ def _scan(
         globs=[to_bytes(glob) for glob in options.get("globs") or ()],
         one_file_system=bool(options.get("one_file_system")),
         progress=progress,
+        stall=float(options.get("stall_timeout") or 0),
     )
 
 

@@ -19,9 +19,11 @@ from .filters import Filter
 from .globbed import drop_fruitless
 from .globs import Globs
 from .index import MAX_SHARDS, Totals, add_totals, shard_path
+from .liveness import answering
 from .mounts import NETWORK, file_system
 from .paths import display, to_text
 from .scanworker import Group, Options, Report, work
+from .watch import Watch
 
 Progress = Callable[[Totals], None]
 
@@ -41,6 +43,7 @@ def scan(
     globs: Iterable[bytes] = (),
     one_file_system: bool = False,
     progress: Progress | None = None,
+    stall: float = 0.0,
 ) -> Totals:
     """Walk ``source`` and write its index to ``folder``, in place of an index that was there.
 
@@ -54,14 +57,15 @@ def scan(
         globs: if there are any, only what they match, whole; see :class:`.globs.Globs`.
         one_file_system: list no directory that is another file system's.
         progress: called about twice a second with the totals so far; what it raises ends the scan.
+        stall: seconds that the source may not answer (0: for ever).
 
     Raises:
-        IngestError: the source is no directory that can be listed; nothing matches the globs;
-            the folder can't be written; a worker died.
+        IngestError: the source is no directory that can be listed, or does not answer; nothing
+            matches the globs; the folder can't be written; a worker died.
     """
-    return Scan(source, folder, workers, threads, include, exclude, globs, one_file_system).run(
-        progress
-    )
+    return Scan(
+        source, folder, workers, threads, include, exclude, globs, one_file_system, stall
+    ).run(progress)
 
 
 def processes(workers: int | str) -> int:
@@ -74,7 +78,8 @@ def processes(workers: int | str) -> int:
 
 
 def check_source(source: bytes) -> None:
-    """Raises IngestError if ``source`` is no directory that can be listed."""
+    """Raises IngestError if ``source`` is no directory that can be listed, or does not answer."""
+    answering(to_text(source), [])
     try:
         with os.scandir(source) as entries:
             next(entries, None)
@@ -108,6 +113,7 @@ class Scan:
         exclude: Iterable[bytes] = (),
         globs: Iterable[bytes] = (),
         one_file_system: bool = False,
+        stall: float = 0.0,
     ) -> None:
         self.source = os.fsencode(source)
         self.folder = folder
@@ -126,6 +132,7 @@ class Scan:
         self.matched: set[int] = set()
         self.lost: dict[int, int] = {}
         self.pending = _Pending()
+        self._watch = Watch(self.source, [], stall)
 
     def run(self, progress: Progress | None = None) -> Totals:
         """Walk."""
@@ -153,6 +160,8 @@ class Scan:
             team.kill()
             self._clear_folder()
             raise
+        finally:
+            self._watch.close()
         if progress is not None:
             progress(add_totals(totals))
         return add_totals(totals)
@@ -189,7 +198,10 @@ class Scan:
 
     def _coordinate(self, team: _Team, progress: Progress | None) -> None:
         due = time.monotonic() + _INTERVAL
+        heard = time.monotonic()
         while True:
+            # A source that does not answer fails the scan: without it nothing can be complete.
+            self._watch.step({self.source: time.monotonic() - heard}, [])
             for member in team.hungry():
                 batch = self.pending.take(len(team.members), self.options.threads)
                 if not batch:
@@ -199,6 +211,9 @@ class Scan:
                 return
             for member in team.ready(max(0.0, due - time.monotonic())):
                 report = member.receive()
+                heard = time.monotonic()
+                if report.unanswered:
+                    self._watch.failed(self.source, "list")
                 self.pending.push(report.found)
                 self.matched |= report.matched
                 for parent in report.lost:

@@ -21,6 +21,7 @@ from .filters import Filter
 from .fresh import refresh
 from .globs import Active, Globs
 from .index import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
+from .liveness import GONE
 from .paths import join
 
 RUN = 50_000  # names of a directory that are held, sorted and looked up at once
@@ -64,6 +65,7 @@ class Report(NamedTuple):
     lost: list[int]  # ids of directories, once for each subdirectory that has no row
     matched: set[int]  # globs
     totals: Totals  # of this worker so far
+    unanswered: bool = False  # whether a call timed out: the source's server may be dead
 
 
 class Options(NamedTuple):
@@ -122,6 +124,7 @@ class Worker:
         self.found: list[Group] = []
         self.lost: list[int] = []
         self.matched: set[int] = set()
+        self.unanswered = False
 
     def serve(self) -> None:
         """List batches until the coordinator sends None."""
@@ -173,8 +176,9 @@ class Worker:
         """Send what was found since the last report."""
         with self.lock:
             message = Report(
-                batch_done, self.found, self.lost, self.matched, Totals(*self.counts)
+                batch_done, self.found, self.lost, self.matched, Totals(*self.counts), self.unanswered
             )
+            self.unanswered = False
             self.found, self.lost, self.matched = [], [], set()
             self.connection.send(message)
 
@@ -221,6 +225,7 @@ class Worker:
     def error(self, path: bytes, operation: str, error: OSError) -> None:
         """Note what could not be read."""
         with self.lock:
+            self.unanswered = self.unanswered or error.errno in GONE
             self.counts[Totals._fields.index("errors")] += 1
             self.db.execute(
                 "INSERT INTO errors VALUES (?, ?, ?, ?)",

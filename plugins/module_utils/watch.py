@@ -90,7 +90,7 @@ class Watch:
     ) -> Dict[bytes, str]:
         silent = {mount: found[mount] for mount in usable if found.get(mount)}
         answering = [mount for mount in usable if mount not in silent]
-        if found.get(self._source) or not answering:
+        if found.get(self._source) or (usable and not answering):
             self._wait(found)
             return {}
         self._dark_since, self._soft = 0.0, False

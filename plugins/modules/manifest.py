@@ -85,6 +85,13 @@ options:
         V(auto) is 8 on a network mount, else 1.
     type: str
     default: auto
+  stall_timeout:
+    description:
+      - Seconds. If nothing is heard of the source for half of them, its server is asked. If it does not answer
+        for five times as long, the scan fails; a source whose calls time out (C(soft)) gets only one time as long.
+        V(0) waits for ever.
+    type: int
+    default: 60
   plain_files:
     description:
       - Also write the manifest as plain files. C(manifest) has a line for each item, and C(client1)
@@ -290,6 +297,7 @@ ARGUMENTS = {
     "one_file_system": {"type": "bool", "default": False},
     "workers": {"type": "str", "default": "auto"},
     "threads": {"type": "str", "default": "auto"},
+    "stall_timeout": {"type": "int", "default": 60},
     "plain_files": {
         "type": "dict",
         "options": {

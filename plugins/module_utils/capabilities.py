@@ -19,7 +19,7 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.ETIMEDOUT, errno.ESTALE, errno.EROFS)  # of the moment
 _OTHER = 1  # a user and group that every Unix has
 _MIB = 1 << 20
-_BITS = 0o7640
+_BITS = 0o7751
 _CAPABILITY = struct.pack("<5I", 0x02000000, 1 << 10, 0, 0, 0)  # CAP_NET_BIND_SERVICE, permitted
 _ACL = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", tag, bits, who)
@@ -96,26 +96,34 @@ def probe(directory: bytes) -> Dict[str, Any]:
     parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     name = b".ingest-probe-" + secrets.token_hex(8).encode()
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
+            fd = _enter(name, parent)
             try:
                 return _probe_all(fd).as_dict()
             finally:
-                _clear(fd)
                 os.close(fd)
         finally:
-            os.rmdir(name, dir_fd=parent)
+            _remove(name, parent)
     finally:
         os.close(parent)
 
 
-def _clear(directory: int) -> None:
-    for name in os.listdir(directory):
-        try:
-            os.unlink(os.fsencode(name), dir_fd=directory)
-        except OSError:
-            pass  # then the directory can't be removed either, which says why
+def _enter(name: bytes, parent: int) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+
+
+def _remove(name: bytes, parent: int) -> None:
+    try:
+        fd = _enter(name, parent)
+    except FileNotFoundError:  # it could not be made
+        return
+    try:
+        for entry in os.listdir(fd):
+            os.unlink(os.fsencode(entry), dir_fd=fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
 
 
 def _probe_all(directory: int) -> Holds:

@@ -104,10 +104,10 @@ def prove(targets: Sequence[bytes]) -> Dict[str, Any]:
     places = levels(targets)
     first = places[0].path
     ask_again(first)
-    before = os.stat(first)
-    if closed_to_owner(before):
+    before = [os.stat(place.path) for place in places]
+    if closed_to_owner(before[0]):
         same_directory(targets)
-        return _seen(before, before.st_mtime_ns, places[0])
+        return _seen(before[0], before[0].st_mtime_ns, places[0])
     tokens: List[Tuple[bytes, bytes]] = []
     created: List[int] = []
     try:
@@ -117,11 +117,13 @@ def prove(targets: Sequence[bytes]) -> Dict[str, Any]:
             _see(writer, target, place.path, name)
         if len(tokens) > 1:
             _see(targets[-1], targets[0], first, tokens[-1][1])
+        del before[1:]  # it is the same directory
     finally:
         for path, name in tokens:
             _remove(name, path, first)
-        put_back(first, before.st_atime_ns, before.st_mtime_ns)
-    return _seen(before, created[0], places[0])
+        for place, found in reversed(list(zip(places, before))):
+            put_back(place.path, found.st_atime_ns, found.st_mtime_ns)
+    return _seen(before[0], created[0], places[0])
 
 
 def closed_to_owner(found: os.stat_result) -> bool:
@@ -135,9 +137,9 @@ def _write(target: bytes, path: bytes, tokens: List[Tuple[bytes, bytes]]) -> int
     """Write one token and note it in ``tokens``; returns the server's time (ns). Only written data
     that was flushed tells of a full disk and of quotas."""
     name = b".ingest-token-" + secrets.token_hex(8).encode()
+    tokens.append((path, name))  # before there is anything to remove: this may be stopped
     try:
         fd = os.open(os.path.join(path, name), _CREATE, 0o600)
-        tokens.append((path, name))
         try:
             now = os.fstat(fd).st_mtime_ns
             os.write(fd, _TEXT)

@@ -20,11 +20,13 @@
  *   skip    the first N matching calls pass;  times  then N are hit, 0 for all
  *
  *   delay=MICROSECONDS   each call takes that much longer
- *   clear                forget all rules, the delay and the counts
+ *   fold                 A to Z are a to z in names, as on a file system that ignores case
+ *   clear                forget all rules, the delay, fold and the counts
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 31
 #include <fuse.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -55,13 +57,27 @@ struct rule { int op; enum act act; char match[NAME_MAX + 1]; int error; long lo
 static struct rule rules[64];
 static int count;
 static long delay;
+static int fold;
 static unsigned long long calls[OPS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int root;
 #define CONTROL "/.faults"
 #define PASS 1 /* act() found nothing to do */
 
-static const char *rel(const char *path) { return path[1] ? path + 1 : "."; }
+/* Valid until the next but one call in this thread. */
+static const char *rel(const char *path)
+{
+	static __thread char folded[2][PATH_MAX];
+	static __thread int turn;
+	if (!path[1])
+		return ".";
+	if (!fold)
+		return path + 1;
+	char *to = folded[turn ^= 1];
+	for (size_t i = 0; i < PATH_MAX - 1 && (to[i] = tolower((unsigned char)path[i + 1])); i++)
+		;
+	return to;
+}
 
 static int parse(char *line)
 {
@@ -70,11 +86,16 @@ static int parse(char *line)
 	if (!strncmp(line, "clear", 5)) {
 		count = 0;
 		delay = 0;
+		fold = 0;
 		memset(calls, 0, sizeof calls);
 		return 0;
 	}
 	if (sscanf(line, "delay=%ld", &delay) == 1)
 		return 0;
+	if (!strncmp(line, "fold", 4)) {
+		fold = 1;
+		return 0;
+	}
 	for (word = strtok_r(line, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
 		char *value = strchr(word, '=');
 		if (!value)
@@ -466,8 +487,6 @@ static int f_utimens(const char *path, const struct timespec times[2], struct fu
 static void *f_init(struct fuse_conn_info *connection, struct fuse_config *config)
 {
 	(void)connection;
-	/* Nothing is cached: what the backing tree has is what is seen. */
-	config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
 	config->use_ino = 1;
 	config->hard_remove = 1;
 	config->nullpath_ok = 0;

@@ -20,7 +20,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Set
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 BASE = "/var/tmp/scaleout-ingest-lab"
@@ -87,6 +87,7 @@ class Lab:
         self.number = 0
         self._lock = -1
         self._processes: Dict[str, subprocess.Popen] = {}
+        self._frozen: Set[str] = set()
 
     def __enter__(self) -> Lab:
         try:
@@ -258,8 +259,10 @@ class Lab:
     def start_node(self, name: str) -> None:
         """Start a node, or the NAS; or one that was killed, stopped, frozen or unplugged, again."""
         self._ip("link", "set", "v-" + name, "up")
-        if name in self._processes:
-            self._signal(name, signal.SIGCONT)
+        if name in self._frozen:
+            self._frozen.remove(name)
+            self._kill(name)
+        if name in self._processes:  # it was only unplugged
             return
         config, log = (os.path.join(self.base, name + end) for end in (".conf", ".log"))
         self._spawn(name, ["nsenter", "--net=/run/netns/%s-%s" % (self.network, name),
@@ -280,15 +283,13 @@ class Lab:
 
     def freeze_node(self, name: str) -> None:
         """A node's server hangs: connections are made, and nothing is answered."""
-        self._signal(name, signal.SIGSTOP)
-
-    def _signal(self, name: str, number: int) -> None:
+        self._frozen.add(name)
         todo = _children(self._processes[name].pid)
         while todo:
             pid = todo.pop()
             todo += _children(pid)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(pid, signal.SIGSTOP)
 
     # -- clients -----------------------------------------------------------------------------
 

@@ -135,11 +135,11 @@ def test_owners_of_others(folder: str) -> None:
 
 
 def test_what_no_index_tells() -> None:
-    assert in_general(holds(**{"lacks": NFS3}), PRESERVE) == [
+    assert in_general(holds(lacks=NFS3), PRESERVE) == [
         "the destination keeps no extended attributes (not supported)",
         "the destination keeps no POSIX ACLs (Input/output error)",
     ]
-    assert in_general(holds(**{"lacks": NFS3}), ["mode", "times"]) == []
+    assert in_general(holds(lacks=NFS3), ["mode", "times"]) == []
     assert in_general(holds("trusted_xattrs"), PRESERVE) == ["the destination keeps no extended attributes trusted.* (why)"]
     squashed = holds("owner", owner=65534)
     (line,) = in_general(squashed, PRESERVE)

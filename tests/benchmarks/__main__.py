@@ -17,16 +17,17 @@ from typing import Any, Dict, List
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.path.insert(0, ROOT)
 
-from tests.benchmarks import clients, copying, measure, memory, methods, source  # noqa: E402
+from tests.benchmarks import clients, copying, latency, measure, memory, methods, source  # noqa: E402
 from tests.benchmarks.measure import Result  # noqa: E402
 
-PARTS = ("copy", "methods", "playbook", "plan", "client")
+PARTS = ("copy", "latency", "methods", "playbook", "plan", "client")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", default=PARTS, help="of: %s" % " ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=5, help="of the race of the copiers")
+    parser.add_argument("--files", type=int, default=4000, help="of glibc's source for 'latency'; 0: all")
     parser.add_argument("--memory-folder", default="/dev/shm", help="a tmpfs with 6 GB of space")
     parser.add_argument("--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results")
     parser.add_argument("--realtime", action="store_true", help="measure with real-time priority, which gives fair"
@@ -47,6 +48,9 @@ def main() -> int:
             tree = source.linux_tree(os.path.join(options.memory_folder, "bench"))
         if "copy" in options.parts:
             results += copying.race(tree, folder, options.rounds)
+        if "latency" in options.parts:
+            part = source.glibc_tree(os.path.join(options.memory_folder, "bench"), options.files)
+            results += latency.slow_file_system(part, folder)
         if "methods" in options.parts:
             results += methods.two_phase_rsync(tree, folder, min(options.rounds, 3))
             results += methods.parallelcp(folder, options.rounds)

@@ -64,11 +64,17 @@ class FaultFS:
 
 
 @contextlib.contextmanager
-def faultfs(backing: bytes, mountpoint: bytes) -> Iterator[FaultFS]:
-    """Mount it; skips the test where that can't be."""
+def faultfs(backing: bytes, mountpoint: bytes, threads: int = 10, remember: float = 0) -> Iterator[FaultFS]:
+    """Mount it, to do so many calls at once; skips the test where that can't be.
+
+    The kernel remembers names and attributes for ``remember`` seconds; at 0 what is seen is what the
+    backing tree has.
+    """
     program = _build()
     os.makedirs(mountpoint, exist_ok=True)
     options = "default_permissions" + (",allow_other" if ROOT else "")
+    options += ",attr_timeout={0},entry_timeout={0}".format(remember)
+    options += ",max_threads=%d,max_idle_threads=%d" % (threads, threads)
     process = subprocess.Popen([program, backing, mountpoint, "-f", "-o", options], stderr=subprocess.PIPE)
     try:
         for _try in range(200):

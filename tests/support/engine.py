@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("destinations", type=os.fsencode, nargs="+")
     parser.add_argument("--options", default="{}", help="JSON")
     parser.add_argument("--tree", action="store_true", help="without an index")
+    parser.add_argument("--workers", type=int, default=0, help="with --tree")
     parser.add_argument("--plan", action="store_true", help="only plan: INDEX PLAN SPLIT")
     arguments = parser.parse_args()
     if arguments.plan:
@@ -106,7 +107,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(items))
         return 0
     if arguments.tree:
-        result = copy_tree(arguments.source, arguments.destinations[0])
+        result = copy_tree(arguments.source, arguments.destinations[0], arguments.workers)
     else:
         result = ingest(arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options))
     fails = [[os.fsdecode(f.path), f.operation, f.errno, f.message] for f in result.failures]

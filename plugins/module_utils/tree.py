@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .concurrency import workers_for
@@ -98,6 +98,9 @@ class _Coordinator:
         # Last in, first out: depth first, so that few directories wait.
         self._waiting: List[Task] = [(_LIST, b"")]
         self._soon: Deque[Task] = deque()
+        # Chunks of large directories. One of each in turn: a kernel lets nobody else make an entry
+        # in a directory as long as a server has not answered.
+        self._chunks: OrderedDict[bytes, List[bytes]] = OrderedDict()
         # Directories with something outstanding in them: how much, and whether links come yet.
         self._open: Dict[bytes, List[Any]] = {}
         self._leaders: Dict[Tuple[int, int], bytes] = {}
@@ -128,14 +131,29 @@ class _Coordinator:
 
     def _fetch(self) -> List[Task]:
         """The next tasks for one worker: some directories, when there are many."""
-        soon, waiting = self._soon, self._waiting
-        many = (len(waiting) + len(soon)) // (2 * self._workers)
+        many = (len(self._waiting) + len(self._soon) + len(self._chunks)) // (2 * self._workers)
         tasks: List[Task] = []
         size = 0
-        while (soon or waiting) and len(tasks) < max(1, min(_BATCH, many)) and size < SMALL:
-            tasks.append(soon.popleft() if soon else waiting.pop())
-            size += _size(tasks[-1])
+        while len(tasks) < max(1, min(_BATCH, many)) and size < SMALL:
+            task = self._next()
+            if task is None:
+                break
+            tasks.append(task)
+            size += _size(task)
         return tasks
+
+    def _next(self) -> Optional[Task]:
+        if self._soon:
+            return self._soon.popleft()
+        if self._waiting and len(self._chunks) < self._workers:
+            return self._waiting.pop()
+        if not self._chunks:
+            return None
+        path, chunks = self._chunks.popitem(last=False)
+        chunk = chunks.pop()
+        if chunks:
+            self._chunks[path] = chunks
+        return _NAMES, path, chunk
 
     def _take(self, report: _Report) -> None:
         result = self._result
@@ -176,7 +194,8 @@ class _Coordinator:
         state = self._open.setdefault(path, [1, False])
         state[0] += len(below) + len(chunks)
         self._waiting += [(_LIST, join(path, name)) for name in below]
-        self._soon += [(_NAMES, path, chunk) for chunk in chunks]
+        if chunks:
+            self._chunks[path] = chunks[::-1]
         self._less(path)
 
     def _less(self, path: bytes) -> None:

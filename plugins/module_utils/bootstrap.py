@@ -72,15 +72,20 @@ def bootstrap(wanted: Wanted, dry: bool = False) -> Done:
     if not known:
         raise IngestError("bootstrap_script_path: there are no ingest_cluster_addresses to fetch %s from" % wanted.path)
     address, script = fetch(wanted, known)
-    variables = environment(wanted, known, address)
+    return Done(run_once(wanted, script, environment(wanted, known, address), dry), address)
+
+
+def run_once(wanted: Wanted, script: bytes, variables: Dict[str, str], dry: bool = False) -> bool:
+    """Run a script unless it has run before in this environment. Whether it ran, or would if it is a
+    ``dry`` run. Raises IngestError when it fails."""
     lasting = {name: value for name, value in variables.items() if name not in _CIRCUMSTANCES}
     state = {"script": digest(script), "environment": digest(json.dumps(lasting, sort_keys=True).encode())}
     if not wanted.force and _before(wanted.state) == state:
-        return Done(False, address)
+        return False
     if not dry:
         _run(wanted, script, variables)
         _remember(wanted.state, state)
-    return Done(True, address)
+    return True
 
 
 def digest(data: bytes) -> str:

@@ -128,15 +128,14 @@ def _question(mount: Mount, there: bool, seconds: float) -> Optional[Question]:
 
 
 def _change(mount: Mount, persistent: bool, now: Dict[str, str], configured: Fstab) -> Todo:
-    if not persistent:
+    known = configured.get(mount.path)
+    right = known is not None and known[0] == mount.src and known[2] == mount.opts
+    if right or not persistent:
         if mount.path in now:
             return []
         # Of a server that answers a call nothing is to be waited for: else it is two minutes.
         once = mount.opts if "retry" in addresses.parsed(mount.opts) else mount.opts + ",retry=0"
         return [dict(mount._asdict(), opts=once, state="ephemeral")]
-    known = configured.get(mount.path)
-    if known is not None and known[0] == mount.src and known[2] == mount.opts:
-        return [] if mount.path in now else [dict(mount._asdict(), state="mounted")]
     # Another state would unmount what is there to give it new options.
     return [dict(mount._asdict(), state="present" if mount.path in now else "mounted")]
 

@@ -41,6 +41,11 @@ def waits(path: bytes) -> bool:
     return kind in NETWORK or kind.startswith("fuse")
 
 
+def entries_for(threads: int) -> int:
+    """About how many entries a worker is handed at once: few where each takes long."""
+    return 32 if threads > 1 else 96
+
+
 def check_workers(workers: object) -> None:
     """Raises IngestError if this is neither a number of workers nor ``auto``."""
     if workers != "auto" and not (

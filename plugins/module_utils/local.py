@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .concurrency import workers_for
+from .concurrency import entries_for, workers_for
 from .dispatch import Dispatcher
 from .metadata import PRESERVE
 from .plan import Limits, plan
@@ -46,7 +46,8 @@ def ingest(
     )
     processes, threads = workers_for((source, *destinations), workers, len(destinations))
     settings = Settings(
-        source, tuple(destinations), preserve, processes, threads, digests=verify == "checksum"
+        source, tuple(destinations), preserve, processes, threads, digests=verify == "checksum",
+        chunk_files=entries_for(threads),
     )
     if method != "copy":
         settings = configure(

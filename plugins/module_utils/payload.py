@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import deque
 from json.encoder import encode_basestring_ascii
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Deque, Dict, Iterable, Iterator, List, Tuple
 
 from .index import Entry
 from .paths import to_bytes, to_text
@@ -51,6 +52,20 @@ def unpack(payload: bytes) -> Iterator[Tuple[int, int, bytes]]:
     for text in zlib.decompress(payload).splitlines():
         files, size, body = text.split(b" ", 2)
         yield int(files), int(size), body
+
+
+def in_turn(lines: Iterable[Tuple[int, int, bytes]]) -> Iterator[Tuple[int, int, bytes]]:
+    """The lines, one of each directory in turn: a kernel lets nobody else make an entry in a
+    directory as long as a server has not answered."""
+    queues: Dict[bytes, Deque[Tuple[int, int, bytes]]] = {}
+    for entry in lines:
+        queues.setdefault(entry[2].partition(b'",[')[0], deque()).append(entry)
+    turns = deque(queues.values())
+    while turns:
+        queue = turns.popleft()
+        yield queue.popleft()
+        if queue:
+            turns.append(queue)
 
 
 def read_line(body: bytes) -> Tuple[bytes, List[List[Any]]]:

@@ -54,10 +54,12 @@ class _Open:
         self.mount_seconds: Dict[bytes, float] = {}
         self.failures: List[Tuple[bytes, bytes, str, int, str]] = []
 
-    def next_lines(self, most_files: int, most_bytes: int) -> List[bytes]:
+    def next_lines(self, most_files: int, most_bytes: int, threads: int) -> List[bytes]:
         """The lines of the next chunk; none when the shard is exhausted."""
         if self.lines is None:
             self.lines = payload.unpack(self.data or b"")
+            if threads > 1 and self.header.op == "copy":
+                self.lines = payload.in_turn(self.lines)
             self.data = None
         taken: List[bytes] = []
         files = size = 0
@@ -208,10 +210,11 @@ class Runner:
                 queue = max(self._queues.values(), key=len)
             if not queue:
                 return None
-            shard = queue[0]
-            lines = shard.next_lines(self._settings.chunk_files, self._settings.chunk_bytes)
-            if shard.exhausted:
-                queue.popleft()
+            shard = queue.popleft()
+            threads = self._settings.threads
+            lines = shard.next_lines(self._settings.chunk_files, self._settings.chunk_bytes, threads)
+            if not shard.exhausted:
+                queue.insert(threads - 1, shard)  # its directories are not those of the next
             if not lines:
                 self._maybe_finish(shard, finished)
                 continue

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/provision.yml on a plain host, what it refuses, and the user data that does without it.
+Mounts, kernel settings that act, and the bootstrap are the lab's to test (tests/lab/test_provision.py)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import re
+import subprocess
+from typing import Any, Dict, Iterator
+
+import jsonschema
+import pytest
+import yaml
+from ansible_collections.scaleout.ingest.tests.support import cloudinit
+from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
+from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run, ansible
+
+PROVISION = os.path.join(ROOT, "playbooks", "provision.yml")
+USER_DATA = os.path.join(ROOT, "playbooks", "user_data.yml")
+AZURE_LIMIT = 65535  # bytes of user data
+CLUSTER: Dict[str, Any] = {
+    "ingest_cluster_addresses": ["10.0.0.101-103", "fd00::1"], "ingest_cluster_export": "/ms azure \"{{ x }}\"",
+    "ingest_bootstrap_script_path": "/bootstrap/b.sh", "ingest_readahead": 15360, "ingest_tcp_slot_table_entries": 128,
+    "ingest_user_data_environment": {"MINE": "it's"},
+}
+
+
+def provision(*arguments: str, inventory: str = "localhost,", **variables: Any) -> Run:
+    return ansible("playbook", "-i", inventory, "-e", json.dumps(variables), *arguments, PROVISION)
+
+
+# -- a plain host ------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="plain", scope="module")
+def _plain() -> Iterator[Hosts]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with Hosts(1) as running:
+        if running.ssh("host1", "/usr/bin/python3", "-c", "'import apt'").returncode:
+            pytest.skip("installing a package needs apt and Debian's python3-apt")
+        yield running
+
+
+def repository(folder: str) -> None:
+    """A package repository with one small package."""
+    tree = os.path.join(folder, "tree")
+    os.makedirs(tree + "/DEBIAN")
+    os.makedirs(tree + "/usr/bin")
+    control = "Package: ingest-stand-in\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
+    control += "Description: stands in for an NFS client\n"
+    with open(tree + "/DEBIAN/control", "w", encoding="ascii") as file:
+        file.write(control)
+    with open(tree + "/usr/bin/ingest-stand-in", "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n")
+    subprocess.run(["dpkg-deb", "-b", tree, folder + "/one.deb"], check=True, stdout=subprocess.DEVNULL)
+    with open(folder + "/one.deb", "rb") as deb:
+        data = deb.read()
+    more = "Filename: ./one.deb\nSize: %d\nSHA256: %s\n" % (len(data), hashlib.sha256(data).hexdigest())
+    with open(folder + "/Packages", "w", encoding="ascii") as file:
+        file.write(control + more)
+
+
+def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
+    place = plain.shared + "/repository"
+    os.mkdir(place)
+    repository(place)
+    plain.ssh("host1", "rm", "-rf", "/etc/apt/sources.list.d", "/etc/apt/sources.list", "/var/lib/apt/lists")
+    line = "deb [trusted=yes] file:%s ./\n" % place
+    with open(plain.shared + "/sources.list", "w", encoding="ascii") as file:
+        file.write(line)
+    plain.ssh("host1", "cp", plain.shared + "/sources.list", "/etc/apt/sources.list")
+    plain.ssh("host1", "mkdir", "-p", "/var/lib/apt/lists/partial")
+    inventory = plain.write_inventory(folder + "/inventory.json", "operator1", variables={"ansible_become": True})
+    variables = {
+        "ingestor_packages": ["ingest-stand-in"], "ingest_tcp_max_slot_table_entries": 512, "ingest_readahead": 4096,
+        "ingestor_commands_folder": "/usr/local/sbin",
+    }
+    dry = provision("--check", inventory=inventory, **dict(variables, ingestor_packages=[]))
+    assert dry.status == 0, dry.output
+    assert plain.ssh("host1", "ls", "/usr/local/sbin/prime").returncode
+    first = provision(inventory=inventory, **variables)
+    assert first.status == 0, first.output
+    # The list of packages was missing, and was fetched.
+    assert first.recap["host1"]["rescued"] == 1
+    assert first.recap["host1"]["changed"] == 4
+    assert plain.ssh("host1", "ls", "/usr/bin/ingest-stand-in").returncode == 0
+    assert b"files" in plain.ssh("host1", "/usr/local/sbin/prime", "--directory", "/etc/apt").stdout
+    again = provision(inventory=inventory, **variables)
+    assert again.status == 0, again.output
+    assert again.changed == 0
+
+
+# -- what it refuses -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"ingest_provider": "gcp"}, "ingest_provider: 'gcp' is none of inventory, azure and lab."),
+        ({}, "The inventory has no hosts in the group 'ingestors'."),
+    ],
+)
+def test_one_sentence(variables: Dict[str, Any], sentence: str) -> None:
+    run = provision(**variables)
+    assert run.status == 2
+    assert sentence in re.sub(r"\s+", " ", run.output)
+
+
+def azure(folder: str, there: bool, **more: Any) -> Run:
+    """With or without a collection azure.azcollection, which is empty."""
+    environment = {"ANSIBLE_COLLECTIONS_PATH": folder + ":" + ROOT + "/.collections"}
+    if there:
+        os.makedirs(folder + "/ansible_collections/azure/azcollection")
+    variables = {
+        "ingest_provider": "azure", "ingest_azure_resource_group": "group", "ingest_azure_location": "westeurope",
+        "ingest_azure_network": "net", "ingest_azure_subnet": "clients", "ingest_azure_ssh_public_key": "ssh-ed25519 AAAA me",
+    }
+    variables.update(more)
+    return ansible("playbook", "-i", "localhost,", "-e", json.dumps(variables), PROVISION, env=environment)
+
+
+def test_without_the_collection_for_azure(folder: str) -> None:
+    run = azure(folder, False)
+    if "Check the key" in run.output:
+        pytest.skip("azure.azcollection is installed here")
+    assert run.status == 2
+    assert "ingest_provider: azure needs the collection azure.azcollection" in re.sub(r"\s+", " ", run.output)
+
+
+def test_a_private_key_is_refused(folder: str) -> None:
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n"
+    run = azure(folder, True, ingest_azure_ssh_public_key=key)
+    assert run.status == 2
+    assert "ingest_azure_ssh_public_key: this is no public SSH key" in run.output
+    assert "b3BlbnNzaC1rZXktdjEAAAAA" not in run.output
+
+
+# -- user data -----------------------------------------------------------------------------------
+
+
+def user_data(folder: str, **variables: Any) -> Run:
+    variables["ingest_user_data"] = folder + "/user-data.yml"
+    path = folder + "/variables.json"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({key: value if "{{" not in str(value) else {"__ansible_unsafe": value} for key, value in variables.items()}, file)
+    return ansible("playbook", "-i", "localhost,", "-e", "@" + path, USER_DATA)
+
+
+def test_user_data(folder: str) -> None:
+    run = user_data(folder, **CLUSTER)
+    assert run.status == 0, run.output
+    with open(folder + "/user-data.yml", encoding="utf-8") as file:
+        text = file.read()
+    assert text.startswith("#cloud-config\n")
+    assert len(text) < AZURE_LIMIT
+    config = yaml.safe_load(text)
+    assert config["packages"] == ["nfs-common", "rsync"]
+    program, settings = config["write_files"]
+    assert config["runcmd"] == [[program["path"], settings["path"]]]
+    given = json.loads(settings["content"])
+    assert given["mounts"]["addresses"] == CLUSTER["ingest_cluster_addresses"]
+    assert given["mounts"]["export"] == given["bootstrap"]["export"] == CLUSTER["ingest_cluster_export"]
+    assert given["bootstrap"]["environment"] == {"MINE": "it's"}
+    assert (given["slots"], given["max_slots"], given["readahead"]) == (128, None, 15360)
+    assert user_data(folder, **CLUSTER).changed == 0
+
+    # The program runs, under each of its names.
+    path = folder + "/ingestor"
+    with open(path, "wb") as out:
+        out.write(gzip.decompress(base64.b64decode(program["content"])))
+    os.chmod(path, 0o755)
+    assert subprocess.run([path], stderr=subprocess.PIPE, check=False).stderr == b"usage: ingestor FILE\n"
+    missing = subprocess.run([path, "/nowhere"], stderr=subprocess.PIPE, check=False)
+    assert (missing.returncode, missing.stderr[:34]) == (1, b"ingestor: /nowhere can't be read: ")
+    with open(folder + "/settings.json", "w", encoding="utf-8") as file:
+        json.dump({"commands_folder": folder}, file)
+    assert subprocess.run([path, folder + "/settings.json"], check=False).returncode == 0
+    counted = subprocess.run([folder + "/prime", "--directory", folder], stdout=subprocess.PIPE, check=False)
+    assert b"directories  1\n" in counted.stdout
+
+
+def test_user_data_is_what_cloud_init_takes(folder: str) -> None:
+    path = cloudinit.schema(os.path.join(ROOT, ".cache", "cloud-init"))
+    if not path:
+        pytest.skip("cloud-init's schema is in Debian's package cloud-init, which can't be fetched")
+    assert user_data(folder, **CLUSTER).status == 0
+    with open(path, encoding="utf-8") as file:
+        schema = jsonschema.Draft4Validator(json.load(file))
+    with open(folder + "/user-data.yml", encoding="utf-8") as file:
+        config = yaml.safe_load(file)
+    assert [error.message for error in schema.iter_errors(config)] == []
+    config["write_files"][0]["permissions"] = 755
+    config["runcmd"] = {"no": "list"}
+    assert len(list(schema.iter_errors(config))) == 2  # it does look
+
+
+def test_no_secret_in_user_data(folder: str) -> None:
+    run = user_data(folder, ingest_bootstrap_environment={"TOKEN": "hunter2"})
+    assert run.status == 2
+    assert "ingest_bootstrap_environment: may be secret" in re.sub(r"\s+", " ", run.output)
+    assert "hunter2" not in run.output
+    assert not os.path.exists(folder + "/user-data.yml")

@@ -8,6 +8,7 @@
 #   make bench     the benchmarks
 #   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
+#   make lab-bench what the method gains over NFS, measured in the lab; PARTS= names some (as root)
 #   make lab-setup installs the Debian packages that the lab needs
 #   make clean     removes what the others made, but no run
 
@@ -50,6 +51,9 @@ lab: .venv/ready .collections/ansible_collections/ansible/posix
 	@NODES='$(NODES)' NODE_MBIT='$(NODE_MBIT)' CLIENT_MBIT='$(CLIENT_MBIT)' DELAY_US='$(DELAY_US)' \
 	  .venv/bin/python tests/lab/lab.py run
 
+lab-bench: .venv/ready .collections/ansible_collections/ansible/posix
+	@.venv/bin/python tests/lab/bench.py $(PARTS)
+
 lab-setup:
 	@$(PYTHON) tests/lab/lab.py setup
 
@@ -77,4 +81,4 @@ setup: .venv/ready-test .venv/ready-lint
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest test lint matrix bench lab lab-setup setup clean
+.PHONY: help ingest test lint matrix bench lab lab-bench lab-setup setup clean

@@ -203,7 +203,12 @@ class Lab:
 
     def _limit(self, namespace: str, device: str, mbit: int) -> None:
         rate = ["tbf", "rate", "%dmbit" % mbit, "burst", "256k", "latency", "100ms"]
-        _run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", *rate)
+        _run("tc", "-n", namespace, "qdisc", "replace", "dev", device, "root", *rate)
+
+    def limit_node(self, name: str, mbit: int) -> None:
+        """Give one node another rate than the others, both ways."""
+        self._limit("%s-%s" % (self.network, name), "eth0", mbit)
+        self._limit(self.network, "v-" + name, mbit)
 
     def _link(self, client: str) -> None:
         """A client's network card, with its rate and its delay."""
@@ -250,8 +255,7 @@ class Lab:
         _run("ip", "-n", namespace, "addr", "add", self.address6(name) + "/64", "dev", "eth0", "nodad")
         _run("ip", "-n", namespace, "link", "set", "eth0", "up")
         if mbit:
-            self._limit(namespace, "eth0", mbit)
-            self._limit(self.network, "v-" + name, mbit)
+            self.limit_node(name, mbit)
         with open(os.path.join(self.base, name + ".conf"), "w", encoding="ascii") as config:
             config.write(_GANESHA % {"folder": folder, "pseudo": pseudo})
         self.start_node(name)

@@ -306,14 +306,15 @@ def main(words: List[str]) -> int:
     return 0
 
 
-def _end(number: int, _frame: object) -> None:
+def end(number: int, _frame: object) -> None:
+    """A signal ends a program as Ctrl-C does, so that what it started ends as well."""
     raise KeyboardInterrupt("signal %d" % number)
 
 
 if __name__ == "__main__":
     os.environ["PATH"] = cluster.PATH
     for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, _end)
+        signal.signal(signal_number, end)
     try:
         sys.exit(main(sys.argv[1:]))
     except (Failed, RuntimeError) as problem:

@@ -1,0 +1,272 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make lab-bench``: what the method gains over real NFS, measured in labs of its own. As root.
+
+    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [--files N] [--rounds N]
+
+    spread    one client, nodes of 80 Mbit/s: three mounts against one
+    uneven    the same with one node of 20 Mbit/s: the fast mounts take what the slow one can't
+    range     one file of 96 MB, in ranges over three mounts against one
+    clients   three clients of 40 Mbit/s each against one, by the playbook
+    latency   0.5 ms each way, glibc's source, one mount: against cp -a, rsync -a, fpsync -n 16
+    calls     NFS calls for a new file of 3 kB: against cp -p, cp -a, rsync -a
+
+Exit status 1 if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, ROOT]
+
+import cluster  # noqa: E402
+import lab as labs  # noqa: E402
+
+from tests.benchmarks import measure, source  # noqa: E402
+
+MOUNT = "vers=3,proto=tcp,nolock,noacl"
+DESTINATION, SOURCE = MOUNT + ",softerr,timeo=100,retrans=2", MOUNT + ",ro,nocto"
+MEGA = 1_000_000
+missed: List[str] = []
+
+
+def target(name: str, value: float, least: Optional[float], unit: str = "times") -> None:
+    """Print a figure, and remember if it is less than it should be."""
+    verdict = "" if least is None else "   (at least %.2f)" % least
+    if least is not None and value < least:
+        missed.append(name)
+        verdict += "   MISSED"
+    print("%-72s %8.2f %s%s" % (name, value, unit, verdict), flush=True)
+
+
+class Client:
+    """Client 1 of a lab, with this collection's engine beside it."""
+
+    def __init__(self, lab: cluster.Lab) -> None:
+        self._lab = lab
+        self._folder = os.path.join(lab.base, "bench")
+        package = os.path.join(self._folder, "ansible_collections", "scaleout", "ingest")
+        for name in ("plugins/module_utils", "tests/support"):
+            shutil.copytree(os.path.join(ROOT, name), os.path.join(package, name),
+                            ignore=shutil.ignore_patterns("__pycache__"))
+        self._engine = os.path.join(package, "tests", "support", "engine.py")
+        self._race = shutil.copy(os.path.join(HERE, "race.py"), self._folder)
+        self.parallelcp = os.path.join(self._folder, "parallelcp")
+        subprocess.run([
+            sys.executable, "-c", "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils import "
+            "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', '/usr/bin/python3'))",
+            self.parallelcp], env=measure.environment(), check=True)
+        os.chmod(self.parallelcp, 0o755)
+
+    def engine(self, *options: str) -> List[str]:
+        """The command that runs the engine over all mounts; its plan is then in the client's /tmp/run."""
+        return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run", "{all}", *options]
+
+    def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> Dict[str, Any]:
+        """Run a command over fresh mounts, see race.py. Raises RuntimeError if it fails."""
+        wanted = dict(
+            more, command=list(command), options=DESTINATION, source_options=SOURCE,
+            source=self._lab.address(100) + ":/source",
+            destinations=["%s:/cluster" % address for address in list(self._lab.nodes.values())[:mounts]],
+            environment={"INGEST_COLLECTIONS": self._folder, "PYTHONPATH": self._folder},
+        )
+        self.run("rm", "-rf", "/tmp/run", "/tmp/fpsync")
+        answer: Dict[str, Any] = json.loads(self.run("/usr/bin/python3", self._race, json.dumps(wanted)))
+        if answer["status"]:
+            raise RuntimeError("%s: %s" % (command, answer["output"]))
+        return answer
+
+    def run(self, *words: str) -> str:
+        """A command's output."""
+        quoted = " ".join("'%s'" % word.replace("'", "'\\''") for word in words)
+        done = self._lab.ssh("client1", quoted)
+        if done.returncode:
+            raise RuntimeError("%s: exit status %d" % (quoted[:200], done.returncode))
+        return str(done.stdout.decode(errors="replace"))
+
+    def data_seconds(self) -> float:
+        """How long the last run of the engine took for the data."""
+        text = "import sqlite3; print(*sqlite3.connect('/tmp/run/plan.db').execute('%s').fetchone())" % DATA
+        return float(self.run("/usr/bin/python3", "-c", text))
+
+
+# From the first claim to the last result, of what moves data.
+DATA = "SELECT max(finished) - min(claimed) FROM shards WHERE phase <= 2"
+
+
+def median(what: Callable[[], float], rounds: int) -> float:
+    """Of so many measurements."""
+    return statistics.median(what() for _round in range(rounds))
+
+
+def files(lab: cluster.Lab, count: int, size: int) -> None:
+    """Files of random bytes, the source."""
+    for number in range(count):
+        with open(os.path.join(lab.source, "file%d" % number), "wb") as file:
+            for _block in range(size // MEGA):
+                file.write(os.urandom(MEGA))
+
+
+def over_mounts(client: Client, rounds: int) -> Tuple[float, float]:
+    """Seconds for the data over one mount and over three; the options of the playbook."""
+
+    def once(mounts: int) -> float:
+        client.race(client.engine("--options", '{"verify": "none"}'), mounts)
+        return client.data_seconds()
+
+    one = median(lambda: once(1), rounds)
+    return one, median(lambda: once(3), rounds)
+
+
+def spread(options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
+        files(lab, 6, 20 * MEGA)
+        one, three = over_mounts(Client(lab), options.rounds)
+    print("nodes of 80 Mbit/s, 6 files of 20 MB: one mount %.1f s (%.1f MB/s), three %.1f s (%.1f MB/s)" % (
+        one, 120 / one, three, 120 / three))
+    target("one client: three mounts / one mount", one / three, 2.7)
+
+
+def uneven(options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
+        files(lab, 30, 4 * MEGA)
+        lab.limit_node("node2", 20)
+        one, three = over_mounts(Client(lab), options.rounds)
+    print("nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount %.1f s, all three %.1f s" % (one, three))
+    target("one client, uneven nodes: three mounts / the first (ideal 2.25, equal parts 0.75)", one / three, 1.7)
+
+
+def one_range(options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
+        files(lab, 1, 96 * MEGA)
+        one, three = over_mounts(Client(lab), options.rounds)
+    print("nodes of 80 Mbit/s, one file of 96 MB: one mount %.1f s, three %.1f s" % (one, three))
+    target("one client, one file in ranges: three mounts / one mount", one / three, 2.4)
+
+
+def clients(_options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=3, nodes=3, client_mbit=40)) as lab:
+        files(lab, 60, 4 * MEGA)
+        one, three = (_playbook(lab, name, limit) for name, limit in (("one", "client1"), ("three", "all")))
+    print("clients of 40 Mbit/s, 60 files of 4 MB: one client %.1f s (%.1f MB/s), three %.1f s (%.1f MB/s)" % (
+        one, 240 / one, three, 240 / three))
+    target("three clients / one client", one / three, 2.85)
+
+
+def _playbook(lab: cluster.Lab, name: str, limit: str) -> float:
+    folder = os.path.join(lab.base, "runs", name)
+    shutil.rmtree(os.path.join(lab.export, "copy"), ignore_errors=True)
+    done = subprocess.run(
+        [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", lab.inventory, "--limit", limit,
+         os.path.join(ROOT, "playbooks", "ingest.yml"),
+         "-e", json.dumps({"ingest_run_dir": folder, "ingest_verify": "none"})],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout.decode(errors="replace")[-3000:])
+    db = sqlite3.connect(os.path.join(folder, "plan.db"))
+    try:
+        return float(db.execute(DATA).fetchone()[0])
+    finally:
+        db.close()
+
+
+def latency(options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=1, nodes=1, delay_us=500)) as lab:
+        tree = source.glibc_tree(options.memory_folder, options.files)
+        subprocess.run(["cp", "-a", tree + "/.", lab.source + "/tree"], check=True)
+        count = sum(len(names) for _at, _below, names in os.walk(tree))
+        client = Client(lab)
+        contenders = {
+            "parallelcp": [client.parallelcp, "{0}", "{1}"],
+            "scan + plan + copy + second pass": client.engine(),
+            "cp -a": ["cp", "-a", "{0}/.", "{1}"],
+            "rsync -a": ["rsync", "-a", "{0}/", "{1}"],
+            "fpsync -n 16": ["fpsync", "-n", "16", "-t", "/tmp/fpsync", "{0}/", "{1}/"],
+        }
+        print("0.5 ms each way, %d files of glibc's source, one mount" % count, flush=True)
+        took: Dict[str, float] = {}
+        for name, command in contenders.items():
+            took[name] = median(lambda words=command: client.race(words, below="/tree")["seconds"], options.rounds)  # type: ignore[misc]
+            print("  %-34s %8.1f s" % (name, took[name]), flush=True)
+        for peer in ("cp -a", "rsync -a", "fpsync -n 16"):
+            target("latency: parallelcp against %s" % peer, took[peer] / took["parallelcp"], 4.0)
+            target("latency: the whole pipeline against %s" % peer,
+                   took[peer] / took["scan + plan + copy + second pass"], None)
+
+
+def calls(_options: argparse.Namespace) -> None:
+    count = 300
+    with cluster.Lab(cluster.Shape(clients=1, nodes=1)) as lab:
+        os.mkdir(lab.source + "/small")
+        for number in range(count):
+            with open(lab.source + "/small/%03d" % number, "wb") as file:
+                file.write(os.urandom(3000))
+        client = Client(lab)
+        contenders = {
+            "ours": client.engine("--options", '{"verify": "none"}'),
+            "parallelcp": [client.parallelcp, "{0}", "{1}"],
+            "cp -p": ["cp", "-rp", "{0}/small", "{1}"],
+            "cp -a": ["cp", "-a", "{0}/small", "{1}"],
+            "rsync -a": ["rsync", "-a", "{0}/small", "{1}"],
+        }
+        print("NFS calls for each of %d new files of 3 kB, caches cold" % count)
+        totals = {}
+        for name, command in contenders.items():
+            found = client.race(command)["calls"]
+            sums = [sum(side.values()) / count for side in found]
+            totals[name] = sum(sums)
+            kinds = ["%s %.1f" % (kind, number / count) for side in found[::-1]
+                     for kind, number in sorted(side.items()) if number > count / 2]
+            print("  %-12s destination %5.2f  source %5.2f   %s" % (name, sums[1], sums[0], "  ".join(kinds)))
+        for peer in ("cp -p", "cp -a", "rsync -a"):
+            target("calls of %s / ours" % peer, totals[peer] / totals["ours"], 1.0)
+
+
+PARTS = {"spread": spread, "uneven": uneven, "range": one_range, "clients": clients, "latency": latency,
+         "calls": calls}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make lab-bench", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description=__doc__)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help="all unless given")
+    parser.add_argument("--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all")
+    parser.add_argument("--rounds", type=int, default=1, help="medians of so many")
+    parser.add_argument("--memory-folder", default="/dev/shm/bench", help="a tmpfs for the trees")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error("no such part: %s" % ", ".join(sorted(unknown)))
+    reason = cluster.why_not()
+    if reason:
+        parser.error(reason)
+    for part in options.parts:
+        PARTS[part](options)
+    if missed:
+        print("missed: %s" % "; ".join(missed))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    os.environ["PATH"] = cluster.PATH
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, labs.end)
+    try:
+        sys.exit(main())
+    except RuntimeError as problem:
+        sys.exit("lab-bench: %s" % problem)
+    except KeyboardInterrupt:
+        sys.exit("lab-bench: stopped; everything is torn down")

@@ -100,7 +100,7 @@ ansible_facts:
           type: int
           sample: 0
         owner:
-          description: Whom its new file belonged to; another one than O(ansible_facts.ingest_destination_holds.uid) is a squashed root.
+          description: Whom its new file belonged to; another one than C(uid) is a squashed root.
           type: int
           sample: 65534
         bytes:

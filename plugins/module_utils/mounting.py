@@ -98,9 +98,7 @@ def _leave_out(wanted: Dict[str, Any], state: State, bad: Dict[str, str], host: 
         elif why is not None:
             gone = Silent(mount.path, mount.src, addresses.host_of(mount.src), why)
             state.left_out.append(gone)
-            state.warnings.append(
-                "%s: the cluster's address %s is left out: %s" % (host, gone.address, gone.message)
-            )
+            state.warnings.append("%s: %s is left out" % (host, str(gone)))
         elif mount.path not in {silent.mount for silent in state.left_out}:
             state.usable.append(mount.path)
     if state.left_out and not state.usable:

@@ -176,8 +176,7 @@ def main() -> None:
     except IngestError as error:
         module.fail_json(msg=str(error))
     for mount in silent:
-        module.warn("%s: %s is left out: %s" % (
-            module.params["host"] or socket.gethostname(), mount.address or mount.mount, mount.message))
+        module.warn("%s: %s is left out" % (module.params["host"] or socket.gethostname(), str(mount)))
     left_out = module.params["left_out"] + [mount._asdict() for mount in silent]
     module.exit_json(
         changed=False, file_systems=found["kinds"],

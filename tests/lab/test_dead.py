@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Iterator
 
@@ -110,10 +111,11 @@ def test_every_address_is_dead(lab: Driven) -> None:
     output = lab.ingest(ingest_mount_options=HARD).bad()
     assert time.monotonic() - begun < 60
     one, two, three = (lab.address(node) for node in ("node1", "node2", "node3"))
-    assert (
-        "client1: no address of the cluster can be used: %s on /mnt/destination1 (no answer within 5 s), "
-        "%s on /mnt/destination2 (no answer within 5 s), %s on /mnt/destination3 (Connection refused)" % (one, two, three)
-    ) in output or "No route to host" in output
+    # What a machine without power looks like is up to the network.
+    assert re.search(
+        r"client1: no address of the cluster can be used: %s on /mnt/destination1 \((no answer within 5 s|No route to host)\), "
+        r"%s on /mnt/destination2 \(no answer within 5 s\), %s on /mnt/destination3 \(Connection refused\)"
+        % tuple(map(re.escape, (one, two, three))), output), output
     assert lab.copied() == 0
 
 

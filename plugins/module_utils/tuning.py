@@ -73,7 +73,7 @@ class Tuning:
         """How many KiB are read ahead of a sequential reader, on every NFS mount of the host from the next
         mount on, and on the mounts at ``points`` now.
 
-        Where nfs-utils has nfsrahead (2.6 and later), its configuration says so, else a rule for udev.
+        Where nfs-utils has nfsrahead (2.6.2 and later), its configuration says so, else a rule for udev.
 
         Raises:
             IngestError: the number is out of range, or a file can't be written.

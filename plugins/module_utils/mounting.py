@@ -83,8 +83,9 @@ def _said(outcome: List[Dict[str, Any]]) -> Dict[str, str]:
     found = {}
     for entry in outcome:
         lines = str(entry.get("msg") or "").strip().splitlines()
+        path = entry["item"]["path"]
         # What mount.nfs says is in the last line: "mount.nfs: access denied by server …".
-        found[entry["item"]["path"]] = lines[-1].strip() if lines else ""
+        found[path] = lines[-1].replace("Error mounting %s: " % path, "").strip() if lines else ""
     return found
 
 

@@ -18,7 +18,7 @@ from .paths import join, split
 from .payload import read_line
 from .rsync import LONGEST_PATH, Result, two_phases
 from .rsyncoptions import check_options, command, find_rsync, try_options
-from .times import probe_granularity
+from .times import held_everywhere, probe_granularity
 
 if TYPE_CHECKING:
     from .worker import Settings
@@ -156,14 +156,15 @@ def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:
 
 
 def _share(rows: List[Row], directory: bytes, user: int) -> Tuple[List[Row], List[Row]]:
-    """(rsync's, the engine's): directories, paths too long for rsync, and set-id files whose owner
-    this user can't keep, of which rsync would make set-id files of this user."""
+    """(rsync's, the engine's): directories, paths too long for rsync, times that the destination may
+    not hold, which rsync would set in every run, and set-id files whose owner this user can't keep,
+    of which rsync would make set-id files of this user."""
     longest = LONGEST_PATH - len(directory)
     theirs: List[Row] = []
     ours: List[Row] = []
     for row in rows:
         lost = user and row[1] & 0o6000 and row[2] != user
-        mine = stat.S_ISDIR(row[1]) or len(row[0]) >= longest or lost
+        mine = stat.S_ISDIR(row[1]) or len(row[0]) >= longest or lost or not held_everywhere(row[5])
         (ours if mine else theirs).append(row)
     return theirs, ours
 

@@ -53,24 +53,29 @@ def source(folder: str) -> bytes:
     return path
 
 
-@pytest.mark.parametrize("limits", [{}, {"range_threshold": 2, "range_size": 1 << 20}], ids=["whole", "ranges"])
-def test_a_file_system_that_ends_in_2038(folder: str, limits: dict) -> None:
+RANGES = {"limits": {"range_threshold": 2, "range_size": 1 << 20}}
+
+
+@pytest.mark.parametrize("options", [{}, RANGES, {"method": "rsync"}, {"method": "msrsync"}], ids=str)
+def test_a_file_system_that_ends_in_2038(folder: str, options: dict) -> None:
+    if "method" in options and not shutil.which("rsync"):
+        pytest.skip("needs rsync")
     tree = source(folder)
     with mounts.coarse_ext4(folder) as destination:
-        first = engine.ingest(tree, [destination], folder + "/run1", limits=limits)
+        first = engine.ingest(tree, [destination], folder + "/run1", **options)
         assert first.failures == []
         # Files, fifos, links and directories of 1900, 2038, 2106 and 2200.
         assert first.losses["times (range)"] == 16
         found = {name: os.stat(destination + b"/files/" + name).st_mtime_ns // SECOND for name in EXTREME}
         assert found[b"before 1970"] == -1 and found[b"1900"] == -(1 << 31)
         assert found[b"2106"] == found[b"2038"] == (1 << 31) - 1
-        second = engine.ingest(tree, [destination], folder + "/run2", limits=limits)
+        second = engine.ingest(tree, [destination], folder + "/run2", **options)
         assert second.failures == [] and second.counts["changed"] == 0
         assert second.losses["times (range)"] == 16
         # Another time of the same length is seen all the same.
         os.utime(destination + b"/files/2106", ns=(0, 0))
         os.utime(destination + b"/files/1900", ns=(0, 5 * SECOND))
-        assert engine.ingest(tree, [destination], folder + "/run3", limits=limits).counts["files"] == 2
+        assert engine.ingest(tree, [destination], folder + "/run3", **options).counts["files"] == 2
 
 
 def test_a_time_that_is_held_is_never_taken_for_its_limit(folder: str) -> None:

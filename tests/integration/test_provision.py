@@ -83,7 +83,8 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
         "ingestor_packages": ["ingest-stand-in"], "ingest_tcp_max_slot_table_entries": 512, "ingest_readahead": 4096,
         "ingestor_commands_folder": "/usr/local/sbin",
     }
-    dry = provision("--check", inventory=inventory, **dict(variables, ingestor_packages=[]))
+    none = dict(variables, ingestor_packages=[])
+    dry = provision("--check", inventory=inventory, **none)
     assert dry.status == 0, dry.output
     assert plain.ssh("host1", "ls", "/usr/local/sbin/prime").returncode
     first = provision(inventory=inventory, **variables)

@@ -156,8 +156,7 @@ def test_without_ansible(fleet: Fleet) -> None:
     with open(state["export"] + "/settings.json", "w", encoding="ascii") as file:
         json.dump(settings, file)
     command = "python3 /mnt/destination2/ingestor /mnt/destination2/settings.json; echo status $?"
-    for _ in range(2):
-        assert fleet.run(command) == "status 0\n"
+    assert [fleet.run(command), fleet.run(command)] == ["status 0\n"] * 2
     assert fleet.run("grep -c /mnt/plain /etc/fstab; grep -c /mnt/plain /proc/mounts; cat /etc/plain") == "2\n2\nclient\n"
     assert fleet.run("cat /proc/sys/sunrpc/tcp_slot_table_entries") == "64\n"
     fleet.run("umount /mnt/plain1 /mnt/plain2")

@@ -88,7 +88,7 @@ class _Evaluation:
             raise Wrong("parameter %s is required" % name)
         value = self._given[name] if name in self._given else self.value(declared["defaultValue"])
         kind = {"string": str, "securestring": str, "int": int, "bool": bool, "object": dict}[declared["type"]]
-        if type(value) is not kind:
+        if not _is(value, kind):
             raise Wrong("parameter %s is no %s" % (name, declared["type"]))
         size = value if isinstance(value, int) else len(value)
         low = declared.get("minValue", declared.get("minLength", size))
@@ -149,6 +149,11 @@ class _Evaluation:
         return value, rest
 
 
+def _is(value: Any, kind: type) -> bool:
+    """In JSON a boolean is no number."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 def _concat(*parts: Any) -> Any:
     if isinstance(parts[0], list):
         return [item for part in parts for item in part]
@@ -184,7 +189,7 @@ def check(value: Any, kind: str, models: Any, where: str) -> List[str]:
     if value is None:
         return []
     if kind in _PLAIN or kind == "object":
-        good = kind == "object" or type(value) is _PLAIN[kind]
+        good = kind == "object" or _is(value, _PLAIN[kind])
         return [] if good else ["%s: %r is no %s" % (where, value, kind)]
     if kind[0] in "[{":
         if not isinstance(value, list if kind[0] == "[" else dict):

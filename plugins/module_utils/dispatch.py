@@ -92,11 +92,11 @@ class Dispatcher:
             claimed: List[Claimed] = []
             total = 0
             broken = self._broken() if phase == LINKS else ()
-            for shard, op, of, mount, data in self._open_shards(phase, absent):
+            for shard, op, of, mount, amount, data in self._open_shards(phase, absent):
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
-                claimed.append(Claimed(Header(shard, op, of, mount, broken), data))
+                claimed.append(Claimed(Header(shard, op, of, mount, broken, amount), data))
             db.executemany(
                 "UPDATE shards SET state='claimed', runner=?, claimed=? WHERE id=?",
                 [(self._host, time.time(), entry.header.id) for entry in claimed],
@@ -107,7 +107,7 @@ class Dispatcher:
 
     def _open_shards(self, phase: int, absent: bool) -> Iterator[Tuple[Any, ...]]:
         select = (
-            "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, coalesce(s.payload, o.payload) "
+            "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, s.cost, coalesce(s.payload, o.payload) "
             "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state='pending' AND s.phase=? "
         )
         own = self._db.execute(select + "AND s.host=? ORDER BY s.id", (phase, self._host))

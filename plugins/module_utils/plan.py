@@ -25,11 +25,9 @@ from .plandb import (
     set_meta,
 )
 from .select import items
+from .spread import FILE_COST, cost_of
 
 SPLITS = ("round_robin", "balanced", "dynamic")
-# Relative costs: what one file takes beside its bytes, where the bytes flow at RATE (bytes/s).
-FILE_COST = 0.001
-RATE = 100e6
 SHARDS_PER_HOST = 64
 BUFFERED_ROWS = 400_000
 
@@ -39,8 +37,8 @@ class Limits(NamedTuple):
 
     items: int = 2000
     bytes: int = 4 << 30
-    range_threshold: int = 1 << 30
-    range_size: int = 256 << 20
+    range_threshold: int = 64 << 20
+    range_size: int = 16 << 20
 
 
 class Plan(NamedTuple):
@@ -68,7 +66,7 @@ class _Shard:
         self.first = self.last = b""
 
     def add(
-        self, directory: bytes, name: bytes, text: str, size: int, cost: float, file: bool
+        self, directory: bytes, name: bytes, text: str, size: int, amount: float, file: bool
     ) -> None:
         if self.rows and (
             directory != self.directory
@@ -85,7 +83,7 @@ class _Shard:
         self.count += 1
         self.files += file
         self.bytes += size
-        self.cost += cost
+        self.cost += amount
 
     def end_line(self) -> None:
         if self.rows:
@@ -117,8 +115,8 @@ class Planner:
         """Plan everything that the index has."""
         totals = index.totals()
         if self._how != "round_robin":
-            cost = totals.entries * FILE_COST + totals.bytes / RATE
-            self._cost_limit = max(cost / (SHARDS_PER_HOST * len(self._hosts)), FILE_COST)
+            whole = cost_of(totals.entries, totals.bytes)
+            self._cost_limit = max(whole / (SHARDS_PER_HOST * len(self._hosts)), FILE_COST)
         db = self._db
         db.execute("BEGIN")
         db.execute("PRAGMA temp_store=FILE")
@@ -189,17 +187,17 @@ class Planner:
         shard = self._open.get(key)
         if shard is None:
             shard = self._open[key] = _Shard(phase, op, host)
-        cost = FILE_COST + size / RATE
+        amount = cost_of(1, size)
         if shard.count and (
             shard.count >= self._limits.items
             or shard.bytes + size > self._limits.bytes
-            or shard.cost + cost > self._cost_limit
+            or shard.cost + amount > self._cost_limit
         ):
             self._flush(shard)
             shard = self._open[key] = _Shard(phase, op, host)
         # A large file counts as one when it is finished; its ranges carry the bytes.
         file = entry.type != "d" and op not in ("prepare", "range")
-        shard.add(directory, entry.name, text, size, cost, file)
+        shard.add(directory, entry.name, text, size, amount, file)
 
     def _flush_all(self) -> None:
         for shard in self._open.values():

@@ -18,6 +18,7 @@ from .copyitem import Tally
 from .errors import IngestError
 from .liveness import Silent, listing
 from .paths import join, to_bytes, to_text
+from .spread import Spread, cost_of
 from .watch import Watch
 from .worker import Broken, Chunk, Crashed, Done, Moved, Settings, Unanswered, work
 
@@ -38,6 +39,7 @@ class Header(NamedTuple):
     of: str
     mount: int
     broken: Tuple[str, ...] = ()
+    cost: float = 0.0
 
 
 class _Open:
@@ -54,8 +56,8 @@ class _Open:
         self.mount_seconds: Dict[bytes, float] = {}
         self.failures: List[Tuple[bytes, bytes, str, int, str]] = []
 
-    def next_lines(self, most_files: int, most_bytes: int, threads: int) -> List[bytes]:
-        """The lines of the next chunk; none when the shard is exhausted."""
+    def next_lines(self, most_files: int, most_bytes: int, threads: int) -> Tuple[List[bytes], float]:
+        """The lines of the next chunk, and their cost; none when the shard is exhausted."""
         if self.lines is None:
             self.lines = payload.unpack(self.data or b"")
             if threads > 1 and self.header.op == "copy":
@@ -68,9 +70,9 @@ class _Open:
             files += count
             size += line_bytes
             if files >= most_files or size >= most_bytes:
-                return taken
+                return taken, cost_of(files, size)
         self.exhausted = True
-        return taken
+        return taken, cost_of(files, size)
 
 
 class _Worker:
@@ -111,6 +113,7 @@ class Runner:
         self._queues: Dict[bytes, Deque[_Open]] = {m: deque() for m in settings.destinations}
         # With the mount that shall not have it again.
         self._retry: Deque[Tuple[_Open, Chunk, bytes]] = deque()
+        self._spread = Spread(settings.destinations)
         self._repeats: Dict[int, int] = {}
         self._tries: Dict[int, int] = {}
         self._number = 0
@@ -132,6 +135,7 @@ class Runner:
         """Take on a shard."""
         mounts = self._settings.destinations
         self._queues[mounts[header.mount % len(mounts)]].append(_Open(header, data))
+        self._spread.add(header.cost)
         self._shards += 1
 
     @property
@@ -184,10 +188,13 @@ class Runner:
 
     def _give(self, worker: _Worker, finished: List[Dict[str, Any]]) -> bool:
         """One chunk for a worker. Returns whether there was one, and it could be sent."""
+        if not self._spread.may(worker.mount, self._usable()):
+            return False
         found = self._next(worker.mount, finished)
         if found is None:
             return False
         chunk = found[1]
+        self._spread.take(worker.mount, chunk.cost)
         if not worker.chunks:
             worker.heard = time.monotonic()
         worker.chunks[chunk.number] = found
@@ -212,7 +219,9 @@ class Runner:
                 return None
             shard = queue.popleft()
             threads = self._settings.threads
-            lines = shard.next_lines(self._settings.chunk_files, self._settings.chunk_bytes, threads)
+            lines, amount = shard.next_lines(
+                self._settings.chunk_files, self._settings.chunk_bytes, threads
+            )
             if not shard.exhausted:
                 queue.insert(threads - 1, shard)  # its directories are not those of the next
             if not lines:
@@ -223,7 +232,7 @@ class Runner:
             shard.outstanding += 1
             return shard, Chunk(
                 self._number, header.id, header.op, header.of, lines,
-                frozenset(to_bytes(path) for path in header.broken),
+                frozenset(to_bytes(path) for path in header.broken), amount,
             )
 
     # -- in ----------------------------------------------------------------------------------
@@ -238,11 +247,13 @@ class Runner:
             self._abandon(worker.mount, said.message, finished)
         elif isinstance(said, Crashed):
             shard, chunk = worker.chunks.pop(said.number)
+            self._spread.done(worker.mount, chunk.cost)
             self._give_up(shard, chunk, worker.mount, said.message, finished)
         elif isinstance(said, Unanswered):
             self._watch.failed(worker.mount, said.operation)
         elif isinstance(said, Done):
             shard, chunk = worker.chunks.pop(said.number)
+            self._spread.done(worker.mount, chunk.cost)
             shard.outstanding -= 1
             self._count(shard, worker.mount, self._again(shard, chunk, worker.mount, said))
             self._maybe_finish(shard, finished)
@@ -271,7 +282,7 @@ class Runner:
         self._number += 1
         self._repeats[self._number] = repeats
         shard.outstanding += 1
-        self._retry.append((shard, chunk._replace(number=self._number, lines=lines), mount))
+        self._retry.append((shard, chunk._replace(number=self._number, lines=lines, cost=0.0), mount))
         left = [failure for failure in done.failures if failure[0] not in failed]
         counts = list(done.counts)
         counts[_FAILED] -= len(done.failures) - len(left)
@@ -335,8 +346,10 @@ class Runner:
         for shard, chunk in worker.chunks.values():
             self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (worker.mount not in self.sick)
             if self._tries[chunk.number] < _TRIES:
+                self._spread.give_back(worker.mount, chunk.cost)
                 self._retry.append((shard, chunk, b""))
             else:
+                self._spread.done(worker.mount, chunk.cost)
                 self._give_up(shard, chunk, worker.mount, why, finished)
         worker.chunks = {}
         usable = self._usable()

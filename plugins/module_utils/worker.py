@@ -50,6 +50,7 @@ class Chunk(NamedTuple):
     of: str
     lines: List[bytes]
     broken: FrozenSet[bytes]
+    cost: float = 0.0
 
 
 class Done(NamedTuple):

@@ -78,11 +78,11 @@ options:
   range_threshold:
     description: Files of more bytes are copied in ranges, by many workers at once. V(0) means never.
     type: int
-    default: 1073741824
+    default: 67108864
   range_size:
     description: Bytes of a range, a multiple of 1 MiB.
     type: int
-    default: 268435456
+    default: 16777216
   copy_commands:
     description:
       - Whether the run folder also gets a script for each host with C(cp -p -R) commands,
@@ -204,8 +204,8 @@ ARGUMENTS = {
     },
     "shard_items": {"type": "int", "default": 2000},
     "shard_bytes": {"type": "int", "default": 4 << 30},
-    "range_threshold": {"type": "int", "default": 1 << 30},
-    "range_size": {"type": "int", "default": 256 << 20},
+    "range_threshold": {"type": "int", "default": 64 << 20},
+    "range_size": {"type": "int", "default": 16 << 20},
     "copy_commands": {"type": "bool", "default": False},
     "holds": {"type": "dict"},
     "check_space": {"type": "bool", "default": True},

@@ -88,6 +88,12 @@ def test_what_is_refused(faults: mounts.FaultFS, op: str, match: str, number: in
     assert {lacks[kind] for kind in lacking} == {os.strerror(number)}
 
 
+def test_a_root_that_may_not_see_trusted_attributes(faults: mounts.FaultFS) -> None:
+    """As in a container: nothing to say of the destination."""
+    faults.rule(op="setxattr", match="file", errno=errno.EPERM)
+    assert "trusted_xattrs" not in probed(faults.path)["lacks"]
+
+
 @pytest.mark.parametrize(
     "op, act, lacking", [("chown", "ignore", {"owner"}), ("chmod", "ignore", {"mode", "set_id", "sticky"})]
 )

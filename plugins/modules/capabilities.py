@@ -41,8 +41,9 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Writes nothing, and so finds only how much space there is.
+    description: Writes nothing.
     support: partial
+    details: Without writing, only how much space there is and whether the destination is empty is found.
   diff_mode:
     description: Nothing changes.
     support: none

@@ -9,7 +9,7 @@ import shutil
 from typing import Any, Callable, Dict, Optional, Sequence
 
 from .background import Abandoned, Status, detach
-from .concurrency import entries_for, workers_for
+from .concurrency import chunk_for, workers_for
 from .errors import IngestError
 from .exports import make
 from .job import Job
@@ -77,7 +77,7 @@ def settings(options: Dict[str, Any]) -> Settings:
     return Settings(
         source, destinations, tuple(options["preserve"]), processes, threads,
         rate(options["bandwidth_limit"]), options["fsync"], options["_verify"] == "checksum",
-        entries_for(threads),
+        *chunk_for(threads),
     )
 
 

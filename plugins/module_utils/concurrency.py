@@ -41,9 +41,9 @@ def waits(path: bytes) -> bool:
     return kind in NETWORK or kind.startswith("fuse")
 
 
-def entries_for(threads: int) -> int:
-    """About how many entries a worker is handed at once: few where each takes long."""
-    return 32 if threads > 1 else 96
+def chunk_for(threads: int) -> Tuple[int, int]:
+    """How many entries and bytes a worker is handed at once, at most: few where each takes long."""
+    return (32, 4 << 20) if threads > 1 else (96, 8 << 20)
 
 
 def check_workers(workers: object) -> None:

@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .concurrency import entries_for, workers_for
+from .concurrency import chunk_for, workers_for
 from .dispatch import Dispatcher
 from .metadata import PRESERVE
 from .plan import Limits, plan
@@ -46,8 +46,8 @@ def ingest(
     )
     processes, threads = workers_for((source, *destinations), workers, len(destinations))
     settings = Settings(
-        source, tuple(destinations), preserve, processes, threads, digests=verify == "checksum",
-        chunk_files=entries_for(threads),
+        source, tuple(destinations), preserve, processes, threads, 0.0, False, verify == "checksum",
+        *chunk_for(threads),
     )
     if method != "copy":
         settings = configure(

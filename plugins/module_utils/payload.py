@@ -21,7 +21,7 @@ from .paths import to_bytes, to_text
 # One line is the least that a worker is handed: small enough to keep all workers busy to the
 # end, large enough not to be felt.
 LINE_ROWS = 32
-LINE_BYTES = 8 << 20
+LINE_BYTES = 1 << 20
 
 quote = encode_basestring_ascii
 

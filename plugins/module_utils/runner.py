@@ -49,6 +49,7 @@ class _Open:
         self.header = header
         self.data: Optional[bytes] = data
         self.lines: Optional[Iterator[Tuple[int, int, bytes]]] = None
+        self._following: Optional[Tuple[int, int, bytes]] = None
         self.outstanding = 0
         self.exhausted = False
         self.seconds = 0.0
@@ -63,15 +64,18 @@ class _Open:
             if threads > 1 and self.header.op == "copy":
                 self.lines = payload.in_turn(self.lines)
             self.data = None
+            self._following = next(self.lines, None)
         taken: List[bytes] = []
         files = size = 0
-        for count, line_bytes, body in self.lines:
+        while self._following is not None:
+            count, line_bytes, body = self._following
+            if taken and (files + count > most_files or size + line_bytes > most_bytes):
+                break
             taken.append(body)
             files += count
             size += line_bytes
-            if files >= most_files or size >= most_bytes:
-                return taken, cost_of(files, size)
-        self.exhausted = True
+            self._following = next(self.lines, None)
+        self.exhausted = self._following is None
         return taken, cost_of(files, size)
 
 

@@ -15,13 +15,27 @@ import sys
 import time
 from typing import Dict, List, Optional, Tuple
 
-from hosts import why_not
+import hosts
 from setup import ROOT, python_of
 
+sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
+import cluster  # noqa: E402
+
 OLDEST = (3, 8)
-MOLECULE_SCENARIO = "ssh"
 _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 _LEFT_OUT = re.compile(r"^left out: .*$", re.MULTILINE)
+
+
+def _no_lab() -> Optional[str]:
+    """Why the scenario on the lab can't run here, or None."""
+    reason = cluster.why_not()
+    script = os.path.join(ROOT, "tests", "support", "posix.py")
+    if not reason and subprocess.run([sys.executable, script, os.path.join(ROOT, ".collections")], check=False).returncode:
+        reason = "ansible.posix, which mounts the cluster, can't be fetched"
+    return reason
+
+
+MOLECULE_SCENARIOS = {"ssh": hosts.why_not, "nfs": _no_lab}
 
 
 class Results:
@@ -94,14 +108,14 @@ def unit_tests_under(version: Tuple[int, int], python: str, results: Results) ->
     results.add(title, *run(title, [python_of(folder), "-m", "pytest", "-q", "-n", "2", tests]))
 
 
-def molecule(results: Results) -> None:
-    """The molecule scenario, from create to destroy."""
-    reason = why_not()
+def molecule(results: Results, scenario: str) -> None:
+    """A molecule scenario, from create to destroy."""
+    title = "molecule scenario " + scenario
+    reason = MOLECULE_SCENARIOS[scenario]()
     if reason:
-        results.leave_out("the molecule scenario: " + reason)
+        results.leave_out("the %s: %s" % (title, reason))
         return
-    title = "molecule scenario " + MOLECULE_SCENARIO
-    command = [os.path.join(os.path.dirname(sys.executable), "molecule"), "test", "-s", MOLECULE_SCENARIO]
+    command = [os.path.join(os.path.dirname(sys.executable), "molecule"), "test", "-s", scenario]
     env = {"PATH": os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", "")}
     status, _output = run(title, command, env)
     results.counts["failed" if status else "passed"] += 1
@@ -128,7 +142,8 @@ def main() -> None:
         results.leave_out(
             "the engine's unit tests under a Python newer than %d.%d: not on this machine" % sys.version_info[:2]
         )
-    molecule(results)
+    for scenario in MOLECULE_SCENARIOS:
+        molecule(results, scenario)
     results.add(
         "all tests",
         *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, "-n", "2", "--dist", "loadfile"]),

@@ -33,6 +33,7 @@ modprobe -d /mnt/modules ipv6
 # shellcheck disable=SC2154 # from the command line
 hostname "$lab_name"
 ip link set lo up
+ip link set vec0 name eth0
 # shellcheck disable=SC2154
 ip addr add "$lab_address/24" dev eth0
 # shellcheck disable=SC2154

@@ -301,7 +301,7 @@ class Lab:
         """Boot a client."""
         kernel = [
             "linux.uml", "mem=%dM" % self.shape.memory_mib, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            "init=%s/client_init.sh" % self.base, "eth0=tuntap,tap" + name.replace("client", ""),
+            "init=%s/client_init.sh" % self.base, "vec0:transport=tap,ifname=tap%s,depth=128,gro=1" % name.replace("client", ""),
             "con=null", "con0=null,fd:1", "quiet", "uml_dir=%s/uml" % self.base, "umid=" + name,
             "lab_base=" + self.base, "lab_name=" + name, "lab_address=" + self.clients[name],
             "lab_address6=" + self.address6(name),

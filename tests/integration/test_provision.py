@@ -99,6 +99,24 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
     assert again.changed == 0
 
 
+@pytest.mark.parametrize(
+    ("manager", "client"),
+    [("apt", "nfs-common"), ("dnf", "nfs-utils"), ("dnf5", "nfs-utils"), ("yum", "nfs-utils"), ("zypper", "nfs-client")],
+)
+def test_the_packages_have_the_names_of_the_distribution(folder: str, manager: str, client: str) -> None:
+    play = {
+        "hosts": "localhost", "gather_facts": False, "vars_files": [ROOT + "/roles/ingestor/vars/main.yml"],
+        "tasks": [
+            {"ansible.builtin.set_fact": {"pkg_mgr": manager, "cacheable": True}},
+            {"ansible.builtin.assert": {"that": "_ingestor_packages == ['%s', 'rsync']" % client}},
+        ],
+    }
+    with open(folder + "/play.json", "w", encoding="utf-8") as file:
+        json.dump([play], file)
+    run = ansible("playbook", "-i", "localhost,", "-c", "local", folder + "/play.json")
+    assert run.status == 0, run.output
+
+
 # -- what it refuses -----------------------------------------------------------------------------
 
 

@@ -71,6 +71,8 @@ def test_from_nothing_to_an_ingestor(fleet: Fleet) -> None:
     assert run.status == 0, run.output
     assert fleet.run("cat /proc/sys/sunrpc/tcp_slot_table_entries") == "128\n"
     assert fleet.run("cat /sys/class/bdi/0:*/read_ahead_kb").split() == ["15360"] * 3
+    # What udev asks for a new mount.
+    assert fleet.run("for d in $(ls /sys/class/bdi | grep ^0:); do /usr/libexec/nfsrahead $d; done").split() == ["15360"] * 3
     assert fleet.run("grep -c ' nfs ' /proc/mounts") == "3\n"
     assert "files" in fleet.run("prime --directory /mnt/source")
     again = fleet.provision(ingest_tcp_slot_table_entries=128, ingest_readahead=15360)
@@ -168,3 +170,13 @@ def test_and_ingest(fleet: Fleet) -> None:
     assert run.status == 0, run.output
     compared = fleet.lab("compare")
     assert compared.returncode == 0, compared.stdout
+
+
+def test_the_slots_are_there_when_the_module_is_loaded(fleet: Fleet) -> None:
+    assert fleet.provision(ingest_tcp_slot_table_entries=32).status == 0
+    fleet.run("umount /mnt/source /mnt/destination1 /mnt/destination2; mkdir -p /run/m/lib/modules")
+    fleet.run("ln -s /usr/lib/uml/modules/$(uname -r) /run/m/lib/modules/")
+    fleet.run("rmmod nfsv3 nfsv4 nfs lockd nfs_acl grace; rmmod sunrpc")
+    assert fleet.run("test -e /proc/sys/sunrpc; echo $?") == "1\n"
+    fleet.run("modprobe -d /run/m -C /etc/modprobe.d nfsv3")
+    assert fleet.run("cat /proc/sys/sunrpc/tcp_slot_table_entries") == "32\n"

@@ -41,7 +41,9 @@ def lab(booted: Driven) -> Iterator[Driven]:
         play.close()
     os.chmod(booted.lab.export, 0o755)
     for name, text in configs.items():
-        write(booted, name, text)
+        if read(booted, name) != text:
+            write(booted, name, text)
+            restart(booted, name)
 
 
 def config(lab: Driven, node: str) -> str:
@@ -63,6 +65,10 @@ def change(lab: Driven, node: str, old: str, new: str) -> None:
     text = read(lab, node)
     assert old in text
     write(lab, node, text.replace(old, new))
+    restart(lab, node)
+
+
+def restart(lab: Driven, node: str) -> None:
     lab.lab.kill_node(node)
     lab.lab.start_node(node)
     lab.lab._wait(node, lab.address(node), 2049)

@@ -17,6 +17,7 @@ from .liveness import THOROUGH, Look, Question, Silent, listing, look, mount_sil
 from .mounts import fstab, mounted
 from .paths import to_bytes
 
+_UNSEEN = "what can't be seen, such as a killed process that waits for a dead server"
 Fstab = Dict[str, Tuple[str, str, str]]
 Todo = List[Dict[str, str]]
 # Their kernel 4.18 has both since 8.3.
@@ -251,12 +252,12 @@ def _unmount(wanted: Dict[str, Any], now: Dict[str, str], host: str) -> State:
     return state
 
 
-def _used(points: List[str]) -> Dict[str, str]:
+def _used(points: List[str], dying: bool = False) -> Dict[str, str]:
     """What uses mounts, in words, by mount point. Who has been killed and only waits for a dead
-    server uses nothing any more."""
+    server uses nothing any more, but may still hold a mount (``dying``)."""
     used = {}
     for point, found in holders(points).items():
-        words = [str(holder) for holder in found if not holder.killed]
+        words = [str(holder) for holder in found if dying or not holder.killed]
         words += ["the mount %s in it" % below for below in nested(point)]
         if words:
             used[point] = ", ".join(words[:3]) + (" and %d more" % (len(words) - 3) if words[3:] else "")
@@ -275,9 +276,9 @@ def _left_mounted(wanted: Dict[str, Any], host: str) -> State:
     state = State()
     said = _said(wanted["outcome"])
     ours = [(mount, here) for mount, here, dummy in _ours(wanted, mounted()) if mount.path in said]
-    used = _used([mount.path for mount, here in ours if here])
+    used = _used([mount.path for mount, here in ours if here], dying=True)
     for mount, here in ours:
         if not here:
             raise IngestError("%s: %s is still in /etc/fstab: %s" % (host, mount.path, said[mount.path]))
-        _keep(state, mount, used.get(mount.path, "something that can't be seen"), host)
+        _keep(state, mount, used.get(mount.path, _UNSEEN), host)
     return state

@@ -79,22 +79,20 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
     plain.ssh("host1", "cp", plain.shared + "/sources.list", "/etc/apt/sources.list")
     plain.ssh("host1", "mkdir", "-p", "/var/lib/apt/lists/partial")
     inventory = plain.write_inventory(folder + "/inventory.json", "operator1", variables={"ansible_become": True})
-    variables = {
-        "ingestor_packages": ["ingest-stand-in"], "ingest_tcp_max_slot_table_entries": 512, "ingest_readahead": 4096,
-        "ingestor_commands_folder": "/usr/local/sbin",
+    settings = {
+        "ingest_tcp_max_slot_table_entries": 512, "ingest_readahead": 4096, "ingestor_commands_folder": "/usr/local/sbin"
     }
-    none = dict(variables, ingestor_packages=[])
-    dry = provision("--check", inventory=inventory, **none)
+    dry = provision("--check", inventory=inventory, ingestor_packages=[], **settings)
     assert dry.status == 0, dry.output
     assert plain.ssh("host1", "ls", "/usr/local/sbin/prime").returncode
-    first = provision(inventory=inventory, **variables)
+    first = provision(inventory=inventory, ingestor_packages=["ingest-stand-in"], **settings)
     assert first.status == 0, first.output
     # The list of packages was missing, and was fetched.
     assert first.recap["host1"]["rescued"] == 1
     assert first.recap["host1"]["changed"] == 4
     assert plain.ssh("host1", "ls", "/usr/bin/ingest-stand-in").returncode == 0
     assert b"files" in plain.ssh("host1", "/usr/local/sbin/prime", "--directory", "/etc/apt").stdout
-    again = provision(inventory=inventory, **variables)
+    again = provision(inventory=inventory, ingestor_packages=["ingest-stand-in"], **settings)
     assert again.status == 0, again.output
     assert again.changed == 0
 

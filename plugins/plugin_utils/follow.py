@@ -17,10 +17,11 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher, Work
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.job import write_package
+from ansible_collections.scaleout.ingest.plugins.module_utils.spread import FILE_COST, cost_of
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
 _PACKAGE = 4 << 20  # bytes of payload sent at once, some 50,000 items
-_SHORT, _LONG = 0.1, 2.0  # seconds between looks
+_SHORT, _END, _LONG = 0.1, 0.3, 2.0  # seconds between looks
 _GRACE = 20.0  # seconds to wait for hosts that have not begun
 
 
@@ -42,7 +43,8 @@ class Follower:
         self._folder = ""
         self._packages = self._heard = self._with_host = 0
         self._status: dict[str, Any] = {}
-        self._contact = self._word = time.monotonic()
+        self._contact = self._word = self._begun = time.monotonic()
+        self._part = 0.0  # of this host's data, that is done
         self.absent = False
 
     def run(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -87,10 +89,18 @@ class Follower:
                 if now - self._contact < _LONG:
                     continue
             else:
-                # The longer it takes, the less a late look matters.
-                time.sleep(min(_LONG, max(_SHORT, (now - sent) * 0.15)))
+                time.sleep(self._pause(now, now - sent))
             idle = self._look()
             self._tell("waiting" if idle else "running")
+
+    def _pause(self, now: float, elapsed: float) -> float:
+        """Seconds until the next look. The longer it takes, the less a late look matters, but at
+        the end, by the part that is done."""
+        pause = min(_LONG, max(_SHORT, elapsed * 0.15))
+        if not 0 < self._part < 1:
+            return pause
+        left = (now - self._begun) * (1 - self._part) / self._part
+        return min(pause, max(_END, left))
 
     def _wait(self, later: str, since: float) -> bool:
         """Whether to stay, as other hosts may leave work or have to finish theirs first."""
@@ -179,8 +189,10 @@ class Follower:
             for number in range(self._heard, min(self._status.get("out", 0), self._heard + 8))
         ]
         answer = self._command(
-            "touch {0}/lease; cat {1}".format(
-                self._folder, " ".join("%s/%s" % (self._folder, file) for file in files)
+            # The next one may be there already.
+            "touch {0}/lease; cat {1}; cat {0}/out/{2}.json 2>/dev/null".format(
+                self._folder, " ".join("%s/%s" % (self._folder, file) for file in files),
+                self._heard + len(files) - 1,
             )
         )
         try:
@@ -220,6 +232,8 @@ class Follower:
     def _tell(self, state: str) -> None:
         files, size, done_files, done_size = self._dispatcher.shares()
         copied = {name: self._status.get(name, 0) for name in ("files", "bytes", "failed")}
+        done = cost_of(max(done_files, copied["files"]), max(done_size, copied["bytes"]))
+        self._part = done / max(cost_of(files, size), FILE_COST)
         progress.send(
             stage="copy", host=self._host, state=state, total_files=files, total_bytes=size,
             done_files=max(done_files, copied["files"]), done_bytes=max(done_size, copied["bytes"]),

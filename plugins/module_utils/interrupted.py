@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 
 def end_cleanly() -> None:
@@ -15,4 +14,4 @@ def end_cleanly() -> None:
 
 
 def _stop(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
+    raise SystemExit(128 + number)

@@ -286,4 +286,3 @@ def _while_writable(target: Where, act: Callable[..., None], *arguments: object)
     finally:
         if fd != target:
             os.close(fd)
-

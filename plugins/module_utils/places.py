@@ -108,4 +108,3 @@ def _nested(source: bytes, target: bytes) -> None:
 def _absolute(name: str, path: bytes) -> None:
     if not path.startswith(b"/"):
         raise problem(name, path, "is not an absolute path")
-

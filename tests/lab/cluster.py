@@ -301,7 +301,8 @@ class Lab:
         """Boot a client."""
         kernel = [
             "linux.uml", "mem=%dM" % self.shape.memory_mib, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            "init=%s/client_init.sh" % self.base, "vec0:transport=tap,ifname=tap%s,depth=128,gro=1" % name.replace("client", ""),
+            "init=%s/client_init.sh" % self.base, "vec0:transport=tap,ifname=tap%s,depth=128,gro=1,mac=%s" % (
+                name.replace("client", ""), _hardware(self.clients[name])),
             "con=null", "con0=null,fd:1", "quiet", "uml_dir=%s/uml" % self.base, "umid=" + name,
             "lab_base=" + self.base, "lab_name=" + name, "lab_address=" + self.clients[name],
             "lab_address6=" + self.address6(name),
@@ -401,6 +402,11 @@ EXPORT {
 }
 LOG { Default_Log_Level = EVENT; }
 """
+
+
+def _hardware(address: str) -> str:
+    """A hardware address that stays the same when a client boots again: others remember it."""
+    return "02:00:%02x:%02x:%02x:%02x" % tuple(int(part) for part in address.split("."))
 
 
 def _children(pid: int) -> List[int]:

@@ -208,7 +208,10 @@ class Hosts:
         with open(os.path.join(self.base, name + ".pid"), "w", encoding="ascii") as file:
             file.write(str(process.pid))
         _wait_for_namespace(process)
-        _run("ip", "link", "add", host.link, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))
+        # The same hardware address each time: this machine remembers it.
+        hardware = "02:00:%02x:%02x:%02x:%02x" % tuple(int(part) for part in host.address.split("."))
+        _run("ip", "link", "add", host.link, "type", "veth", "peer", "name", "eth0", "address", hardware,
+             "netns", str(process.pid))
         _run("ip", "link", "set", host.link, "master", self.slot.bridge, "up")
         assert process.stdin
         process.stdin.write(b"\n")
@@ -253,7 +256,7 @@ class Hosts:
     def ssh(self, name: str, *command: str) -> subprocess.CompletedProcess:
         """Run a command on a host over SSH, as root; its output as bytes in stdout."""
         line = ["ssh", "-i", self.base + "/key", "-o", "UserKnownHostsFile=%s/known_hosts" % self.base]
-        line += ["-o", "BatchMode=yes", "root@" + self.hosts[name].address, "--", *command]
+        line += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "root@" + self.hosts[name].address, "--", *command]
         return subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
 
     def kill(self, name: str) -> None:

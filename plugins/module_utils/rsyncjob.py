@@ -9,9 +9,9 @@ import socket
 import stat
 from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List, Set, Tuple
 
+from .concurrency import waits
 from .copyitem import Copier
 from .errors import IngestError
-from .mounts import NETWORK, file_system
 from .msrsync import BUCKET_BYTES, buckets
 from .operations import Row, entry_want, without
 from .paths import join, split
@@ -66,7 +66,7 @@ def configure(options: Dict[str, Any], base: Settings) -> Settings:
     if base.fsync:
         wanted.append("--fsync")
     check_rsync(host, preserve, wanted)
-    network = any(file_system(path) in NETWORK for path in (base.source, *base.destinations))
+    network = any(waits(path) for path in (base.source, *base.destinations))
     if options["method"] == "msrsync" and options["workers"] == "auto" and network:
         base = base._replace(threads=-(-PROCESSES // base.processes))
     if base.bandwidth_limit:

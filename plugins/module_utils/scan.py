@@ -14,13 +14,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Callable, Iterable
 
+from .concurrency import waits
 from .errors import IngestError
 from .filters import Filter
 from .globbed import drop_fruitless
 from .globs import Globs
 from .index import MAX_SHARDS, Totals, add_totals, shard_path
 from .liveness import answering
-from .mounts import NETWORK, file_system
 from .paths import display, to_text
 from .scanworker import Group, Options, Report, work
 from .watch import Watch
@@ -37,7 +37,7 @@ def scan(
     source: str | bytes,
     folder: str,
     workers: int | str = "auto",
-    threads: int | str = 1,
+    threads: int | str = "auto",
     include: Iterable[bytes] = (),
     exclude: Iterable[bytes] = (),
     globs: Iterable[bytes] = (),
@@ -108,7 +108,7 @@ class Scan:
         source: str | bytes,
         folder: str,
         workers: int | str = "auto",
-        threads: int | str = 1,
+        threads: int | str = "auto",
         include: Iterable[bytes] = (),
         exclude: Iterable[bytes] = (),
         globs: Iterable[bytes] = (),
@@ -121,7 +121,7 @@ class Scan:
         self.include, self.exclude = list(include), list(exclude)
         self.globs = Globs(globs)
         if threads == "auto":
-            threads = 8 if file_system(self.source) in NETWORK else 1
+            threads = 8 if waits(self.source) else 1
         if not isinstance(threads, int) or threads < 1:
             raise IngestError("threads: '%s' is neither 'auto' nor a number from 1" % (threads,))
         self.options = Options(

@@ -79,6 +79,9 @@ class Options(NamedTuple):
     one_file_system: bool
 
 
+CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)  # what the end of the coordinator looks like
+
+
 def work(connection: Connection, number: int, options: Options) -> None:
     """Serve the coordinator until it sends None; then finish the shard and send its totals.
 
@@ -89,12 +92,17 @@ def work(connection: Connection, number: int, options: Options) -> None:
         try:
             worker.serve()
             connection.send(worker.finish())
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except CLOSED:
             pass
-        except (MemoryError, RuntimeError, ValueError, TypeError, LookupError) as error:
-            connection.send("%s: %s" % (type(error).__name__, error))
-    except (OSError, sqlite3.Error) as error:
-        connection.send("the index can't be written to '%s': %s" % (options.folder, error))
+    except (OSError, sqlite3.Error, MemoryError, RuntimeError, ValueError, TypeError, LookupError) as error:
+        connection.send(explain(error, options))
+
+
+def explain(error: BaseException, options: Options) -> str:
+    """What has stopped a worker, for people."""
+    if isinstance(error, (OSError, sqlite3.Error)):
+        return "the index can't be written to '%s': %s" % (options.folder, error)
+    return "%s: %s" % (type(error).__name__, error)
 
 
 class Worker:
@@ -143,20 +151,10 @@ class Worker:
             self.report(True)
 
     def _serve_threads(self) -> None:
-        jobs: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-        def run() -> None:
-            lister = Lister(self)
-            for group in iter(jobs.get, None):
-                try:
-                    lister.group(group)
-                    done.put(None)
-                except BaseException as error:  # pylint: disable=broad-except
-                    done.put(error)
-
+        """This thread only receives. What is found is told at once, not with the slowest of a batch."""
+        jobs: queue.SimpleQueue[tuple[Group, list[int]]] = queue.SimpleQueue()
         for _dummy in range(self.options.threads):
-            threading.Thread(target=run, daemon=True).start()
+            threading.Thread(target=self._take_jobs, args=(jobs,), daemon=True).start()
         while True:
             batch = self.connection.recv()
             if batch is None:
@@ -164,23 +162,40 @@ class Worker:
             parts = [
                 group._replace(names=name) for group in batch for name in group.names.split(b"\0")
             ]
+            left = [len(parts)]
             for part in parts:
-                jobs.put(part)
-            for _dummy in parts:
-                error = done.get()
-                if error is not None:
-                    raise error
-            self.report(True)
+                jobs.put((part, left))
+
+    def _take_jobs(self, jobs: queue.SimpleQueue[tuple[Group, list[int]]]) -> None:
+        try:
+            lister = Lister(self)
+            while True:
+                group, left = jobs.get()
+                lister.group(group)
+                with self.lock:
+                    left[0] -= 1
+                    self._send(not left[0])
+        except CLOSED:
+            os._exit(0)
+        except BaseException as error:  # pylint: disable=broad-except
+            # The coordinator ends the whole scan.
+            with self.lock:
+                self.connection.send(explain(error, self.options))
 
     def report(self, batch_done: bool) -> None:
         """Send what was found since the last report."""
         with self.lock:
-            message = Report(
-                batch_done, self.found, self.lost, self.matched, Totals(*self.counts), self.unanswered
-            )
-            self.unanswered = False
-            self.found, self.lost, self.matched = [], [], set()
-            self.connection.send(message)
+            self._send(batch_done)
+
+    def _send(self, batch_done: bool) -> None:
+        if not (batch_done or self.found or self.unanswered):
+            return
+        message = Report(
+            batch_done, self.found, self.lost, self.matched, Totals(*self.counts), self.unanswered
+        )
+        self.unanswered = False
+        self.found, self.lost, self.matched = [], [], set()
+        self.connection.send(message)
 
     def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
         """Add rows of entries; returns the ids of the first and the last."""

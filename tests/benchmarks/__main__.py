@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", default=PARTS, help="of: %s" % " ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=5, help="of the race of the copiers")
-    parser.add_argument("--files", type=int, default=4000, help="of glibc's source for 'latency'; 0: all")
+    parser.add_argument("--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all")
     parser.add_argument("--memory-folder", default="/dev/shm", help="a tmpfs with 6 GB of space")
     parser.add_argument("--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results")
     parser.add_argument("--realtime", action="store_true", help="measure with real-time priority, which gives fair"

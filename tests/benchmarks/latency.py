@@ -67,16 +67,19 @@ def slow_file_system(tree: str, folder: str) -> List[Result]:
     best: Dict[str, Tuple[float, int, Dict[str, int]]] = {}
     files = sum(len(names) for _at, _below, names in os.walk(tree))
     backing, mount = os.path.join(folder, "backing"), os.path.join(folder, "slow")
-    for name in ("destination", "state"):
-        os.makedirs(os.path.join(backing, name))
+    os.makedirs(backing)
     with faultfs(os.fsencode(backing), os.fsencode(mount), threads=160, remember=REMEMBER) as slow:
         os.mkdir(os.path.join(backing, "source"))
         run(["cp", "-a", tree + "/.", os.path.join(backing, "source")])
-        source, to = os.path.join(mount, "source"), os.path.join(mount, "destination")
+        source = os.path.join(mount, "source")
         for contender in _contenders(os.path.join(folder, "state")):
-            for workers in contender.workers:
+            for number, workers in enumerate(contender.workers):
+                # Each has a name of its own: the kernel remembers the last one's entries for a while.
+                name = "%s-%d" % (contender.name.split()[-1], number)
+                behind, to = os.path.join(backing, name), os.path.join(mount, name)
+                os.mkdir(behind)
                 if contender.made:  # its processes would stand in each other's way
-                    _make_directories(backing)
+                    _make_directories(os.path.join(backing, "source"), behind)
                 slow.tell("clear")
                 slow.tell("delay=%d" % DELAY)
                 begun = time.perf_counter()
@@ -88,24 +91,22 @@ def slow_file_system(tree: str, folder: str) -> List[Result]:
                     contender.name, workers, seconds, sum(calls.values()) / files), flush=True)
                 if contender.name not in best or seconds < best[contender.name][0]:
                     best[contender.name] = seconds, workers, calls
-                _check(backing, contender)
-                shutil.rmtree(os.path.join(backing, "destination"))
+                _check(os.path.join(backing, "source"), behind, contender)
+                shutil.rmtree(behind)
                 shutil.rmtree(os.path.join(folder, "state"), ignore_errors=True)
-                os.mkdir(os.path.join(backing, "destination"))
     return _results(best, files, [c.name for c in _contenders("") if c.peer])
 
 
-def _make_directories(backing: str) -> None:
-    for at, below, _names in os.walk(os.path.join(backing, "source")):
+def _make_directories(source: str, to: str) -> None:
+    for at, below, _names in os.walk(source):
         for name in below:
-            os.mkdir(os.path.join(at, name).replace("/source/", "/destination/", 1))
+            os.mkdir(os.path.join(to, os.path.relpath(os.path.join(at, name), source)))
 
 
-def _check(backing: str, contender: Contender) -> None:
+def _check(source: str, to: str, contender: Contender) -> None:
     """All that ours promise must be right; of the others the contents."""
     ignore = KINDS - {"type", "contents", "missing"} if contender.peer else frozenset()
-    trees = [os.fsencode(os.path.join(backing, name)) for name in ("source", "destination")]
-    found = compare_trees(*trees, ignore=ignore)
+    found = compare_trees(os.fsencode(source), os.fsencode(to), ignore=ignore)
     if found:
         raise RuntimeError("%s: the copy differs: %s" % (contender.name, found[:5]))
 

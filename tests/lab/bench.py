@@ -119,39 +119,38 @@ def files(lab: cluster.Lab, count: int, size: int) -> None:
                 file.write(os.urandom(MEGA))
 
 
-def over_mounts(client: Client, rounds: int) -> Tuple[float, float]:
-    """Seconds for the data over one mount and over three; the options of the playbook."""
+def over_mounts(options: argparse.Namespace, count: int, size: int, slow: int = 0) -> Tuple[float, float]:
+    """Seconds for the data of so many files over one mount and over three, with nodes of 80 Mbit/s, the
+    second one of ``slow`` Mbit/s if that is given."""
+    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
+        files(lab, count, size)
+        if slow:
+            lab.limit_node("node2", slow)
+        client = Client(lab)
 
-    def once(mounts: int) -> float:
-        client.race(client.engine("--options", '{"verify": "none"}'), mounts)
-        return client.data_seconds()
+        def once(mounts: int) -> float:
+            client.race(client.engine("--options", '{"verify": "none"}'), mounts)
+            return client.data_seconds()
 
-    one = median(lambda: once(1), rounds)
-    return one, median(lambda: once(3), rounds)
+        one = median(lambda: once(1), options.rounds)
+        return one, median(lambda: once(3), options.rounds)
 
 
 def spread(options: argparse.Namespace) -> None:
-    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
-        files(lab, 6, 20 * MEGA)
-        one, three = over_mounts(Client(lab), options.rounds)
+    one, three = over_mounts(options, 6, 20 * MEGA)
     print("nodes of 80 Mbit/s, 6 files of 20 MB: one mount %.1f s (%.1f MB/s), three %.1f s (%.1f MB/s)" % (
         one, 120 / one, three, 120 / three))
     target("one client: three mounts / one mount", one / three, 2.7)
 
 
 def uneven(options: argparse.Namespace) -> None:
-    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
-        files(lab, 30, 4 * MEGA)
-        lab.limit_node("node2", 20)
-        one, three = over_mounts(Client(lab), options.rounds)
+    one, three = over_mounts(options, 30, 4 * MEGA, slow=20)
     print("nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount %.1f s, all three %.1f s" % (one, three))
     target("one client, uneven nodes: three mounts / the first (ideal 2.25, equal parts 0.75)", one / three, 1.7)
 
 
 def one_range(options: argparse.Namespace) -> None:
-    with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
-        files(lab, 1, 96 * MEGA)
-        one, three = over_mounts(Client(lab), options.rounds)
+    one, three = over_mounts(options, 1, 96 * MEGA)
     print("nodes of 80 Mbit/s, one file of 96 MB: one mount %.1f s, three %.1f s" % (one, three))
     target("one client, one file in ranges: three mounts / one mount", one / three, 2.4)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a client of the lab: copies over fresh mounts, timed, its NFS calls counted.
 
-    race.py '{"source": "…", "destinations": ["…"], "options": "…", "command": […], "made": true}'
+    race.py '{"source": "…", "destinations": ["…"], "options": "…", "command": […]}'
 
 mounts the source on /mnt/race/source and the destinations on /mnt/race/1…, runs the command there
 with {0} for the source, {1} for the first destination and {all} for all, and prints JSON.
@@ -49,11 +49,6 @@ def main() -> int:
         mount(address, where, wanted["options"])
     subprocess.run(["rm", "-rf", mounts[0] + "/race"], check=True)
     os.mkdir(mounts[0] + "/race")
-    if wanted.get("made"):
-        for at, names, _files in os.walk(wanted["made"]):
-            for name in names:
-                path = os.path.join(at, name)
-                os.mkdir(os.path.join(mounts[0], "race", os.path.relpath(path, wanted["made"])))
     for address, where in zip(wanted["destinations"], mounts):
         mount(address, where, wanted["options"])
     mount(wanted["source"], source, wanted["source_options"])

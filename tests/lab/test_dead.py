@@ -6,30 +6,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, need, warnings
+from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, warnings
 
+SHAPE = cluster.Shape(clients=1, nodes=3)
 BASE = "vers=3,proto=tcp,nolock,noacl,"
 HARD = BASE + "hard,timeo=30,retrans=2"
 SOFT = BASE + "softerr,timeo=%d,retrans=2"
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Driven]:
-    need()
-    with cluster.Lab(cluster.Shape(clients=1, nodes=3)) as lab:
-        yield Driven(lab)
-
-
-@pytest.fixture
-def lab(booted: Driven) -> Iterator[Driven]:
-    booted.clean()
-    yield booted
-    for play in booted.plays:
-        play.close()
 
 
 def named(lab: Driven, play: Play, node: str) -> None:

@@ -4,29 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List
+from typing import Dict, List
 
-import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, need, warnings
+from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, warnings
 
+SHAPE = cluster.Shape(clients=2, nodes=3)
 THREE = "vers=3,proto=tcp,nolock,noacl,softerr,timeo=100,retrans=2"
 OTHERS = "# of somebody else\ntmpfs /mnt/other tmpfs size=1m 0 0\n10.9.9.9:/data /mnt/data nfs ro,noauto\n"
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Driven]:
-    need()
-    with cluster.Lab(cluster.Shape(clients=2, nodes=3)) as lab:
-        yield Driven(lab)
-
-
-@pytest.fixture
-def lab(booted: Driven) -> Iterator[Driven]:
-    booted.clean()
-    yield booted
-    for play in booted.plays:
-        play.close()
 
 
 def one(lab: Driven, *names: str) -> List[str]:

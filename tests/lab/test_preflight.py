@@ -11,18 +11,12 @@ from typing import Iterator, List
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, need, warnings
+from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, warnings
 
 SECOND = 10**9
 V4_SOURCE = "vers=4.1,proto=tcp,ro,nocto"  # carries any time
 TIMES = {"early": -SECOND, "late": ((1 << 32) + 5) * SECOND, "usual": 10**18}
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Driven]:
-    need()
-    with cluster.Lab(cluster.Shape(clients=2, nodes=2)) as lab:
-        yield Driven(lab)
+SHAPE = cluster.Shape(clients=2, nodes=2)
 
 
 @pytest.fixture

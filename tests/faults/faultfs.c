@@ -64,6 +64,12 @@ static int root;
 #define CONTROL "/.faults"
 #define PASS 1 /* act() found nothing to do */
 
+/* An open file that somebody has unlinked comes with no path. */
+static int is_control(const char *path)
+{
+	return path && !strcmp(path, CONTROL);
+}
+
 /* Valid until the next but one call in this thread. */
 static const char *rel(const char *path)
 {
@@ -167,10 +173,12 @@ static void wait_us(long us)
 /* Count the call, delay it, find its fault: PASS, 0 for "ignore", a negative errno, or an act + 2. */
 static int act(enum op op, const char *path, long long end)
 {
+	if (!path)
+		path = "/(unlinked)";
 	const char *name = strrchr(path, '/') + 1;
 	int found = PASS;
 	enum act what = ACTS;
-	if (!strcmp(path, CONTROL))
+	if (is_control(path))
 		return PASS;
 	pthread_mutex_lock(&lock);
 	calls[op]++;
@@ -214,7 +222,7 @@ static const char *full(const char *path, char *buffer)
 
 static int f_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
 {
-	if (!strcmp(path, CONTROL)) {
+	if (is_control(path)) {
 		memset(st, 0, sizeof *st);
 		st->st_mode = S_IFREG | 0600;
 		st->st_nlink = 1;
@@ -273,20 +281,22 @@ static int f_rename(const char *from, const char *to, unsigned int flags)
 static int f_link(const char *from, const char *to) { FAULT(LINK, to); DONE(linkat(root, rel(from), root, rel(to), 0)); }
 static int f_chmod(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
-	(void)fi;
 	FAULT(CHMOD, path);
+	if (fi)
+		DONE(fchmod(fi->fh, mode));
 	DONE(fchmodat(root, rel(path), mode, 0));
 }
 static int f_chown(const char *path, uid_t uid, gid_t gid, struct fuse_file_info *fi)
 {
-	(void)fi;
 	FAULT(CHOWN, path);
+	if (fi)
+		DONE(fchown(fi->fh, uid, gid));
 	DONE(fchownat(root, rel(path), uid, gid, AT_SYMLINK_NOFOLLOW));
 }
 static int f_truncate(const char *path, off_t size, struct fuse_file_info *fi)
 {
 	char buffer[PATH_MAX];
-	if (!strcmp(path, CONTROL))
+	if (is_control(path))
 		return 0;
 	FAULT(TRUNCATE, path);
 	if (fi)
@@ -297,7 +307,7 @@ static int f_truncate(const char *path, off_t size, struct fuse_file_info *fi)
 static int f_open(const char *path, struct fuse_file_info *fi)
 {
 	fi->direct_io = 1; /* each read of the program is a call here */
-	if (!strcmp(path, CONTROL))
+	if (is_control(path))
 		return 0;
 	FAULT(OPEN, path);
 	int fd = openat(root, rel(path), fi->flags & ~O_NOFOLLOW);
@@ -319,7 +329,7 @@ static int f_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 
 static int f_read(const char *path, char *buffer, size_t size, off_t at, struct fuse_file_info *fi)
 {
-	if (!strcmp(path, CONTROL)) {
+	if (is_control(path)) {
 		char text[2048];
 		size_t n = 0;
 		for (int i = 0; i < OPS; i++)
@@ -343,7 +353,7 @@ static int f_read(const char *path, char *buffer, size_t size, off_t at, struct 
 
 static int f_write(const char *path, const char *data, size_t size, off_t at, struct fuse_file_info *fi)
 {
-	if (!strcmp(path, CONTROL)) {
+	if (is_control(path)) {
 		char text[8192], *save = NULL, *line;
 		int error = 0;
 		snprintf(text, sizeof text, "%.*s", (int)size, data);
@@ -380,7 +390,7 @@ static int f_flush(const char *path, struct fuse_file_info *fi)
 }
 static int f_release(const char *path, struct fuse_file_info *fi)
 {
-	if (strcmp(path, CONTROL))
+	if (!is_control(path))
 		close(fi->fh);
 	return 0;
 }
@@ -474,13 +484,14 @@ static int f_releasedir(const char *path, struct fuse_file_info *fi)
 static int f_utimens(const char *path, const struct timespec times[2], struct fuse_file_info *fi)
 {
 	struct timespec kept[2] = { times[0], times[1] };
-	(void)fi;
 	int f = act(UTIMENS, path, -1);
 	if (f <= 0)
 		return f;
 	for (int i = 0; i < 2; i++)
 		if (f == COARSE + 2 && kept[i].tv_nsec < 1000000000)
 			kept[i].tv_nsec = 0;
+	if (fi)
+		DONE(futimens(fi->fh, kept));
 	DONE(utimensat(root, rel(path), kept, AT_SYMLINK_NOFOLLOW));
 }
 

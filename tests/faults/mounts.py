@@ -85,13 +85,17 @@ def faultfs(backing: bytes, mountpoint: bytes, threads: int = 10, remember: floa
             time.sleep(0.02)
         yield FaultFS(backing, mountpoint)
     finally:
+        died = process.poll()
         subprocess.run(["fusermount3", "-u", "-z", mountpoint], check=False)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        said = process.stderr.read().decode(errors="replace").strip()
         process.stderr.close()
+        if died is not None:
+            raise RuntimeError("the fault injector ended by itself with %d: %s" % (died, said))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import os
+import resource
+import threading
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Dict, Optional
 
 from .paths import join, split
@@ -14,6 +17,19 @@ from .paths import join, split
 # ACCESS, and it asks for no read permission. O_NOFOLLOW: a link in the tree is never followed.
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MODE_WHILE_FILLING = 0o700
+_MOST = 48  # directories that a tree is held open at
+_ENOUGH = 1 << 16
+
+
+@lru_cache(maxsize=None)
+def budget() -> int:
+    """How many directories this process may hold open: half of what it may open, after it has been
+    given all that it may ask for. A login has 1,024, which some threads soon use up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most // 2
 
 
 class Directory:
@@ -35,18 +51,28 @@ class Directory:
 
 
 class DirCache:
-    """The most recently used directories of one tree, held open. For one thread.
+    """The most recently used directories of one tree, held open. For one thread; all of a process
+    share what it may hold open.
 
     No path longer than one name reaches the kernel, so trees deeper than PATH_MAX work, and a
     symbolic link below the root is refused with ENOTDIR instead of followed.
     """
 
-    def __init__(self, root: bytes, limit: int = 48) -> None:
+    _caches = 0
+    _counting = threading.Lock()
+
+    def __init__(self, root: bytes) -> None:
         """Open the tree. Raises OSError if ``root`` is not a directory."""
         self.root = root
-        self._limit = limit
         self._root = Directory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
         self._open: OrderedDict[bytes, Directory] = OrderedDict()
+        self._budget = budget()
+        self._count(1)
+
+    @classmethod
+    def _count(cls, number: int) -> None:
+        with cls._counting:
+            cls._caches += number
 
     def get(self, path: bytes, create: bool = False) -> Directory:
         """The directory at ``path`` (relative, ``b""`` is the root); with ``create``, made if it
@@ -70,14 +96,15 @@ class DirCache:
             rest, name = split(rest)
             missing.append(name)
             at = self._root if not rest else self._open.get(rest)
+        most = max(1, min(_MOST, self._budget // self._caches))
         where = rest
         for name in reversed(missing):
             where = join(where, name)
             at = self._child(at, name, create)
             self._open[where] = at
-        # Only now, so that no parent is closed while its child is being opened.
-        while len(self._open) > self._limit + len(missing):
-            os.close(self._open.popitem(last=False)[1].fd)
+            # A parent may go as soon as its child is open.
+            while len(self._open) > most:
+                os.close(self._open.popitem(last=False)[1].fd)
         return at
 
     @staticmethod
@@ -102,6 +129,7 @@ class DirCache:
         """Close all."""
         self.forget()
         os.close(self._root.fd)
+        self._count(-1)
 
 
 def _mkdir(name: bytes, parent: int) -> bool:

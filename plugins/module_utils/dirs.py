@@ -78,7 +78,8 @@ class DirCache:
         """The directory at ``path`` (relative, ``b""`` is the root); with ``create``, made if it
         is missing, with its parents, closed to others until its own mode is set.
 
-        Valid until the next call. Raises OSError (ENOTDIR for a link or a file in the way).
+        Valid until the call after the next, as a hard link needs two. Raises OSError (ENOTDIR for a
+        link or a file in the way).
         """
         if not path:
             return self._root
@@ -96,15 +97,19 @@ class DirCache:
             rest, name = split(rest)
             missing.append(name)
             at = self._root if not rest else self._open.get(rest)
-        most = max(1, min(_MOST, self._budget // self._caches))
+        most = max(2, min(_MOST, self._budget // self._caches))
         where = rest
+        last = next(reversed(self._open), path)
         for name in reversed(missing):
             where = join(where, name)
             at = self._child(at, name, create)
             self._open[where] = at
-            # A parent may go as soon as its child is open.
+            if last in self._open:
+                self._open.move_to_end(last)
+            # A parent may go as soon as its child is open, but not the last one that was asked for.
             while len(self._open) > most:
                 os.close(self._open.popitem(last=False)[1].fd)
+        self._open.move_to_end(path)
         return at
 
     @staticmethod

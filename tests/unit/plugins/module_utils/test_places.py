@@ -86,6 +86,18 @@ def test_directories_are_opened_without_following(tmp_path: Path) -> None:
     cache.close()
 
 
+@pytest.mark.parametrize("depth", [1, 100])
+def test_two_directories_are_open_at_once(tmp_path: Path, depth: int) -> None:
+    """A hard link is made in one, to a name in the other, however deep that lies."""
+    cache = DirCache(bytes(tmp_path))
+    for number in range(60):
+        first = cache.get(b"first%d" % number, create=True)
+        second = cache.get(b"/".join([b"second%d" % number] * depth), create=True)
+        assert os.path.samestat(os.fstat(first.fd), os.stat(tmp_path / ("first%d" % number)))
+        assert os.path.samestat(os.fstat(second.fd), os.stat(tmp_path / "/".join(["second%d" % number] * depth)))
+    cache.close()
+
+
 def test_deeper_than_a_path_may_be(tmp_path: Path) -> None:
     cache = DirCache(bytes(tmp_path))
     deep = b"/".join([b"d" * 250] * 20)

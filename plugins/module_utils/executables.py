@@ -21,6 +21,14 @@ _BUILT = (*COMMANDS, "ingestor")
 _PACKAGE = "scaleout_ingest"
 _NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
+# Any Python 3 can read this; RHEL 8's own is 3.6.
+_MAIN = """\
+import sys
+if sys.version_info < (3, 8):
+    sys.exit("%(command)s: needs Python 3.8 or newer, and %%s is %%d.%%d" %% ((sys.executable,) + sys.version_info[:2]))
+from %(package)s.%(command)s import main
+sys.exit(main())
+"""
 
 
 def build(command: str, interpreter: str, small: bool = False) -> bytes:
@@ -43,8 +51,7 @@ def build(command: str, interpreter: str, small: bool = False) -> bytes:
         for name, source in sorted(sources.items()):
             _store(archive, "%s/%s" % (_PACKAGE, name), source, small)
         _store(archive, _PACKAGE + "/__init__", b"", small)
-        main = "import sys\nfrom %s.%s import main\nsys.exit(main())\n" % (_PACKAGE, command)
-        _store(archive, "__main__", main.encode(), small)
+        _store(archive, "__main__", (_MAIN % {"command": command, "package": _PACKAGE}).encode(), small)
     return buffer.getvalue()
 
 

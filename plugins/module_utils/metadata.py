@@ -13,6 +13,7 @@ from .times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_e
 
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
+_LABEL = "security.selinux"
 _REMOVED = (*_ACLS, "security.capability")
 _CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -245,8 +246,7 @@ class Metadata:
                 raise
             if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
                 return True
-            kind = "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
-            self._losses.add(kind, path, os.strerror(error.errno or 0))
+            self._losses.add(_kind(name), path, os.strerror(error.errno or 0))
             return False
         return True
 
@@ -262,6 +262,14 @@ class Metadata:
                 raise
             return error.errno == errno.EACCES and _while_writable(target, os.removexattr, name)
         return True
+
+
+def _kind(name: str) -> str:
+    """What the loss of an attribute is called. SELinux labels every file of a host that has it, and NFS 3
+    holds no label: counted by themselves they hide no file that lost its capabilities."""
+    if name == _LABEL:
+        return "SELinux labels"
+    return "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
 
 
 def _while_writable(target: Where, act: Callable[..., None], *arguments: object) -> bool:

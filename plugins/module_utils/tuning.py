@@ -7,7 +7,6 @@ Both are set now and for the next boot. Nothing else on the host is touched.
 
 from __future__ import annotations
 
-import glob
 import os
 from typing import Dict, Iterable, List, Optional, Tuple
 
@@ -19,10 +18,8 @@ READAHEAD = (0, 1 << 20)  # KiB
 _NOTE = "# Written by scaleout.ingest.\n"
 _MODPROBE = "etc/modprobe.d/scaleout-ingest.conf"
 _SYSCTL = "etc/sysctl.d/90-scaleout-ingest.conf"
-_NFS_CONF = "etc/nfs.conf.d/scaleout-ingest.conf"
 _UDEV = "etc/udev/rules.d/99-scaleout-ingest.rules"
 _RULE = 'SUBSYSTEM=="bdi", ACTION=="add", PROGRAM="/bin/grep -qw %k /proc/fs/nfsfs/volumes", '
-_HELPERS = ("usr/libexec/nfsrahead", "usr/lib/nfsrahead", "usr/sbin/nfsrahead", "usr/lib/*/nfsrahead")
 
 
 class Tuning:
@@ -73,16 +70,14 @@ class Tuning:
         """How many KiB are read ahead of a sequential reader, on every NFS mount of the host from the next
         mount on, and on the mounts at ``points`` now.
 
-        Where nfs-utils has nfsrahead (2.6.2 and later), its configuration says so, else a rule for udev.
+        A rule for udev says so to later mounts. That of nfs-utils, 99-nfs.rules, which asks nfsrahead, comes
+        before it; nfsrahead's own configuration would not do, as RHEL 8 has it without nfs.conf.d.
 
         Raises:
             IngestError: the number is out of range, or a file can't be written.
         """
         _check("ingest_readahead", kib, READAHEAD)
-        if any(glob.glob(self._path(helper)) for helper in _HELPERS):
-            self._file(_NFS_CONF, _NOTE + "[nfsrahead]\nnfs = %d\nnfs4 = %d\ndefault = %d\n" % (kib, kib, kib))
-        else:
-            self._file(_UDEV, _NOTE + _RULE + 'ATTR{read_ahead_kb}="%d"\n' % kib)
+        self._file(_UDEV, _NOTE + _RULE + 'ATTR{read_ahead_kb}="%d"\n' % kib)
         devices = self._devices()
         for point in points:
             device = devices.get(point.rstrip("/"))

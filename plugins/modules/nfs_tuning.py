@@ -46,8 +46,8 @@ attributes:
 notes:
   - The slots are options of the kernel's module C(sunrpc) in C(/etc/modprobe.d), as it is loaded with the first mount,
     when the host's sysctl settings have long been applied; sysctl settings only where it is part of the kernel.
-  - The readahead is C(nfsrahead)'s configuration in C(/etc/nfs.conf.d) where nfs-utils has that (2.6.2 and later), else a
-    rule for udev.
+  - For later mounts the readahead is a rule for udev in C(/etc/udev/rules.d), which comes after that of nfs-utils and its
+    C(nfsrahead).
 """
 
 EXAMPLES = r"""

@@ -95,6 +95,11 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
     again = provision(inventory=inventory, ingestor_packages=["ingest-stand-in"], **settings)
     assert again.status == 0, again.output
     assert again.changed == 0
+    missing = provision(inventory=inventory, ingestor_packages=["ingest-stand-in", "no-such-package"], **settings)
+    assert missing.status == 2
+    words = "ingestor_packages: apt can't install ingest-stand-in, no-such-package on host1 (say [] if it has them otherwise): "
+    assert words + "No package matching 'no-such-package' is available" in re.sub(r"\s+", " ", missing.output)
+    assert provision(inventory=inventory, ingestor_packages=[], **settings).changed == 0
 
 
 @pytest.mark.parametrize(
@@ -188,6 +193,7 @@ def test_user_data(folder: str) -> None:
     assert given["bootstrap"]["environment"] == {"MINE": "it's"}
     assert (given["slots"], given["max_slots"], given["readahead"]) == (128, None, 15360)
     assert user_data(folder, **CLUSTER).changed == 0
+    assert gzip.decompress(base64.b64decode(program["content"])).startswith(b"#!/usr/bin/env python3\n")
 
     # The program runs, under each of its names.
     path = folder + "/ingestor"
@@ -202,6 +208,18 @@ def test_user_data(folder: str) -> None:
     assert subprocess.run([path, folder + "/settings.json"], check=False).returncode == 0
     counted = subprocess.run([folder + "/prime", "--directory", folder], stdout=subprocess.PIPE, check=False)
     assert b"directories  1\n" in counted.stdout
+
+
+def test_user_data_for_rhel_8(folder: str) -> None:
+    """Whose own Python is too old."""
+    packages = ["python3.12", "nfs-utils", "rsync"]
+    variables = {"ingest_user_data_packages": packages, "ingest_user_data_python": "/usr/bin/python3.12"}
+    assert user_data(folder, **CLUSTER, **variables).status == 0
+    with open(folder + "/user-data.yml", encoding="utf-8") as file:
+        config = yaml.safe_load(file)
+    assert config["packages"] == packages
+    program = gzip.decompress(base64.b64decode(config["write_files"][0]["content"]))
+    assert program.startswith(b"#!/usr/bin/python3.12\n")
 
 
 def test_user_data_is_what_cloud_init_takes(folder: str) -> None:

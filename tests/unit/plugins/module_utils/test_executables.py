@@ -53,6 +53,17 @@ def test_another_python_takes_the_source(bin_folder: Path, tmp_path: Path) -> No
     assert b"files        1\n" in done.stdout
 
 
+@pytest.mark.parametrize("small", [True, False])
+def test_an_old_python_is_told_so(tmp_path: Path, small: bool) -> None:
+    path = tmp_path / "ingestor"
+    path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small))
+    # The version that RHEL 8 has; a real one says the same.
+    code = "import runpy, sys; sys.version_info = (3, 6, 8, 'final', 0); runpy.run_path(%r, run_name='__main__')" % str(path)
+    done = run(sys.executable, "-c", code)
+    assert done.returncode == 1
+    assert done.stderr.decode() == "ingestor: needs Python 3.8 or newer, and %s is 3.6\n" % sys.executable
+
+
 @pytest.mark.parametrize("arguments, status", [
     ([], 1), (["only one"], 1), (["a", "b", "c"], 1), (["--frobnicate", "a", "b"], 1), (["-j", "0", "a", "b"], 1),
     (["-h"], 0), (["--help"], 0), (["/no/such directory", "b"], 2),

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SELinux's labels, which every file of a RHEL host has: kept where they can be, else told by themselves."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.faults import mounts
+from ansible_collections.scaleout.ingest.tests.support import engine, trees
+
+LABEL = b"system_u:object_r:usr_t:s0\0"
+Node = trees.Node
+
+
+def labelled(folder: Path) -> bytes:
+    """A tree in which every entry has a label, and one file capabilities too."""
+    source = os.fsencode(folder / "source")
+    os.mkdir(source)
+    trees.build(source, [Node((b"d", b"plain"), data=((0, b"1"),)), Node((b"d", b"able"), mode=0o755)])
+    for name in (b"", b"/d", b"/d/plain", b"/d/able"):
+        os.setxattr(source + name, "security.selinux", LABEL)
+    os.setxattr(source + b"/d/able", "security.capability", trees.CAPABILITY)
+    return source
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: security.* attributes")
+def test_labels(tmp_path: Path) -> None:
+    source, destination = labelled(tmp_path), os.fsencode(tmp_path / "destination")
+    os.mkdir(destination)
+    with mounts.faultfs(destination, os.fsencode(tmp_path / "mount")) as faults:
+        faults.rule(op="setxattr", match="*", errno=errno.EOPNOTSUPP)
+        result = engine.ingest(source, [faults.path], str(tmp_path / "first"))
+        assert (result.failures, result.losses) == ([], {"SELinux labels": 4, "xattrs (security)": 1})
+        again = engine.ingest(source, [faults.path], str(tmp_path / "second"))
+        assert (again.failures, again.counts["changed"]) == ([], 0)
+        faults.clear()
+        last = engine.ingest(source, [faults.path], str(tmp_path / "third"))
+        assert (last.failures, last.losses) == ([], {})
+    for name in (b"", b"/d", b"/d/plain", b"/d/able"):
+        assert os.getxattr(destination + name, "security.selinux") == LABEL

@@ -65,21 +65,24 @@ OPERATIONS: Dict[str, Operation] = {
     "link": _link,
     "directories": _directories,
     "prepare": _each(
-        "create", lambda copier, directory, row: ranges.prepare(copier, directory, row[0], _want(row))
+        "create",
+        lambda copier, directory, row: ranges.prepare(copier, directory, row[0], _want(row), row[6]),
     ),
     "range": _each(
         "copy range",
         lambda copier, directory, row: ranges.copy_range(
-            copier, directory, row[0], _want(row), row[6], row[7]
+            copier, directory, row[0], _want(row), *row[6:9]
         ),
     ),
     "finish": _each(
-        "finish", lambda copier, directory, row: ranges.finish(copier, directory, row[0], _want(row))
+        "finish",
+        lambda copier, directory, row: ranges.finish(copier, directory, row[0], _want(row), row[6]),
     ),
 }
 # Takes away large files of which a range is missing.
 discard = _each(
-    "remove temporary", lambda copier, directory, row: ranges.discard(copier, directory, row[0])
+    "remove temporary",
+    lambda copier, directory, row: ranges.discard(copier, directory, row[0], _want(row), row[6]),
 )
 
 
@@ -91,8 +94,10 @@ def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: 
             want, leader = _directory_want(row), None
         elif of == "link":
             want, leader = _want(row, row[6]), to_bytes(row[7])
+        elif of == "finish":
+            want, leader = _want(row), None
         else:
-            want, leader = _want(row, row[6] if len(row) > 6 else 0), None
+            want, leader = entry_want(row), None
         check(copier, directory, row[0], want, leader, digests and of != "link")
 
     _each("verify", act)(copier, directory, rows)

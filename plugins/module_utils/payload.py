@@ -4,7 +4,8 @@
 
 A row is ``[name, mode, uid, gid, size, mtime, …]``, names as lossless text, times in ns. What
 follows depends on the entry and on the shard's operation: the device number of a device, the
-access time of a directory, the leader's path of a hard link, offset and length of a range.
+access time of a directory, the leader's path of a hard link; of a file in ranges offset and length of
+one, and always the mark of the run.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+import secrets
 import sqlite3
 import stat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -108,6 +109,7 @@ class Planner:
         self._open: Dict[Tuple[int, str, Optional[str]], _Shard] = {}
         self._cost_limit = float("inf")
         self._sequence = 0
+        self._mark = secrets.randbits(63)
         self.items = self.files = self.bytes = self.directories = 0
 
     def run(self, index: Index, min_depth: Optional[int], max_depth: Optional[int],
@@ -166,13 +168,13 @@ class Planner:
         self.bytes += size
         limits = self._limits
         if limits.range_threshold and size > limits.range_threshold:
-            plain = payload.row(entry)
+            plain = payload.row(entry, self._mark)
             # Quickly done, and everybody waits for it: by whoever comes first.
             self._add(PREPARE, "prepare", None, directory, entry, plain, 0)
             for part, offset in enumerate(range(0, size, limits.range_size)):
                 length = min(limits.range_size, size - offset)
                 self._add(DATA, "range", self._host(number + part), directory, entry,
-                          payload.row(entry, offset, length), length)
+                          payload.row(entry, offset, length, self._mark), length)
             self._add(LINKS, "finish", host, directory, entry, plain, 0)
             return
         text = payload.row(entry, entry.rdev) if entry.rdev else payload.row(entry)

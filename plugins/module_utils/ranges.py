@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A large file in ranges: made once under another name, filled by many workers, finished once.
 
-Until all of it is there it has no name that could make it look complete.
+Until all of it is there it has no name that could make it look complete, and carries its run's
+mark behind its end: two runs that fill the same file would take the other's part for their own.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 from .contents import OperationError
 from .copyitem import Copier, Want, same_state
 from .paths import join, temporary
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
-def prepare(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
-    """Make the file, empty and with its final length, unless it is there already."""
+def prepare(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+    """Make the file, without data and with the mark of the run, unless it is there already."""
     target = copier.targets.get(directory, True).fd
     try:
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
@@ -33,28 +35,54 @@ def prepare(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
             raise OperationError("create", errno.EISDIR, "the destination has a directory here")
         # Its other names must not become links to what is no longer the source's.
         os.unlink(name, dir_fd=target)
-    discard(copier, directory, name)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary(name), dir_fd=target)
     fd = os.open(
-        temporary(name), _WRITE | os.O_CREAT | os.O_EXCL, want.mode & 0o700 | 0o200, dir_fd=target
+        temporary(name), _WRITE | os.O_CREAT | os.O_EXCL, want.mode & 0o700 | 0o600, dir_fd=target
     )
     try:
-        os.ftruncate(fd, want.size)
+        # This gives the file its length: what has no room at all fails here.
+        os.pwrite(fd, _mark(run), want.size)
     except OSError as error:
-        raise OperationError("truncate", error.errno or 0) from error
+        os.unlink(temporary(name), dir_fd=target)
+        raise OperationError("write", error.errno or 0) from error
     finally:
         os.close(fd)
 
 
-def discard(copier: Copier, directory: bytes, name: bytes) -> None:
-    """Take away the prepared file, if there is one."""
-    try:
-        os.unlink(temporary(name), dir_fd=copier.targets.get(directory).fd)
-    except FileNotFoundError:
-        pass
+def _mark(run: int) -> bytes:
+    return b"%016x" % run
+
+
+def _ours(fd: int, want: Want, run: int) -> bool:
+    """Whether an open file is the one that this run has prepared."""
+    state, mark = os.fstat(fd), _mark(run)
+    return (
+        stat.S_ISREG(state.st_mode)
+        and state.st_size == want.size + len(mark)
+        and os.pread(fd, len(mark), want.size) == mark
+    )
+
+
+def _check(fd: int, want: Want, run: int) -> None:
+    if not _ours(fd, want, run):
+        raise OperationError("open destination", errno.ESTALE, "another run writes this file")
+
+
+def discard(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+    """Take away what this run has prepared, if it is there."""
+    target = copier.targets.get(directory).fd
+    with suppress(FileNotFoundError):
+        fd = os.open(temporary(name), _READ, dir_fd=target)
+        try:
+            if _ours(fd, want, run):
+                os.unlink(temporary(name), dir_fd=target)
+        finally:
+            os.close(fd)
 
 
 def copy_range(
-    copier: Copier, directory: bytes, name: bytes, want: Want, offset: int, length: int
+    copier: Copier, directory: bytes, name: bytes, want: Want, offset: int, length: int, run: int
 ) -> None:
     """Copy ``length`` bytes at ``offset`` into the prepared file."""
     source_fd = copier.sources.get(directory).fd
@@ -66,9 +94,7 @@ def copy_range(
             return
         raise OperationError("open destination", error.errno or 0) from error
     try:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode) or state.st_size != want.size:
-            raise OperationError("open destination", errno.ESTALE, "was replaced meanwhile")
+        _check(fd, want, run)
         try:
             source = os.open(name, _READ, dir_fd=source_fd)
         except OSError as error:
@@ -97,8 +123,8 @@ def _complete(copier: Copier, name: bytes, want: Want, target: int) -> bool:
     return copier.same_file(want, found, name, target)
 
 
-def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
-    """Give the filled file its metadata and its name; from then on it counts as copied."""
+def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+    """Give the filled file its length, its metadata and its name; from then on it counts as copied."""
     path = join(directory, name)
     source_fd = copier.sources.get(directory).fd
     target = copier.targets.get(directory)
@@ -111,6 +137,10 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
         copier.settle(path, name, want, found, source_fd, target.fd)
         return
     try:
+        # A host that died here has taken the mark away already: all ranges were there.
+        if os.fstat(fd).st_size != want.size:
+            _check(fd, want, run)
+            os.ftruncate(fd, want.size)
         source = os.open(name, _READ, dir_fd=source_fd)
         try:
             copier.dress(path, source, _unchanged(source, want), fd, target, os.fstat(fd))

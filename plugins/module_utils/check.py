@@ -11,9 +11,11 @@ import stat
 from typing import Any, Optional
 
 from .contents import OperationError
-from .copyitem import Copier, Want
+from .copier import Copier
 from .fresh import refresh
+from .items import Want
 from .paths import join, split
+from .regular import same_file
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _BLOCK = 1 << 20
@@ -90,7 +92,7 @@ def _check_file(
 ) -> None:
     source_directory = copier.sources.get(directory).fd
     target = copier.targets.get(directory).fd
-    if not copier.same_file(want, found, name, target):
+    if not same_file(copier, want, found, name, target):
         # The source may have changed between the scan and the copy, which copied what it found.
         now = os.stat(name, dir_fd=source_directory, follow_symlinks=False)
         if now.st_size != found.st_size or (copier.metadata.times and not copier.metadata.same_time(

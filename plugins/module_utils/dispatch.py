@@ -13,7 +13,7 @@ import time
 from itertools import chain
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .copyitem import Tally
+from .items import Tally
 from .paths import to_bytes, to_text
 from .plandb import LINKS
 from .runner import Header

@@ -9,8 +9,11 @@ from typing import Any, Callable, Dict, FrozenSet, List
 
 from . import ranges
 from .check import check
-from .copyitem import Copier, Want
+from .copier import Copier
+from .copyitem import copy_entry, copy_link
+from .items import Want
 from .paths import join, to_bytes
+from .preserve import preserve_directory
 
 Row = List[Any]
 Operation = Callable[[Copier, bytes, List[Row]], None]
@@ -30,20 +33,19 @@ def entry_want(row: Row) -> Want:
 
 
 def _copy(copier: Copier, directory: bytes, rows: List[Row]) -> None:
-    entry = copier.entry
     for row in rows:
-        entry(directory, row[0], entry_want(row))
+        copy_entry(copier, directory, row[0], entry_want(row))
 
 
 def _link(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     for row in rows:
-        copier.link(to_bytes(row[7]), directory, row[0], _want(row, row[6]))
+        copy_link(copier, directory, row[0], _want(row, row[6]), to_bytes(row[7]))
 
 
 def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
     for row in rows:
         path = join(directory, row[0]) if row[0] else directory
-        copier.directory(path, _directory_want(row))
+        preserve_directory(copier, path, _directory_want(row))
 
 
 def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
@@ -51,7 +53,7 @@ def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
 
     def operation(copier: Copier, directory: bytes, rows: List[Row]) -> None:
         for row in rows:
-            copier.doing(doing)
+            copier.operation = doing
             try:
                 act(copier, directory, row)
             except OSError as error:

@@ -14,9 +14,9 @@ import zlib
 from typing import Any, Callable, FrozenSet, List, NamedTuple, NoReturn, Optional, Tuple
 
 from .concurrency import workers_for
-from .copyitem import Failure
 from .dirs import DirCache
 from .errors import IngestError
+from .items import Failure
 from .msrsync import BUCKETS, bucket_files
 from .paths import display, join, split
 from .taskpool import SMALL, Task, TaskPool

@@ -14,8 +14,12 @@ import stat
 from contextlib import suppress
 
 from .contents import OperationError
-from .copyitem import Copier, Want, same_state
+from .copier import Copier
+from .items import Want
 from .paths import join, temporary
+from .preserve import preserve_file, settle
+from .regular import same_file, same_state
+from .replace import refuse_directory
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -29,10 +33,9 @@ def prepare(copier: Copier, directory: bytes, name: bytes, want: Want, run: int)
     except FileNotFoundError:
         pass
     else:
-        if copier.same_file(want, found, name, target):
+        if same_file(copier, want, found, name, target):
             return
-        if stat.S_ISDIR(found.st_mode):
-            raise OperationError("create", errno.EISDIR, "the destination has a directory here")
+        refuse_directory(found)
         # Its other names must not become links to what is no longer the source's.
         os.unlink(name, dir_fd=target)
     with suppress(FileNotFoundError):
@@ -120,7 +123,7 @@ def _complete(copier: Copier, name: bytes, want: Want, target: int) -> bool:
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return copier.same_file(want, found, name, target)
+    return same_file(copier, want, found, name, target)
 
 
 def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
@@ -132,9 +135,9 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) 
         fd = os.open(temporary(name), _WRITE, dir_fd=target.fd)
     except FileNotFoundError:
         found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
-        if not copier.same_file(want, found, name, target.fd):
+        if not same_file(copier, want, found, name, target.fd):
             raise
-        copier.settle(path, name, want, found, source_fd, target.fd)
+        settle(copier, path, name, want, found, source_fd, target.fd)
         return
     try:
         # A host that died here has taken the mark away already: all ranges were there.
@@ -143,7 +146,7 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) 
             os.ftruncate(fd, want.size)
         source = os.open(name, _READ, dir_fd=source_fd)
         try:
-            copier.dress(path, source, _unchanged(source, want), fd, target, os.fstat(fd))
+            preserve_file(copier, path, source, _unchanged(source, want), fd, target, os.fstat(fd))
         finally:
             os.close(source)
     finally:

@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from typing import AbstractSet, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .copyitem import Failure
 from .dirs import DirCache
+from .items import Failure
 from .paths import join, split
 from .rsyncoptions import environment
 

@@ -10,7 +10,8 @@ import stat
 from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from .concurrency import waits
-from .copyitem import Copier
+from .copier import Copier
+from .copyitem import copy_entry
 from .errors import IngestError
 from .msrsync import BUCKET_BYTES, buckets
 from .operations import Row, entry_want, without
@@ -132,7 +133,7 @@ def copy_lines(
             if user and row[2] != user:
                 copier.losses.add("owner", path, "only root can give a file to another user")
         for row in ours:
-            copier.entry(directory, row[0], entry_want(row))
+            copy_entry(copier, directory, row[0], entry_want(row))
     items = ((path, row[4]) for path, row in rows.items())
     for bucket in buckets(items, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
@@ -141,7 +142,7 @@ def copy_lines(
         )
         _count(copier, result)
         for path in result.left:
-            copier.entry(split(path)[0], rows[path][0], entry_want(rows[path]))
+            copy_entry(copier, split(path)[0], rows[path][0], entry_want(rows[path]))
 
 
 def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:

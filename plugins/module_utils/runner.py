@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import payload
-from .copyitem import Tally
 from .errors import IngestError
+from .items import Tally
 from .liveness import Silent, listing
 from .paths import join, to_bytes, to_text
 from .spread import Spread, cost_of

@@ -16,10 +16,13 @@ from collections import OrderedDict, deque
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .concurrency import workers_for
-from .copyitem import Copier, Failure, want_of
+from .copier import Copier
+from .copyitem import copy_found, copy_link
 from .errors import IngestError
+from .items import Failure, want_of
 from .metadata import Losses
 from .paths import display, join, split
+from .preserve import preserve_directory
 from .taskpool import SMALL, Task, TaskPool
 
 # Entries of a large directory that one worker copies in one go: few where each takes long.
@@ -265,14 +268,14 @@ class _Worker:
         names: List[bytes] = []
         chunks: List[bytes] = []
         try:
-            copier.doing("make directory")
+            copier.operation = "make directory"
             copier.targets.get(path, True)
         except OSError as error:
             copier.fail(path, error)
             self._listed.append((path, [], [], True))
             return
         try:
-            copier.doing("list")
+            copier.operation = "list"
             fd = copier.sources.get(path).fd
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
                 for entry in entries:
@@ -297,22 +300,22 @@ class _Worker:
 
     def _copy(self, path: bytes, names: List[bytes]) -> None:
         """Copy entries of a directory; an f in front of the name says that it is a regular file."""
-        discover, hold = self._copier.discover, self._hold
+        copier, hold = self._copier, self._hold
         for marked in names:
             name = marked[1:]
-            found = discover(path, name, marked[:1] == b"f", hold)
+            found = copy_found(copier, path, name, marked[:1] == b"f", hold)
             if found is not None:
                 self._held.append((found.st_dev, found.st_ino, join(path, name)))
 
     def _finish(self, path: bytes) -> None:
         copier = self._copier
         try:
-            copier.doing("stat")
+            copier.operation = "stat"
             want = want_of(os.fstat(copier.sources.get(path).fd))
         except OSError as error:
             copier.fail(path, error)
         else:
-            copier.directory(path, want)
+            preserve_directory(copier, path, want)
 
     def _single(self, task: Task) -> None:
         """The first name of a file with several, or one of the others."""
@@ -320,14 +323,14 @@ class _Worker:
         path = task[-1]
         directory, name = split(path)
         try:
-            copier.doing("stat")
+            copier.operation = "stat"
             found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
         except OSError as error:
             copier.fail(path, error)
         else:
             if task[0] == _ITEM:
-                copier.discover(directory, name, stat.S_ISREG(found.st_mode), False)
+                copy_found(copier, directory, name, stat.S_ISREG(found.st_mode), False)
             else:
-                copier.link(task[1], directory, name, want_of(found))
+                copy_link(copier, directory, name, want_of(found), task[1])
         if task[0] == _ITEM:
             self._listed.append((directory, [], [], False))

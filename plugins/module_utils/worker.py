@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from .contents import Throttle
-from .copyitem import Copier
+from .copier import Copier
 from .metadata import PRESERVE
 from .operations import OPERATIONS, discard, verify, without
 from .payload import read_line
@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a chunk; ``counts`` in the order of :class:`.copyitem.Tally`."""
+    """What became of a chunk; ``counts`` in the order of :class:`.items.Tally`."""
 
     number: int
     counts: Tuple[int, ...]

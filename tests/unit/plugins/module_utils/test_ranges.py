@@ -11,7 +11,8 @@ from typing import Iterator
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils import ranges
 from ansible_collections.scaleout.ingest.plugins.module_utils.contents import OperationError
-from ansible_collections.scaleout.ingest.plugins.module_utils.copyitem import Copier, want_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.copier import Copier
+from ansible_collections.scaleout.ingest.plugins.module_utils.items import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.paths import temporary
 

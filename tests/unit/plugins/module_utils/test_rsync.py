@@ -17,9 +17,12 @@ from typing import Dict, List, Sequence, Tuple
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils import rsync, rsyncoptions
-from ansible_collections.scaleout.ingest.plugins.module_utils.copyitem import Copier, want_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.copier import Copier
+from ansible_collections.scaleout.ingest.plugins.module_utils.copyitem import copy_link
 from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.items import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.preserve import preserve_directory
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -85,9 +88,9 @@ def test_hostile_tree(pair: Tuple[bytes, bytes]) -> None:
     assert (result.files, result.skipped, result.repaired) == (len(items), 0, 0)
     finish = Copier(source, destination, KEEP)
     for follower, leader in links.items():
-        finish.link(leader, *os.path.split(follower), want_of(os.lstat(os.path.join(source, follower))))
+        copy_link(finish, *os.path.split(follower), want_of(os.lstat(os.path.join(source, follower))), leader)
     for path in directories:
-        finish.directory(path, want_of(os.lstat(os.path.join(source, path))))
+        preserve_directory(finish, path, want_of(os.lstat(os.path.join(source, path))))
     assert finish.failures == []
     assert compare.compare_trees(source, destination) == []
 

@@ -28,6 +28,7 @@ STATE = "/var/lib/scaleout-ingest/bootstrap.json"
 BASE_DIR = "/nfs"
 SECONDS = 3600  # until a script is stopped
 _ANSWER = 5.0  # seconds until an address counts as dead
+_LOCAL = ("/usr/local/sbin", "/usr/local/bin")
 _MOUNT = 150  # seconds; mount.nfs itself tries for two minutes
 # These may differ from run to run without a reason to run the script again.
 _CIRCUMSTANCES = ("BOOTSTRAP_NFS_IP", "NODE_COUNT")
@@ -222,7 +223,7 @@ def _wait(wanted: Wanted, variables: Dict[str, str], log: int) -> str:
     try:
         process = subprocess.Popen(
             ["/bin/bash", wanted.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            env=dict(os.environ, **variables), start_new_session=True,
+            env={**os.environ, "PATH": _path(), **variables}, start_new_session=True,
         )
     except (OSError, ValueError) as error:
         return "can't be run: %s" % error
@@ -235,6 +236,12 @@ def _wait(wanted: Wanted, variables: Dict[str, str], log: int) -> str:
     if status < 0:
         return "was ended by signal %d" % -status
     return "ended with status %d" % status if status else ""
+
+
+def _path() -> str:
+    """Where the script finds commands: ours, too, which sudo on the RHEL family would leave out."""
+    known = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder]
+    return ":".join(known + [folder for folder in _LOCAL if folder not in known])
 
 
 def _write(path: str, data: bytes, mode: int) -> None:

@@ -41,6 +41,17 @@ def test_the_documented_environment(tmp_path: Path) -> None:
     assert lines[-1].endswith(" done")
 
 
+def test_it_finds_our_commands_whatever_sudo_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is all that the RHEL family's sudo sets."""
+    monkeypatch.setenv("PATH", "/sbin:/bin:/usr/sbin:/usr/bin")
+    one = wanted(tmp_path)
+    assert bootstrap.run_once(one, b'echo "$PATH"', variables(one))
+    text = Path(one.log).read_text(encoding="utf-8").splitlines()
+    assert text[1] == "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+    assert bootstrap.run_once(one, b'echo "$PATH"', variables(one._replace(environment={"PATH": "/bin"})))
+    assert Path(one.log).read_text(encoding="utf-8").splitlines()[-2] == "/bin"
+
+
 def test_only_root_reads_what_may_be_secret(tmp_path: Path) -> None:
     one = wanted(tmp_path)
     bootstrap.run_once(one, b"true", variables(one))

@@ -18,6 +18,9 @@ from .mounts import fstab, mounted
 from .paths import to_bytes
 
 _UNSEEN = "what can't be seen, such as a killed process that waits for a dead server"
+_NFS = "mount.nfs: "
+_VAGUE = "an incorrect mount option was specified"  # the last line where rpc.statd is missing, up to RHEL 9
+_HELPER = "you might need a /sbin/mount."
 Fstab = Dict[str, Tuple[str, str, str]]
 Todo = List[Dict[str, str]]
 # Their kernel 4.18 has both since 8.3.
@@ -81,13 +84,22 @@ def settled(wanted: Dict[str, Any], host: str = "this host") -> State:
 
 def _said(outcome: List[Dict[str, Any]]) -> Dict[str, str]:
     """Why M(ansible.posix.mount) failed, by mount point."""
-    found = {}
-    for entry in outcome:
-        lines = str(entry.get("msg") or "").strip().splitlines()
-        path = entry["item"]["path"]
-        # What mount.nfs says is in the last line: "mount.nfs: access denied by server …".
-        found[path] = lines[-1].replace("Error mounting %s: " % path, "").strip() if lines else ""
-    return found
+    return {entry["item"]["path"]: _reason(str(entry.get("msg") or ""), entry["item"]["path"]) for entry in outcome}
+
+
+def _reason(said: str, path: str) -> str:
+    """What mount.nfs says, as "mount.nfs: access denied by server …", in one line and without what mount and
+    systemd say around it."""
+    lines = [line.strip() for line in said.replace("Error mounting %s: " % path, "").splitlines()]
+    theirs = [line[len(_NFS):] for line in lines if line.startswith(_NFS)]
+    if len(theirs) > 1 and theirs[-1] == _VAGUE:
+        del theirs[-1]
+    if theirs:
+        return _NFS + " ".join(theirs)
+    if _HELPER in said:
+        return "there is no NFS client on this host, no mount.nfs; playbooks/provision.yml installs it"
+    lines = [line for line in lines if line and not line.startswith("dmesg(1)")]
+    return lines[-1] if lines else ""
 
 
 def _leave_out(wanted: Dict[str, Any], state: State, bad: Dict[str, str], host: str) -> None:

@@ -129,6 +129,38 @@ def test_what_came_of_it() -> None:
         settled({**OPTIONS, "outcome": []})
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            ["Error mounting /m: Created symlink /run/systemd/system/remote-fs.target.wants/rpc-statd.service",
+             "mount.nfs: rpc.statd is not running but is required for remote locking.",
+             "mount.nfs: Either use '-o nolock' to keep locks local, or start statd.",
+             "mount.nfs: an incorrect mount option was specified"],
+            "mount.nfs: rpc.statd is not running but is required for remote locking. Either use '-o nolock' to keep locks "
+            "local, or start statd.",
+        ),
+        (["Error mounting /m: mount.nfs: an incorrect mount option was specified"], "mount.nfs: an incorrect mount option was specified"),
+        (
+            ["Error mounting /m: mount: /m: bad option; for several filesystems (e.g. nfs, cifs) you might need a "
+             "/sbin/mount.<type> helper program.",
+             "       dmesg(1) may have more information after failed mount system call."],
+            "there is no NFS client on this host, no mount.nfs; playbooks/provision.yml installs it",
+        ),
+        (["Error mounting /m: mount: /m: must be superuser to use mount.",
+          "       dmesg(1) may have more information after failed mount system call."], "mount: /m: must be superuser to use mount."),
+        ([], ""),
+    ],
+)
+def test_why_a_mount_failed(lines: List[str], reason: str) -> None:
+    wanted = {**OPTIONS, "source_address": None}
+    wanted = {**wanted, "base": "/m", "addresses": ["10.0.0.1"], "outcome": [answer("/m1", "\n".join(lines).replace("/m:", "/m1:"))]}
+    with pytest.raises(IngestError) as caught:
+        settled(wanted, "client1")
+    expected = reason.replace("/m:", "/m1:") or "is not mounted"
+    assert str(caught.value) == "client1: no address of the cluster can be used: 10.0.0.1 on /m1 (%s)" % expected
+
+
 def test_a_server_that_is_not_there() -> None:
     with socket.socket() as line, pytest.raises(IngestError) as caught:
         line.bind(("127.0.0.1", 0))  # and does not listen: connections are refused

@@ -20,7 +20,6 @@ from .paths import to_bytes
 _UNSEEN = "what can't be seen, such as a killed process that waits for a dead server"
 _NFS = "mount.nfs: "
 _VAGUE = "an incorrect mount option was specified"  # the last line where rpc.statd is missing, up to RHEL 9
-_HELPER = "you might need a /sbin/mount."
 Fstab = Dict[str, Tuple[str, str, str]]
 Todo = List[Dict[str, str]]
 # Their kernel 4.18 has both since 8.3.
@@ -96,8 +95,6 @@ def _reason(said: str, path: str) -> str:
         del theirs[-1]
     if theirs:
         return _NFS + " ".join(theirs)
-    if _HELPER in said:
-        return "there is no NFS client on this host, no mount.nfs; playbooks/provision.yml installs it"
     lines = [line for line in lines if line and not line.startswith("dmesg(1)")]
     return lines[-1] if lines else ""
 

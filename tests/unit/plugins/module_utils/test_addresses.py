@@ -141,12 +141,6 @@ def test_what_came_of_it() -> None:
             "local, or start statd.",
         ),
         (["Error mounting /m: mount.nfs: an incorrect mount option was specified"], "mount.nfs: an incorrect mount option was specified"),
-        (
-            ["Error mounting /m: mount: /m: bad option; for several filesystems (e.g. nfs, cifs) you might need a "
-             "/sbin/mount.<type> helper program.",
-             "       dmesg(1) may have more information after failed mount system call."],
-            "there is no NFS client on this host, no mount.nfs; playbooks/provision.yml installs it",
-        ),
         (["Error mounting /m: mount: /m: must be superuser to use mount.",
           "       dmesg(1) may have more information after failed mount system call."], "mount: /m: must be superuser to use mount."),
         ([], ""),

@@ -39,6 +39,7 @@ PACKAGES = {  # program -> the Debian package that has it
     "ip": "iproute2",
     "tc": "iproute2",
     "modprobe": "kmod",
+    "udevadm": "udev",
     "gcc": "gcc",
     "unshare": "util-linux",
     "setpriv": "util-linux",

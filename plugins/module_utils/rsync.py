@@ -49,13 +49,14 @@ class Result:
     ``files`` are the items copied now, those ``repaired`` by phase 2 among them; ``changed`` are
     the files and those that got other metadata only. ``left`` are items, counted nowhere here, of
     which the destination refused an owner or an attribute: rsync then leaves out the rest of their
-    metadata as well, so somebody else has to finish them.
+    metadata as well, so somebody else has to finish them. ``moved`` are those of them that were copied now.
     """
 
     def __init__(self) -> None:
         self.files = self.bytes = self.skipped = self.changed = self.repaired = 0
         self.failures: List[Failure] = []
         self.left: List[bytes] = []
+        self.moved: Set[bytes] = set()
         self.seconds = 0.0
 
     def add(self, other: Result) -> None:
@@ -64,6 +65,7 @@ class Result:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failures += other.failures
         self.left += other.left
+        self.moved |= other.moved
         self.seconds = max(self.seconds, other.seconds)
 
 
@@ -124,6 +126,7 @@ def two_phases(
     result.changed = len(changed.difference(failures, left))
     result.skipped = len(paths) - len(left) - len(failures) + (b"" in failures) - result.files
     result.left = sorted(left)
+    result.moved = copied & left
     result.failures = list(failures.values())
     result.seconds = time.monotonic() - started
     return result

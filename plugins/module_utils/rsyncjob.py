@@ -142,7 +142,18 @@ def copy_lines(
         )
         _count(copier, result)
         for path in result.left:
-            copy_entry(copier, split(path)[0], rows[path][0], entry_want(rows[path]))
+            _finish(copier, path, rows[path], path in result.moved)
+
+
+def _finish(copier: Copier, path: bytes, row: Row, moved: bool) -> None:
+    """Set what the destination refused rsync. If that ``moved`` the item, it was not right before, as it
+    looks now."""
+    skipped, changed = copier.tally.skipped, copier.tally.changed
+    copy_entry(copier, split(path)[0], row[0], entry_want(row))
+    if moved and copier.tally.skipped > skipped:
+        copier.tally.skipped = skipped
+        copier.tally.files += 1
+        copier.tally.changed = changed + 1
 
 
 def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:

@@ -27,18 +27,20 @@ def labelled(folder: Path) -> bytes:
     return source
 
 
+@pytest.mark.parametrize("method", ["copy", "rsync"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: security.* attributes")
-def test_labels(tmp_path: Path) -> None:
+def test_labels(tmp_path: Path, method: str) -> None:
     source, destination = labelled(tmp_path), os.fsencode(tmp_path / "destination")
     os.mkdir(destination)
     with mounts.faultfs(destination, os.fsencode(tmp_path / "mount")) as faults:
         faults.rule(op="setxattr", match="*", errno=errno.EOPNOTSUPP)
-        result = engine.ingest(source, [faults.path], str(tmp_path / "first"))
+        result = engine.ingest(source, [faults.path], str(tmp_path / "first"), method=method)
+        assert (result.counts["files"], result.counts["skipped"]) == (2, 0)
         assert (result.failures, result.losses) == ([], {"SELinux labels": 4, "xattrs (security)": 1})
-        again = engine.ingest(source, [faults.path], str(tmp_path / "second"))
-        assert (again.failures, again.counts["changed"]) == ([], 0)
+        again = engine.ingest(source, [faults.path], str(tmp_path / "second"), method=method)
+        assert (again.failures, again.counts["files"], again.counts["skipped"], again.counts["changed"]) == ([], 0, 2, 0)
         faults.clear()
-        last = engine.ingest(source, [faults.path], str(tmp_path / "third"))
+        last = engine.ingest(source, [faults.path], str(tmp_path / "third"), method=method)
         assert (last.failures, last.losses) == ([], {})
     for name in (b"", b"/d", b"/d/plain", b"/d/able"):
         assert os.getxattr(destination + name, "security.selinux") == LABEL

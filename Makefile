@@ -4,7 +4,7 @@
 #   make ingest [SRC=dir] [DEST=dir] [CLIENTS=3] [METHOD=copy] [RUN=dir] [ARGS="--check"]
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
-#   make matrix    the local tests under every supported ansible-core
+#   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
 #   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make matrix` runs: the local integration tests under every supported ansible-core, each with
-the newest Python of this machine that it runs on.
+"""What `make matrix` runs: the engine's unit tests under the newest Python of this machine, and the
+local integration tests under every supported ansible-core, each with the newest Python that it runs
+on.
 
-Usage: run_matrix.py [VERSION ...], for example 2.17
+Usage: run_matrix.py [VERSION ...], for example 2.17; with versions, only these of ansible-core
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 from typing import Dict, List, Tuple
 
-from run_tests import Results, pythons, run
+from run_tests import Results, pythons, run, unit_tests_under
 from setup import ROOT, python_of
 
 # ansible-core -> the oldest and the newest Python that its controller supports
@@ -48,6 +49,12 @@ def main() -> None:
     results = Results()
     lines: List[str] = []
     found = pythons()
+    if not sys.argv[1:]:
+        newest = max(found)
+        if newest > sys.version_info[:2]:
+            unit_tests_under(newest, found[newest], results)
+        else:
+            lines.append("left out: the engine's unit tests under a Python newer than %d.%d" % sys.version_info[:2])
     for core, (oldest, newest) in SUPPORTED.items():
         if sys.argv[1:] and core not in sys.argv[1:]:
             continue

@@ -246,6 +246,8 @@ class Metadata:
                 raise
             if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
                 return True
+            if name == _LABEL and _label(target) == value:  # all files of a mount may have one label
+                return False
             self._losses.add(_kind(name), path, os.strerror(error.errno or 0))
             return False
         return True
@@ -270,6 +272,13 @@ def _kind(name: str) -> str:
     if name == _LABEL:
         return "SELinux labels"
     return "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
+
+
+def _label(target: Where) -> bytes:
+    try:
+        return os.getxattr(target, _LABEL) if isinstance(target, int) else os.getxattr(target, _LABEL, follow_symlinks=False)
+    except OSError:
+        return b""
 
 
 def _while_writable(target: Where, act: Callable[..., None], *arguments: object) -> bool:

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import Losses, Metadata
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
 
@@ -44,3 +45,24 @@ def test_labels(tmp_path: Path, method: str) -> None:
         assert (last.failures, last.losses) == ([], {})
     for name in (b"", b"/d", b"/d/plain", b"/d/able"):
         assert os.getxattr(destination + name, "security.selinux") == LABEL
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: security.* attributes")
+def test_the_label_of_a_whole_mount_is_no_loss(tmp_path: Path) -> None:
+    """NFS 4 without labels shows one for all files, nfs_t, and lets nobody set it, not even to the same."""
+    source, destination = labelled(tmp_path), os.fsencode(tmp_path / "destination")
+    os.mkdir(destination)
+    (tmp_path / "destination" / "new").touch()
+    os.setxattr(destination + b"/new", "security.selinux", LABEL)
+    losses = Losses()
+    metadata = Metadata(frozenset(["xattrs"]), losses)
+    with mounts.faultfs(destination, os.fsencode(tmp_path / "mount")) as faults:
+        faults.rule(op="setxattr", match="*", errno=errno.EOPNOTSUPP)
+        for target in (faults.path + b"/new", os.open(faults.path + b"/new", os.O_RDONLY)):
+            assert metadata.copy_attributes(b"new", source + b"/d/plain", target, 0)
+            assert losses.kinds == {}
+            if isinstance(target, int):
+                os.close(target)
+        os.setxattr(source + b"/d/plain", "security.selinux", LABEL.replace(b"usr_t", b"etc_t"))
+        assert metadata.copy_attributes(b"new", source + b"/d/plain", faults.path + b"/new", 0)
+        assert list(losses.kinds) == ["SELinux labels"]

@@ -35,10 +35,12 @@ def start(profile: str, javascript: bool = True) -> Any:
 
 
 def requests(driver: Any) -> List[str]:
-    """The addresses that were asked for since the last call."""
+    """The addresses that were asked for since the last call, but by the browser's own first page."""
     found = []
     for entry in driver.get_log("performance"):
         message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
+        if message["method"] != "Network.requestWillBeSent":
+            continue
+        if not message["params"]["documentURL"].startswith("chrome://"):
             found.append(message["params"]["request"]["url"])
     return found

@@ -15,6 +15,8 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import open_plan
 from ansible_collections.scaleout.ingest.tests.lab import cluster
 from ansible_collections.scaleout.ingest.tests.lab import lab as tool
 
@@ -74,6 +76,17 @@ class Play:
         assert self.wait(seconds) != 0, self.output
         assert "Traceback" not in self.output
         return self.output
+
+    def claimed(self, phase: int) -> bool:
+        """Whether a client has begun with a phase of the plan."""
+        try:
+            db = open_plan(os.path.join(self.run_dir, "plan.db"), readonly=True)
+        except IngestError:
+            return False  # not there yet, or not yet all of it
+        try:
+            return db.execute("SELECT 1 FROM shards WHERE phase = ? AND claimed LIMIT 1", (phase,)).fetchone() is not None
+        finally:
+            db.close()
 
     def changed(self) -> int:
         """Tasks that changed something, on all hosts."""
@@ -138,10 +151,12 @@ class Driven:
         lines = [line.split() for line in self.ssh("cat /proc/mounts", client).splitlines()]
         return {line[1]: [line[0], *line[3].split(",")] for line in lines if line[2].startswith("nfs")}
 
-    def fill(self, files: int, size: int = 3000, large: int = 0, large_size: int = 30 << 20) -> None:
-        """Files on the NAS: some small ones, and some large ones."""
+    def fill(
+        self, files: int, size: int = 3000, large: int = 0, large_size: int = 30 << 20, folders: int = 50
+    ) -> None:
+        """Files on the NAS: some small ones in so many directories, and some large ones."""
         for number in range(files):
-            folder = os.path.join(self.lab.source, "d%d" % (number % 50))
+            folder = os.path.join(self.lab.source, "d%d" % (number % folders))
             os.makedirs(folder, exist_ok=True)
             with open(os.path.join(folder, "f%d" % number), "wb") as file:
                 file.write(b"%07d\n" % number * (size // 8))

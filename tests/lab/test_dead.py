@@ -8,6 +8,7 @@ import re
 import time
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import VERIFY
 from ansible_collections.scaleout.ingest.tests.lab import cluster
 from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, warnings
 
@@ -62,6 +63,33 @@ def test_a_node_dies_in_mid_run(lab: Driven, way: str, options: str, limit: floa
                            for line in warnings(play.output)), play.output
     assert any(line.startswith("client1: %s does not answer, so /mnt/destination" % lab.address("node2"))
                for line in warnings(play.output)), play.output
+
+
+@pytest.mark.parametrize("method", ["rsync", "msrsync"])
+def test_a_node_dies_under_rsync(lab: Driven, method: str) -> None:
+    lab.fill(4000, large=3)
+    play = lab.ingest(ingest_method=method, ingest_mount_options=HARD)
+    play.until(lambda: lab.copied() > 500)
+    lab.lab.kill_node("node2")
+    play.good()
+    lab.same()
+    named(lab, play, "node2")
+    assert play.stats()["failed"] == 0
+
+
+@pytest.mark.parametrize("options", [HARD, SOFT % 30], ids=["hard", "softerr"])
+def test_a_node_dies_in_the_second_pass(lab: Driven, options: str) -> None:
+    lab.fill(6000, large=1)
+    play = lab.ingest(ingest_mount_options=options, ingest_verify="checksum")
+    play.until(lambda: play.claimed(VERIFY))
+    lab.lab.kill_node("node2")
+    play.good()
+    lab.same()
+    named(lab, play, "node2")
+    stats = play.stats()
+    assert stats["failed"] == 0
+    # All of it was proved, over the mounts that were left.
+    assert stats["verify"]["files"] >= 6001, stats["verify"]
 
 
 def test_dead_before_the_run_and_between_two(lab: Driven) -> None:

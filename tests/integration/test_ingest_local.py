@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support.places import Place
-from ansible_collections.scaleout.ingest.tests.support.playbook import INGEST, LOCAL, ansible, ingest, stats
+from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, INGEST, ansible, ingest, stats
 
 TOP = [
     "run_id",
@@ -102,7 +102,7 @@ def test_names_of_the_trees_themselves(folder: str, name: str) -> None:
     os.makedirs(place.source + "/below")
     with open(place.source + "/below/file", "w", encoding="ascii") as file:
         file.write("contents")
-    run = ingest(folder, source=place.source, destinations=[place.destination])
+    run = ingest(folder, inventory=ALONE, source=place.source, destinations=[place.destination])
     assert run.status == 0, run.output
     assert place.differences() == []
 
@@ -211,7 +211,7 @@ def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
 def test_variables_on_the_command_line(place: Place) -> None:
     pairs = "ingest_source=%s ingest_run_dir=%s" % (place.source, place.run)
     run = ansible(
-        "playbook", INGEST, "-i", LOCAL, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]})
+        "playbook", INGEST, "-i", ALONE, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]})
     )
     assert run.status == 0, run.output
     assert place.differences() == []

@@ -15,7 +15,7 @@ from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
 from ansible_collections.scaleout.ingest.tests.support.places import Place
-from ansible_collections.scaleout.ingest.tests.support.playbook import LOCAL, ROOT, ansible, ingest, stats
+from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, LOCAL, ROOT, ansible, ingest, stats
 
 PRIME = os.path.join(ROOT, "playbooks", "prime.yml")
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -60,7 +60,8 @@ def test_everything_arrives_once(spot: Place, variables: dict) -> None:
 def test_a_failed_item_is_named_and_the_rest_arrives(spot: Place) -> None:
     in_the_way = os.path.join(spot.destination, "files", "plain", "full")
     os.makedirs(in_the_way)
-    run = ingest(spot.folder, source=spot.source, destinations=[spot.destination], method="rsync", verify="none")
+    run = ingest(
+        spot.folder, inventory=ALONE, source=spot.source, destinations=[spot.destination], method="rsync", verify="none")
     assert run.status != 0
     db = sqlite3.connect(os.path.join(spot.run, "plan.db"))
     assert [bytes(path) for (path,) in db.execute("SELECT path FROM failures")] == [b"files/plain"]
@@ -80,7 +81,8 @@ def test_check_mode_writes_nothing(spot: Place) -> None:
 ])
 def test_options_that_break_the_plan(spot: Place, options: list, words: str) -> None:
     run = ingest(
-        spot.folder, source=spot.source, destinations=[spot.destination], method="rsync", rsync_options=options)
+        spot.folder, inventory=ALONE, source=spot.source, destinations=[spot.destination], method="rsync",
+        rsync_options=options)
     assert run.status != 0
     assert words in run.output
     assert not os.path.exists(spot.destination)

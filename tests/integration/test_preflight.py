@@ -10,7 +10,7 @@ from typing import List
 import pytest
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support.places import Place
-from ansible_collections.scaleout.ingest.tests.support.playbook import Run, ingest, stats
+from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, Run, ingest, stats
 
 ROOT = os.geteuid() == 0
 OLD = 1_234_567_890_123_456_789
@@ -43,11 +43,11 @@ def about(run: Run) -> List[str]:
 def test_nothing_is_said_of_a_destination_that_holds_everything(small: Place) -> None:
     os.mkdir(small.destination)
     os.utime(small.destination, ns=(OLD, OLD))
-    run = ingest(small.folder, "--check", source=small.source, destinations=[small.destination], preserve=CAPABLE)
+    run = ingest(small.folder, "--check", inventory=ALONE, source=small.source, destinations=[small.destination], preserve=CAPABLE)
     assert run.status == 0, run.output
     assert about(run) == []
     assert os.stat(small.destination).st_mtime_ns == OLD and os.listdir(small.destination) == []
-    run = ingest(small.folder, source=small.source, destinations=[small.destination], preserve=CAPABLE)
+    run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[small.destination], preserve=CAPABLE)
     assert run.status == 0, run.output
     assert about(run) == []
     assert small.differences() == []
@@ -85,24 +85,24 @@ def test_a_coarse_file_system(small: Place) -> None:
 def test_a_source_that_does_not_fit(small: Place) -> None:
     with mounts.tiny(os.fsencode(small.folder + "/tiny"), "1m") as path:
         destination = os.fsdecode(path) + "/copy"
-        run = ingest(small.folder, source=small.source, destinations=[destination])
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[destination])
         assert run.status != 0
         assert "the source does not fit: 2.0" in run.output and "ingest_check_space: false" in run.output
         assert os.listdir(path) == []
         os.mkdir(destination)
         with open(destination + "/0", "wb"):
             pass
-        run = ingest(small.folder, "--check", source=small.source, destinations=[destination])
+        run = ingest(small.folder, "--check", inventory=ALONE, source=small.source, destinations=[destination])
         assert run.status == 0, run.output
         assert [line for line in about(run) if "fits only if much of it" in line]
         os.unlink(destination + "/0")
-        run = ingest(small.folder, source=small.source, destinations=[destination], check_space=False)
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[destination], check_space=False)
         assert run.status != 0 and stats(small.run)["failed"] > 0
 
 
 def test_too_few_inodes(small: Place) -> None:
     with mounts.tiny(os.fsencode(small.folder + "/tiny"), "100m", inodes=15) as path:
-        run = ingest(small.folder, source=small.source, destinations=[os.fsdecode(path) + "/copy"])
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[os.fsdecode(path) + "/copy"])
         assert run.status != 0
         assert "20 inodes are needed and " in " ".join(run.output.split())
         assert os.listdir(path) == []
@@ -135,12 +135,12 @@ def test_names_that_would_become_one(small: Place) -> None:
     os.mkdir(small.destination)
     with mounts.faultfs(os.fsencode(small.destination), os.fsencode(small.folder + "/mount")) as faults:
         faults.tell("fold")
-        run = ingest(small.folder, source=small.source, destinations=[os.fsdecode(faults.path)])
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[os.fsdecode(faults.path)])
         assert run.status != 0
         assert "'README' and 'readme' would be one file at the destination" in " ".join(run.output.split())
         assert os.listdir(small.destination) == []
         os.unlink(small.source + "/readme")
-        run = ingest(small.folder, source=small.source, destinations=[os.fsdecode(faults.path)])
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[os.fsdecode(faults.path)])
         assert run.status == 0, run.output
 
 
@@ -150,6 +150,6 @@ def test_root_that_is_squashed(small: Place) -> None:
     os.mkdir(small.destination)
     with mounts.faultfs(os.fsencode(small.destination), os.fsencode(small.folder + "/mount")) as faults:
         faults.rule(op="chown", match="*", errno=mounts.number("EPERM"))
-        run = ingest(small.folder, source=small.source, destinations=[os.fsdecode(faults.path)], preserve=CAPABLE)
+        run = ingest(small.folder, inventory=ALONE, source=small.source, destinations=[os.fsdecode(faults.path)], preserve=CAPABLE)
         assert run.status == 0, run.output
         assert about(run)[0].startswith("the destination keeps no owners (Operation not permitted)")

@@ -171,21 +171,32 @@ class Builder:
 
 
 class _Directory:
-    """A directory, opened component by component; a context that gives its descriptor."""
+    """A directory below the root, however deep; a context that gives its descriptor."""
+
+    _AT_ONCE = 15  # names that are no path too long for the kernel, whatever their length
 
     def __init__(self, root: bytes, path: Path, make: bool = False) -> None:
         self.root, self.path, self.make = root, path, make
 
     def __enter__(self) -> int:
         self.fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        for name in self.path:
-            if self.make:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o755, dir_fd=self.fd)
-            below = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.fd)
-            os.close(self.fd)
-            self.fd = below
+        for start in range(0, len(self.path), self._AT_ONCE):
+            names = self.path[start : start + self._AT_ONCE]
+            try:
+                self._enter(b"/".join(names))
+            except FileNotFoundError:
+                if not self.make:
+                    raise
+                for name in names:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(name, 0o755, dir_fd=self.fd)
+                    self._enter(name)
         return self.fd
+
+    def _enter(self, path: bytes) -> None:
+        below = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.fd)
+        os.close(self.fd)
+        self.fd = below
 
     def __exit__(self, *dummy: object) -> None:
         os.close(self.fd)

@@ -140,10 +140,11 @@ def main() -> None:
         results.leave_out("the engine's unit tests under Python %d.%d: not on this machine" % OLDEST)
     for scenario in MOLECULE_SCENARIOS:
         molecule(results, scenario)
-    results.add(
-        "all tests",
-        *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, "-n", "2", "--dist", "loadfile"]),
-    )
+    # Playbooks wait as well as work, so one more worker than most machines of CI have processors; the
+    # long tests first, so that all workers end together.
+    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    places = ["tests/integration", "tests/browser", "tests/unit"]
+    results.add("all tests", *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]))
     print("\n== in all, %.0f s" % (time.monotonic() - start))
     for line in sorted(set(results.left_out)):
         print(line)

@@ -53,7 +53,8 @@ def test_another_python_takes_the_source(bin_folder: Path, tmp_path: Path) -> No
     assert b"files        1\n" in done.stdout
 
 
-@pytest.mark.parametrize("small", [True, False])
+# Only a controller makes small ones, and its Python is newer than some targets'.
+@pytest.mark.parametrize("small", [False, True] if sys.version_info >= (3, 9) else [False])
 def test_an_old_python_is_told_so(tmp_path: Path, small: bool) -> None:
     path = tmp_path / "ingestor"
     path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small))

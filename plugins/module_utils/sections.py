@@ -60,7 +60,7 @@ def _shares(stats: Json, charts: Json) -> str:
     found = by_destination(stats)
     mounts = [
         row(code(mount), (count(sums["files"]), size(sums["bytes"]), percent(sums[key], stats[key])),
-             meter(sums[key], stats[key]))
+            meter(sums[key], stats[key]))
         for mount, sums in found.items()
     ]
     names = [mount["name"] for mount in charts["share"]["mounts"]]
@@ -68,13 +68,13 @@ def _shares(stats: Json, charts: Json) -> str:
     lead += "Bars of one length, in colours of one size, are what to aim for."
     if stats["files"] or stats["bytes"]:
         chart = figure("share", "%s copied by each client" % ("Data" if key == "bytes" else "Files"),
-                        "Bars: what each client copied, by destination. The same numbers are in the table below.")
+                       "Bars: what each client copied, by destination. The same numbers are in the table below.")
     else:
         lead, chart = "Nothing had to be copied.", ""
     return section(
         "share", "Clients and destinations", lead, chart, legend(names) if chart else "",
         table("Clients", ("Client", "Files", "Data", "Time", "Files/s", "MB/s", "Right already", "Failed", "Share"),
-               rows, range(1, 8)),
+              rows, range(1, 8)),
         table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)))
 
 
@@ -85,8 +85,8 @@ def _plan(stats: Json) -> str:
         shares = {"whichever client is free": planned["unassigned"]}
     rows = [
         row(name, (count(share["files"]), size(share["bytes"])),
-             "<td>%s</td><td>%s</td>" % (code_text(share["first"]), code_text(share["last"]))
-             + meter(share[stats["bound"]], planned[stats["bound"]]))
+            "<td>%s</td><td>%s</td>" % (code_text(share["first"]), code_text(share["last"]))
+            + meter(share[stats["bound"]], planned[stats["bound"]]))
         for name, share in shares.items()
     ]
     mounts: Dict[str, List[int]] = {}
@@ -99,7 +99,7 @@ def _plan(stats: Json) -> str:
         "plan", "The plan", "What each client would look at, and copy where it is not right already.",
         table("Clients", ("Client", "Files", "Data", "First item", "Last item", "Share"), rows, (1, 2)),
         table("Destinations", ("Destination", "Files", "Data"),
-               [row(code(mount), (count(sums[0]), size(sums[1]))) for mount, sums in mounts.items()], (1, 2)))
+              [row(code(mount), (count(sums[0]), size(sums[1]))) for mount, sums in mounts.items()], (1, 2)))
 
 
 def _sizes(charts: Json) -> str:
@@ -128,15 +128,15 @@ def _slowest(found: List[Slow]) -> str:
         return ""
     rows = [
         row(code(slow.path.decode("utf-8", "surrogateescape")),
-             (duration(slow.seconds), count(slow.files), size(slow.bytes), "%s ms" % significant(
-                 slow.seconds * 1000 / slow.files) if slow.files else ""), "<td>%s</td>" % bdi(slow.host))
+            (duration(slow.seconds), count(slow.files), size(slow.bytes), "%s ms" % significant(
+                slow.seconds * 1000 / slow.files) if slow.files else ""), "<td>%s</td>" % bdi(slow.host))
         for slow in found
     ]
     return section(
         "slow", "Slowest directories", "Where the clients' workers spent the most time. Many small files take long "
         "because of their number; a directory that is slow for each file may sit on a busy node.",
         table("Slowest directories", ("Directory", "Time", "Files", "Data", "Each file", "Client"), rows,
-               (1, 2, 3, 4)))
+              (1, 2, 3, 4)))
 
 
 def _failures(failures: Failures) -> str:
@@ -167,7 +167,7 @@ def _losses(stats: Json) -> str:
         row(escape(loss["kind"]), (count(loss["count"]),), "<td>%s</td><td>%s</td><td>%s</td>" % (
             escape(loss["message"]), code(loss["path"]),
             ", ".join(map(bdi, loss["hosts"][:5])) + (" and %d more" % (len(loss["hosts"]) - 5)
-                                                       if len(loss["hosts"]) > 5 else "")))
+                                                      if len(loss["hosts"]) > 5 else "")))
         for loss in stats["not_preserved"]
     ]
     return section(

@@ -227,9 +227,7 @@ class Metadata:
             if not (self._acls if name in _ACLS else self._xattrs):
                 continue
             try:
-                values[name] = os.getxattr(where, name) if isinstance(where, int) else os.getxattr(
-                    where, name, follow_symlinks=follow
-                )
+                values[name] = _get(where, name, follow)
             except OSError as error:
                 if error.errno != errno.ENODATA:
                     raise
@@ -274,9 +272,13 @@ def _kind(name: str) -> str:
     return "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
 
 
+def _get(where: Where, name: str, follow: bool) -> bytes:
+    return os.getxattr(where, name) if isinstance(where, int) else os.getxattr(where, name, follow_symlinks=follow)
+
+
 def _label(target: Where) -> bytes:
     try:
-        return os.getxattr(target, _LABEL) if isinstance(target, int) else os.getxattr(target, _LABEL, follow_symlinks=False)
+        return _get(target, _LABEL, False)
     except OSError:
         return b""
 

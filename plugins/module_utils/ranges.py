@@ -19,7 +19,7 @@ from .items import Want
 from .paths import join, temporary
 from .preserve import preserve_file, settle
 from .regular import same_file, same_state
-from .replace import refuse_directory
+from .replace import refuse_directory, unlink_quietly
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -47,7 +47,7 @@ def prepare(copier: Copier, directory: bytes, name: bytes, want: Want, run: int)
         # This gives the file its length: what has no room at all fails here.
         os.pwrite(fd, _mark(run), want.size)
     except OSError as error:
-        os.unlink(temporary(name), dir_fd=target)
+        unlink_quietly(temporary(name), target)
         raise OperationError("write", error.errno or 0) from error
     finally:
         os.close(fd)

@@ -32,16 +32,16 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 ingest: .venv/ready
-	@.venv/bin/python tests/support/ingest.py
+	@.venv/bin/python tests/tools/ingest.py
 
 test: .venv/ready-test
-	@.venv/bin/python tests/support/run_tests.py $(TESTS)
+	@.venv/bin/python tests/tools/run_tests.py $(TESTS)
 
 lint: .venv/ready-test .venv/ready-lint
-	@.venv/bin/python tests/support/run_lint.py
+	@.venv/bin/python tests/tools/run_lint.py
 
 matrix: .venv/ready-test
-	@.venv/bin/python tests/support/run_matrix.py
+	@.venv/bin/python tests/tools/run_matrix.py
 
 bench: .venv/ready-test
 	@.venv/bin/python -m tests.benchmarks
@@ -59,23 +59,23 @@ lab-setup:
 
 .collections/ansible_collections/ansible/posix: .venv/ready
 	@echo "set-up: ansible.posix into .collections (once)"
-	@.venv/bin/python tests/support/posix.py .collections
+	@.venv/bin/python tests/tools/posix.py .collections
 
 setup: .venv/ready-test .venv/ready-lint
 
-.venv/ready: requirements.txt tests/support/setup.py
+.venv/ready: requirements.txt tests/tools/setup.py
 	@echo "set-up: ansible-core into .venv (once)"
-	@$(PYTHON) tests/support/setup.py .venv requirements.txt
+	@$(PYTHON) tests/tools/setup.py .venv requirements.txt
 	@touch $@
 
 .venv/ready-test: requirements-test.txt .venv/ready
 	@echo "set-up: the tests' packages into .venv (once)"
-	@$(PYTHON) tests/support/setup.py .venv requirements.txt requirements-test.txt
+	@$(PYTHON) tests/tools/setup.py .venv requirements.txt requirements-test.txt
 	@touch $@
 
 .venv/ready-lint: requirements-lint.txt .venv/ready
 	@echo "set-up: the checkers into .venv (once)"
-	@$(PYTHON) tests/support/setup.py .venv requirements.txt requirements-lint.txt
+	@$(PYTHON) tests/tools/setup.py .venv requirements.txt requirements-lint.txt
 	@touch $@
 
 clean:

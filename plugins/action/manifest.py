@@ -14,8 +14,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils import manifest, packing
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import manifest
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
@@ -82,7 +83,7 @@ class ActionModule(ActionBase):
             file = os.path.join(run_dir, "index.packed")
             try:
                 self._connection.fetch_file(os.path.join(work, packed), file)
-                packing.unpack(file, os.path.join(run_dir, "index"))
+                transfer.unpack(file, os.path.join(run_dir, "index"))
             finally:
                 if os.path.lexists(file):
                     os.unlink(file)

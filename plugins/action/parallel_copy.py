@@ -11,13 +11,14 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.client import rate, workers
-from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import Silent
-from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta, open_plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.preview import preview
-from ansible_collections.scaleout.ingest.plugins.modules.parallel_copy import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import workers
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import Silent
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import get_meta, open_plan
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.follow import Follower, Lost
 

@@ -8,11 +8,11 @@ import sqlite3
 from typing import Any
 
 from ansible_collections.scaleout.ingest.plugins.action import parallel_copy
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.msrsync import bucket_files
-from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import get_meta
-from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncoptions import check_options
-from ansible_collections.scaleout.ingest.plugins.modules.parallel_rsync import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import RSYNC_ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import check_options
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import bucket_files
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import get_meta
 
 LEAST_FILES = 100  # below that, starting rsync costs more than what it copies
 
@@ -21,7 +21,7 @@ class ActionModule(parallel_copy.ActionModule):
     """As for the copy, with another module on the host."""
 
     MODULE = "scaleout.ingest.parallel_rsync"
-    ARGUMENTS = ARGUMENTS
+    ARGUMENTS = RSYNC_ARGUMENTS
 
     def _share(
         self, db: sqlite3.Connection, host: str, options: dict[str, Any], variables: dict[str, Any]

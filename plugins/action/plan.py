@@ -10,13 +10,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils import room, shortfalls
-from ansible_collections.scaleout.ingest.plugins.module_utils.commands import write_commands
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
-from ansible_collections.scaleout.ingest.plugins.module_utils.paths import to_bytes
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits, plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import check_idle
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import write_commands
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import check_idle
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
 from ansible_collections.scaleout.ingest.plugins.modules.plan import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
@@ -79,11 +79,11 @@ def _fits(folder: str, options: dict[str, Any]) -> list[str]:
     holds, preserve = options["holds"], options["preserve"]
     index = Index(os.path.join(folder, "index"))
     try:
-        found = [room.too_many(index.totals().entries, options["nodes"])]
+        found = [space.too_many(index.totals().entries, options["nodes"])]
         if holds:
             shortfalls.clashes(holds, index)
             if options["check_space"]:
-                found.append(room.check(room.need(index, holds, preserve), holds))
+                found.append(space.check(space.need(index, holds, preserve), holds))
             found += shortfalls.in_tree(holds, preserve, index)
         return [sentence for sentence in found if sentence]
     finally:

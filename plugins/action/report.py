@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.report import METRICS, PAGE, Report, make_report
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import METRICS, PAGE, Report, make_report
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 ASSETS = os.path.join(

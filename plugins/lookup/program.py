@@ -40,8 +40,8 @@ from typing import Any, List
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.executables import build
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision.executables import build
 
 
 class LookupModule(LookupBase):

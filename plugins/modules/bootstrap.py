@@ -106,9 +106,9 @@ log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import bootstrap
-from ansible_collections.scaleout.ingest.plugins.module_utils.addresses import OPTIONS
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.addresses import OPTIONS
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision import bootstrap
 
 ARGUMENTS = {
     "path": {"type": "str", "required": True},

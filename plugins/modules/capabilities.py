@@ -138,12 +138,12 @@ not_kept:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import capabilities
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.interrupted import end_cleanly
-from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
-from ansible_collections.scaleout.ingest.plugins.module_utils.paths import to_bytes
-from ansible_collections.scaleout.ingest.plugins.module_utils.shortfalls import in_general
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.interrupted import end_cleanly
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import capabilities
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.shortfalls import in_general
 
 ARGUMENTS = {
     "source": {"type": "str"},

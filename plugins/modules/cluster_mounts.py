@@ -171,9 +171,9 @@ ansible_facts:
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import addresses
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounting import State, needed, settled
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import addresses
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.changes import State, needed, settled
 
 ARGUMENTS = {
     "addresses": {"type": "list", "elements": "str", "default": []},

@@ -68,12 +68,8 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 # The last two are not used here, but must travel to the host to be installed.
-from ansible_collections.scaleout.ingest.plugins.module_utils import (  # noqa: F401
-    executables,
-    parallelcp,
-    prime,
-)
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables, parallelcp, prime  # noqa: F401
 
 ARGUMENTS = {
     "folder": {"type": "path", "default": "/usr/local/bin"},

@@ -281,9 +281,11 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import background, manifest, packing
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.index import Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.core import background
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import manifest
 
 ARGUMENTS = {
     "source": {"type": "str", "required": True},
@@ -348,7 +350,7 @@ def _job(params: dict[str, Any], status: background.Status) -> dict[str, Any]:
         if not params["_pack"]:
             return manifest.finish(params, params["output"])
         folder = os.path.join(params["output"], "index")
-        packing.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
+        transfer.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
         return totals._asdict()
     except background.Abandoned:
         shutil.rmtree(params["_work"], ignore_errors=True)

@@ -79,17 +79,16 @@ planned:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import client
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-
-ARGUMENTS = client.ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.start import start
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
 
 def main() -> None:
     """Entry point: start the client's job and answer at once."""
     module = AnsibleModule(argument_spec=ARGUMENTS)
     try:
-        module.exit_json(changed=False, status=client.start(module.params))
+        module.exit_json(changed=False, status=start(module.params))
     except IngestError as error:
         module.fail_json(msg=str(error))
 

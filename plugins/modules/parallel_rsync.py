@@ -122,26 +122,17 @@ planned:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import client, rsyncjob
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-
-ARGUMENTS = dict(
-    client.ARGUMENTS,
-    method={"type": "str", "choices": ["rsync", "msrsync"], "default": "rsync"},
-    rsync_options={"type": "list", "elements": "str", "default": []},
-    bucket_files={"type": "int", "default": 0},
-    bucket_bytes={"type": "int", "default": 0},
-    verify={"type": "str", "choices": ["plan", "none", "metadata", "checksum"], "default": "plan"},
-    # From the action plugin: the host's name, for messages.
-    _host={"type": "str"},
-)
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import RSYNC_ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.start import start
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
 
 def main() -> None:
     """Entry point: start the client's job and answer at once."""
-    module = AnsibleModule(argument_spec=ARGUMENTS)
+    module = AnsibleModule(argument_spec=RSYNC_ARGUMENTS)
     try:
-        module.exit_json(changed=False, status=client.start(module.params, rsyncjob.configure))
+        module.exit_json(changed=False, status=start(module.params, configure))
     except IngestError as error:
         module.fail_json(msg=str(error))
 

@@ -135,12 +135,12 @@ file_systems:
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import places
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.interrupted import end_cleanly
-from ansible_collections.scaleout.ingest.plugins.module_utils.liveness import answering
-from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE
-from ansible_collections.scaleout.ingest.plugins.module_utils.rsyncjob import check_method
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.method import check_method
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.interrupted import end_cleanly
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import answering
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import checks
 
 ARGUMENTS = {
     "source": {"type": "str", "required": True},
@@ -169,10 +169,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     end_cleanly()
     try:
-        places.check_values(module.params)
-        destinations, silent = answering(module.params["source"], places.destinations(module.params))
+        checks.check_values(module.params)
+        destinations, silent = answering(module.params["source"], checks.destinations(module.params))
         check_method(module.params)
-        found = places.check(module.params["source"], destinations, not module.check_mode)
+        found = checks.check(module.params["source"], destinations, not module.check_mode)
     except IngestError as error:
         module.fail_json(msg=str(error))
     for mount in silent:

@@ -145,10 +145,10 @@ failures:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils import prime
-from ansible_collections.scaleout.ingest.plugins.module_utils.client import workers
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.paths import display, to_bytes
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import display, to_bytes
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import workers
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import prime
 
 ARGUMENTS = {
     "directory": {"type": "path", "required": True},

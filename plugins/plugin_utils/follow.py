@@ -14,10 +14,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.dispatch import Dispatcher, Work
-from ansible_collections.scaleout.ingest.plugins.module_utils.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.job import write_package
-from ansible_collections.scaleout.ingest.plugins.module_utils.spread import FILE_COST, cost_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, cost_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher, Work
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import write_package
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
 _PACKAGE = 4 << 20  # bytes of payload sent at once, some 50,000 items

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from ansible_collections.scaleout.ingest.plugins.module_utils import units
-from ansible_collections.scaleout.ingest.plugins.module_utils.spread import FILE_COST, RATE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core import units
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, RATE
 
 _WINDOW = 10.0  # seconds over which rates are taken
 _STATES = {"waiting": "waits for the others", "done": "done", "dead": "lost"}

@@ -27,7 +27,7 @@ def playbook(source: str, folder: str) -> List[Result]:
     for name in ("first", "second"):
         folder_of_run = os.path.join(state, name)
         variables = {"SRC": source, "DEST": to, "CLIENTS": "3", "RUN": folder_of_run}
-        command = [sys.executable, os.path.join(ROOT, "tests", "support", "ingest.py")]
+        command = [sys.executable, os.path.join(ROOT, "tests", "tools", "ingest.py")]
         walls.append(run(command, env={**os.environ, **variables}, cwd=ROOT).seconds)
         with open(os.path.join(folder_of_run, "stats.json"), encoding="utf-8") as file:
             stats.append(json.load(file))

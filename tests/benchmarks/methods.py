@@ -126,7 +126,7 @@ def _install(folder: str) -> str:
     """Build the command as the role ingestor does."""
     path = os.path.join(folder, "parallelcp")
     code = (
-        "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils import executables\n"
+        "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables\n"
         "open(sys.argv[1], 'wb').write(executables.build('parallelcp', sys.executable))"
     )
     run([sys.executable, "-c", code, path], env=environment())

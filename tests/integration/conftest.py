@@ -12,7 +12,7 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, INGEST, ansible, ingest, stats
 
 TOP = [

@@ -13,7 +13,7 @@ from importlib import util
 import pytest
 from ansible.release import __version__ as ansible_version
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ingest, stats
 
 OLD_PYTHONS = ["/usr/bin/python3.8", os.path.expanduser("~/.pyenv/versions/3.8.18/bin/python3.8")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ingest, stats
 
 

@@ -12,7 +12,7 @@ import tarfile
 from typing import Dict
 
 import pytest
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import LOCAL, ROOT, ansible, stats
 
 

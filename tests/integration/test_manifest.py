@@ -11,11 +11,11 @@ import time
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import EXAMPLES
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import Run, ansible, unsafe
 
 PLAY = """

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, LOCAL, ROOT, ansible, ingest, stats
 
 PRIME = os.path.join(ROOT, "playbooks", "prime.yml")

@@ -9,7 +9,7 @@ from typing import List
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.faults import mounts
-from ansible_collections.scaleout.ingest.tests.support.places import Place
+from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, Run, ingest, stats
 
 ROOT = os.geteuid() == 0

@@ -62,10 +62,10 @@ class Client:
             shutil.copytree(os.path.join(ROOT, name), os.path.join(package, name),
                             ignore=shutil.ignore_patterns("__pycache__"))
         self._engine = os.path.join(package, "tests", "support", "engine.py")
-        self._race = shutil.copy(os.path.join(HERE, "race.py"), self._folder)
+        self._race = shutil.copy(os.path.join(HERE, "timed_copies.py"), self._folder)
         self.parallelcp = os.path.join(self._folder, "parallelcp")
         subprocess.run([
-            sys.executable, "-c", "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils import "
+            sys.executable, "-c", "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import "
             "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', '/usr/bin/python3'))",
             self.parallelcp], env=measure.environment(), check=True)
         os.chmod(self.parallelcp, 0o755)
@@ -75,7 +75,7 @@ class Client:
         return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run", "{all}", *options]
 
     def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> Dict[str, Any]:
-        """Run a command over fresh mounts, see race.py. Raises RuntimeError if it fails."""
+        """Run a command over fresh mounts, see timed_copies.py. Raises RuntimeError if it fails."""
         wanted = dict(
             more, command=list(command), options=DESTINATION, source_options=SOURCE,
             source=self._lab.address(100) + ":/source",

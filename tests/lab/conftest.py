@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, need
+from ansible_collections.scaleout.ingest.tests.lab.session import Driven, need
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, warnings
+from ansible_collections.scaleout.ingest.tests.lab.session import Driven, warnings
 
 SHAPE = cluster.Shape(clients=2, nodes=2)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Dict, List
 
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, warnings
+from ansible_collections.scaleout.ingest.tests.lab.session import Driven, warnings
 
 SHAPE = cluster.Shape(clients=2, nodes=3)
 THREE = "vers=3,proto=tcp,nolock,noacl,softerr,timeo=100,retrans=2"

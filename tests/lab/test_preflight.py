@@ -11,7 +11,7 @@ from typing import Iterator, List
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
-from ansible_collections.scaleout.ingest.tests.lab.driven import Driven, Play, warnings
+from ansible_collections.scaleout.ingest.tests.lab.session import Driven, Play, warnings
 
 SECOND = 10**9
 V4_SOURCE = "vers=4.1,proto=tcp,ro,nocto"  # carries any time

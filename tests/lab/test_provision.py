@@ -14,8 +14,8 @@ import sys
 from typing import Any, Dict, Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.executables import build
-from ansible_collections.scaleout.ingest.tests.support import arm
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision.executables import build
+from ansible_collections.scaleout.ingest.tests.support import azure_template
 from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run, ansible, ingest
 
 LAB = os.path.join(ROOT, "tests", "lab", "lab.py")
@@ -143,7 +143,7 @@ def test_the_template_bootstraps_too(fleet: Fleet) -> None:
     }
     for name, text, status in (("arm.sh", 'echo "$MINE $NODE_PREFIX $BOOTSTRAP_NFS_IP"\n', 0), ("bad.sh", "exit 3\n", 3)):
         given["bootstrapScriptPath"] = fleet.script(name, text)
-        made = arm.deploy(template, given).resources[-1]["properties"]["protectedSettings"]["script"]
+        made = azure_template.deploy(template, given).resources[-1]["properties"]["protectedSettings"]["script"]
         with open(fleet.state()["export"] + "/script.sh", "wb") as out:
             out.write(base64.b64decode(made))
         shown = fleet.run("sh /mnt/destination2/script.sh; echo status $?")

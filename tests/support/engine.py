@@ -18,9 +18,10 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 if __name__ == "__main__":
     sys.path.insert(0, os.environ["INGEST_COLLECTIONS"])
 
-from ansible_collections.scaleout.ingest.plugins.module_utils import local, tree  # noqa: E402
-from ansible_collections.scaleout.ingest.plugins.module_utils.metadata import PRESERVE  # noqa: E402
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan import Limits, plan  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy import tree  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan  # noqa: E402
+from ansible_collections.scaleout.ingest.tests.support import pipeline  # noqa: E402
 
 
 class Failed(NamedTuple):
@@ -51,7 +52,7 @@ class Result(NamedTuple):
 def ingest(source: bytes, destinations: Sequence[bytes], run: str, limits: Dict[str, int] = {}, **options: Any) -> Result:
     """Scan, plan and copy; each call is a new run, its state in the folder ``run``."""
     os.makedirs(run, exist_ok=True)
-    counts = local.ingest(source, destinations, run, limits=Limits(**limits), **options)
+    counts = pipeline.ingest(source, destinations, run, limits=Limits(**limits), **options)
     return Result(counts, _failures(run), _losses(run))
 
 

@@ -8,7 +8,7 @@ import os
 import stat
 from typing import Any, Dict, List, Tuple
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.index import Index, Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index, Totals
 
 KINDS = {stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFIFO: "p", stat.S_IFSOCK: "s", stat.S_IFBLK: "b",
          stat.S_IFCHR: "c", stat.S_IFDIR: "d"}

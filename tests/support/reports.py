@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any, Dict, List
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.report import Report, make_report
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import Report, make_report
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ASSETS = os.path.join(PROJECT, "roles", "report", "files")

@@ -11,8 +11,8 @@ import random
 import sqlite3
 from typing import Any, List, Sequence, Tuple
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.index import SCHEMA
-from ansible_collections.scaleout.ingest.plugins.module_utils.plandb import create_plan, set_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import SCHEMA
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import create_plan, set_meta
 
 START = 1_800_000_000.0
 HOSTILE = (

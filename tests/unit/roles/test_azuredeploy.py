@@ -13,7 +13,7 @@ import subprocess
 from typing import Any, Dict, List
 
 import pytest
-from ansible_collections.scaleout.ingest.tests.support import arm
+from ansible_collections.scaleout.ingest.tests.support import azure_template
 from azure.mgmt import network
 from azure.mgmt.compute import v2024_07_01 as compute
 from azure.mgmt.network.operations import _operations
@@ -41,7 +41,7 @@ NOT_OF_THE_API = ("type", "apiVersion", "name", "dependsOn")
 
 
 def resources(**more: Any) -> List[Dict[str, Any]]:
-    return arm.deploy(TEMPLATE, dict(GIVEN, **more)).resources
+    return azure_template.deploy(TEMPLATE, dict(GIVEN, **more)).resources
 
 
 def problems(made: List[Dict[str, Any]]) -> List[str]:
@@ -49,7 +49,7 @@ def problems(made: List[Dict[str, Any]]) -> List[str]:
     for resource in made:
         body = {key: value for key, value in resource.items() if key not in NOT_OF_THE_API}
         name, models = CLASSES[resource["type"]]
-        found += arm.check(body, name, models, resource["name"])
+        found += azure_template.check(body, name, models, resource["name"])
     return found
 
 
@@ -70,7 +70,7 @@ def test_the_library_is_of_that_version() -> None:
 
 
 def test_everything_declared_is_used() -> None:
-    used = arm.deploy(TEMPLATE, dict(GIVEN, **BOOTSTRAP)).used
+    used = azure_template.deploy(TEMPLATE, dict(GIVEN, **BOOTSTRAP)).used
     declared = {("parameter", name) for name in TEMPLATE["parameters"]}
     declared |= {("variable", name) for name in TEMPLATE["variables"]}
     assert used == declared
@@ -97,7 +97,7 @@ def test_names_and_dependencies() -> None:
     known = {"/resourceGroups/own/providers/%s/%s" % (r["type"], r["name"]) for r in made}
     for resource in made:
         assert set(resource.get("dependsOn", [])) <= known
-    outputs = arm.deploy(TEMPLATE, GIVEN).outputs
+    outputs = azure_template.deploy(TEMPLATE, GIVEN).outputs
     assert (outputs["vm_count"], outputs["vm_prefix"], outputs["node_0_name"]) == (3, "vm-fleet-", "vm-fleet-0")
 
 
@@ -167,7 +167,7 @@ def test_the_check_finds_mistakes(path: str, value: Any, problem: str) -> None:
 def test_a_wrong_expression_is_found() -> None:
     broken = copy.deepcopy(TEMPLATE)
     broken["resources"][0]["location"] = "[parameters('region')]"
-    with pytest.raises(arm.Wrong, match="parameter region is not declared"):
-        arm.deploy(broken, GIVEN)
-    with pytest.raises(arm.Wrong, match="parameter vmCount is out of bounds"):
-        arm.deploy(TEMPLATE, dict(GIVEN, vmCount=0))
+    with pytest.raises(azure_template.Wrong, match="parameter region is not declared"):
+        azure_template.deploy(broken, GIVEN)
+    with pytest.raises(azure_template.Wrong, match="parameter vmCount is out of bounds"):
+        azure_template.deploy(TEMPLATE, dict(GIVEN, vmCount=0))

@@ -129,12 +129,12 @@ def test_abandoned_scan_ends_and_cleans_up(tmp_path: Path) -> None:
         (source / str(n // 20) / str(n)).mkdir(parents=True)
     program = (
         "import sys, time\n"
-        "from ansible_collections.scaleout.ingest.plugins.module_utils import scanworker\n"
-        "real = scanworker.Lister.directory\n"
+        "from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker\n"
+        "real = worker.Lister.directory\n"
         "def slow(*arguments):\n"
         "    time.sleep(0.05)\n"
         "    real(*arguments)\n"
-        "scanworker.Lister.directory = slow\n"
+        "worker.Lister.directory = slow\n"
         "from %s import main\n"
         "main()\n" % MODULE
     )

@@ -1,0 +1,6 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host's part of a plan: processes, shards, the work folder.
+
+May import: core, fs, mounts, copy, and of plan the shards and their cost.
+"""

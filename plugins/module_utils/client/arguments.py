@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of the modules that copy a host's part of a plan. Loads no engine, as the controller
+reads them too."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ..core.vocabulary import PRESERVE
+
+# The arguments of every module that copies a host's part of a plan; documented in the fragment
+# "client". The last ones come from the action plugin.
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "run_dir": {"type": "path", "required": True},
+    "source": {"type": "str"},
+    "destinations": {"type": "list", "elements": "str"},
+    "workers": {"type": "str", "default": "auto"},
+    "preserve": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
+    },
+    "bandwidth_limit": {"type": "str", "default": "0"},
+    "fsync": {"type": "bool", "default": False},
+    "lease": {"type": "int", "default": 60},
+    "stall_timeout": {"type": "int", "default": 60},
+    "tolerate_failures": {"type": "bool", "default": False},
+    "left_out": {"type": "list", "elements": "dict", "default": []},
+    "_work": {"type": "str"},
+    "_verify": {"type": "str"},
+}
+# What the module parallel_rsync takes besides.
+RSYNC_ARGUMENTS: Dict[str, Dict[str, Any]] = dict(
+    ARGUMENTS,
+    method={"type": "str", "choices": ["rsync", "msrsync"], "default": "rsync"},
+    rsync_options={"type": "list", "elements": "str", "default": []},
+    bucket_files={"type": "int", "default": 0},
+    bucket_bytes={"type": "int", "default": 0},
+    verify={"type": "str", "choices": ["plan", "none", "metadata", "checksum"], "default": "plan"},
+    # From the action plugin: the host's name, for messages.
+    _host={"type": "str"},
+)

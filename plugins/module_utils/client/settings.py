@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a client copies."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+from ..core.vocabulary import PRESERVE
+
+
+class Settings(NamedTuple):
+    """How a client copies. ``bandwidth_limit`` in bytes/s for the whole client, 0: none."""
+
+    source: bytes
+    destinations: Tuple[bytes, ...]
+    preserve: Tuple[str, ...] = PRESERVE
+    processes: int = 1
+    threads: int = 1
+    bandwidth_limit: float = 0.0
+    fsync: bool = False
+    digests: bool = False
+    # About what a worker is handed at once; also what one rsync gets at most.
+    chunk_files: int = 96
+    chunk_bytes: int = 8 << 20
+    # For the methods with rsync: the command, and how its second phase verifies.
+    rsync: Tuple[str, ...] = ()
+    rsync_verify: str = "metadata"

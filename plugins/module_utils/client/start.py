@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the copy module does on a client: settings from options, one export, one job."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Callable, Dict, Optional, Sequence
+
+from ..core.background import Abandoned, Status, detach
+from ..core.errors import IngestError
+from ..core.paths import display, to_bytes
+from ..core.units import rate
+from ..fs.worker_count import chunk_for, workers, workers_for
+from ..mounts.liveness import Silent, answering
+from ..mounts.same_export import make
+from .runner import Runner
+from .settings import Settings
+from .work_folder import Job
+
+
+def settings(options: Dict[str, Any]) -> Settings:
+    """The settings that the module's options mean on this host. Raises IngestError."""
+    source = to_bytes(options["source"])
+    destinations = tuple(to_bytes(path) for path in options["destinations"])
+    processes, threads = workers_for(
+        (source, *destinations), workers(options["workers"]), len(destinations)
+    )
+    return Settings(
+        source, destinations, tuple(options["preserve"]), processes, threads,
+        rate(options["bandwidth_limit"]), options["fsync"], options["_verify"] == "checksum",
+        *chunk_for(threads),
+    )
+
+
+def check_mounts(wanted: Settings) -> None:
+    """Make the destination if it is missing, and make sure that the mounts are still what the
+    preflight proved them to be. Raises IngestError."""
+    if not os.path.isdir(wanted.source):
+        raise IngestError("'%s' is not a directory on this host" % display(wanted.source))
+    make(wanted.destinations)
+
+
+def start(
+    options: Dict[str, Any], configure: Optional[Callable[[Dict[str, Any], Settings], Settings]] = None
+) -> Dict[str, Any]:
+    """Start the job in the work folder, and return its first status. A mount that does not answer is
+    left out. Raises IngestError."""
+    if not options["_work"]:
+        raise IngestError("this module works only through its action plugin")
+    status = Status(options["_work"])
+    options["destinations"], silent = answering(options["source"], options["destinations"])
+    wanted = settings(options)
+    check_mounts(wanted)
+    if configure:
+        wanted = configure(options, wanted)
+    os.umask(0o077)
+    found = detach(lambda: run(options, wanted, status, silent), status, 0.0)
+    if found["state"] == "failed":
+        raise IngestError(found["msg"])
+    return found
+
+
+def run(
+    options: Dict[str, Any], wanted: Settings, status: Status, silent: Sequence[Silent] = ()
+) -> Dict[str, Any]:
+    """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
+    are left out from the start. Raises IngestError."""
+    folder = os.path.dirname(status.file)
+    runner = Runner(wanted, options["stall_timeout"])
+    runner.sick.update((to_bytes(mount.mount), mount) for mount in silent)
+    try:
+        # Over before the controller gives this host up, so that no item is written twice at once.
+        return Job(folder, status, runner, options["lease"] * 0.7).run()
+    except Abandoned:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody else will
+        raise

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client's part of a run: packages of shards come into a folder, results leave it.
+
+``inbox/N.work`` (N from 0, without gaps) come from the controller; ``out/N.json`` are the
+finished shards, ``status.json`` says how many of both there are. An ``inbox/end`` lets the job
+end when it has done everything. The controller touches ``lease``: when it has not for a while,
+the job stops all workers at once, so that another client may take over its shards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Dict, List
+
+from ..core.background import Abandoned, Status
+from ..core.paths import to_text
+from ..plan.shards import read_package
+from .runner import Runner
+
+_FLUSH = 1.0  # seconds between results while work goes on
+_OUT_ENTRIES = 500  # failures and shards in one result file
+_SAMPLES = 600
+
+
+class Samples:
+    """What was done by when; the interval doubles when there are many."""
+
+    def __init__(self) -> None:
+        self.entries: List[List[float]] = []
+        self._interval = 0.25
+
+    def add(self, files: int, size: int, last: bool = False) -> None:
+        """Note the state now, if it is time."""
+        now = time.time()
+        if not last and self.entries and now - self.entries[-1][0] < self._interval:
+            return
+        self.entries.append([round(now, 3), files, size])
+        if len(self.entries) > _SAMPLES:
+            self.entries = self.entries[::2]
+            self._interval *= 2
+
+
+class Job:
+    """Serves one work folder with one runner."""
+
+    def __init__(self, folder: str, status: Status, runner: Runner, lease: float) -> None:
+        """``lease``: seconds that the controller may be silent."""
+        self._folder = folder
+        self._status = status
+        self._runner = runner
+        self._lease = lease
+        self._lease_seen = 0.0
+        self._lease_at = time.monotonic()
+        self._taken = self._sent = 0
+        self._finished: List[Dict[str, Any]] = []
+        self._entries = 0
+        self._flushed = 0.0
+        self._samples = Samples()
+
+    def run(self) -> Dict[str, Any]:
+        """Work until told to end. Returns samples, slowest directories and losses, JSON-ready.
+
+        Raises:
+            Abandoned: the controller is gone. Every worker has been killed.
+            IngestError: no worker can work.
+        """
+        runner = self._runner
+        ended = False
+        try:
+            while True:
+                self._check_lease()
+                ended = self._take() or ended
+                self._finish(runner.step(0.1 if runner.busy else 0.05))
+                self._samples.add(runner.files, runner.live_bytes)
+                if not runner.busy and ended and not self._more():
+                    break
+            self._samples.add(runner.files, runner.live_bytes, last=True)
+            self._flush()
+            self._tell()
+            runner.finish()
+            return {
+                "samples": self._samples.entries,
+                "slow": [[round(s, 6), to_text(p), f, b] for s, p, f, b in sorted(
+                    runner.slow, reverse=True)],
+                "losses": {k: [c, to_text(p), w] for k, (c, p, w) in runner.losses.items()},
+                "sick": [silent._asdict() for silent in runner.sick.values()],
+                "out": self._sent,
+            }
+        except BaseException:
+            runner.close()
+            raise
+
+    def _check_lease(self) -> None:
+        try:
+            seen = os.stat(self._status.lease).st_mtime
+        except OSError as error:
+            raise Abandoned("the work folder is gone: given up") from error
+        now = time.monotonic()
+        if seen != self._lease_seen:
+            self._lease_seen, self._lease_at = seen, now
+        elif now - self._lease_at > self._lease:
+            raise Abandoned("the controller has not asked for %d s: given up" % self._lease)
+
+    def _package(self, number: int) -> str:
+        return os.path.join(self._folder, "inbox", "%d.work" % number)
+
+    def _more(self) -> bool:
+        return os.path.exists(self._package(self._taken))
+
+    def _take(self) -> bool:
+        # Looked for first: the packages were there before it.
+        ended = os.path.exists(os.path.join(self._folder, "inbox", "end"))
+        while self._more():
+            path = self._package(self._taken)
+            with open(path, "rb") as stream:
+                for header, data in read_package(stream):
+                    self._runner.add(header, data)
+            os.unlink(path)
+            self._taken += 1
+        return ended
+
+    def _finish(self, finished: List[Dict[str, Any]]) -> None:
+        for entry in finished:
+            self._finished.append(entry)
+            self._entries += 1 + len(entry["failures"])
+            if self._entries > _OUT_ENTRIES:
+                self._flush()
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH or (self._finished and not self._runner.busy):
+            self._flush()
+            self._tell()
+            self._flushed = now
+
+    def _flush(self) -> None:
+        if not self._finished:
+            return
+        path = os.path.join(self._folder, "out", "%d.json" % self._sent)
+        with open(path + ".part", "w", encoding="ascii") as stream:
+            json.dump(self._finished, stream)
+        os.replace(path + ".part", path)
+        self._sent += 1
+        self._finished, self._entries = [], 0
+
+    def _tell(self) -> None:
+        runner = self._runner
+        self._status.write(
+            "running", out=self._sent, taken=self._taken, busy=runner.busy, files=runner.files,
+            bytes=runner.live_bytes, failed=runner.failed,
+        )

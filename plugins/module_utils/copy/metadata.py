@@ -1,0 +1,306 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Owner, mode, times, extended attributes and ACLs, with as few calls as the result needs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Callable, Dict, FrozenSet, List, Optional, Tuple
+
+from ..fs.times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_entry, set_times
+
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
+_LABEL = "security.selinux"
+_REMOVED = (*_ACLS, "security.capability")
+_CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
+_STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_TIME = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW)
+
+
+class Losses:
+    """What the destination can't hold: per kind how often, the first path and why."""
+
+    def __init__(self) -> None:
+        self.kinds: Dict[str, List[object]] = {}
+
+    def add(self, kind: str, path: bytes, why: str, count: int = 1) -> None:
+        """Note that ``kind`` was not preserved at ``path``."""
+        entry = self.kinds.setdefault(kind, [0, path, why])
+        entry[0] = entry[0] + count  # type: ignore[operator]
+
+
+class Metadata:
+    """Sets metadata of one tree's entries. For one thread."""
+
+    def __init__(self, preserve: FrozenSet[str], losses: Losses) -> None:
+        self.times = "times" in preserve
+        self.mode = "mode" in preserve
+        self.owner = "owner" in preserve
+        self._acls = "acls" in preserve
+        self._xattrs = "xattrs" in preserve
+        self.attributes = self._acls or self._xattrs
+        self._losses = losses
+        self._root = os.geteuid() == 0
+        self._may_own = True
+        self._bare_devices: set[int] = set()
+        self._granularity: Dict[int, int] = {}
+        self._beyond = Beyond()
+        # Off in the second pass: a probe would touch a directory that another worker checks.
+        self.probing = True
+
+    # -- owner and mode --------------------------------------------------------------------
+
+    def own(
+        self, path: bytes, found: os.stat_result, uid: int, gid: int,
+        where: Where, parent: Optional[int] = None,
+    ) -> Tuple[bool, bool]:
+        """Give an entry its owner where that differs from ``found``.
+
+        ``where`` is a descriptor, or a name in ``parent`` (never followed).
+        Returns (changed, the owner is right).
+        """
+        if not self.owner or (found.st_uid == uid and found.st_gid == gid):
+            return False, True
+        if self._may_own and (self._root or found.st_gid != gid):
+            new_uid = uid if self._root else -1
+            try:
+                if parent is None:
+                    os.chown(where, new_uid, gid)
+                else:
+                    os.chown(where, new_uid, gid, dir_fd=parent, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                if self._root:  # a squashed root: the next one would fail as well
+                    self._may_own = False
+            else:
+                if self._root:
+                    return self._took_owner(path, uid, gid, where, parent)
+                if found.st_uid == uid:
+                    return True, True
+                self._losses.add("owner", path, "only root can give a file to another user")
+                return True, False
+        self._losses.add(
+            "owner" if found.st_uid != uid else "group", path,
+            "the destination refuses to change the owner" if self._root
+            else "only root can give a file to another user",
+        )
+        return False, False
+
+    def _took_owner(
+        self, path: bytes, uid: int, gid: int, where: Where, parent: Optional[int]
+    ) -> Tuple[bool, bool]:
+        """After a chown that succeeded: a server that squashes root may have made another of it."""
+        now = look(where, parent)
+        if now.st_uid == uid and now.st_gid == gid:
+            return True, True
+        self._losses.add(
+            "owner" if now.st_uid != uid else "group", path,
+            "the destination gives it to user %d" % now.st_uid if now.st_uid != uid
+            else "the destination gives it to group %d" % now.st_gid,
+        )
+        return False, False
+
+    def final_mode(self, path: bytes, mode: int, owned: bool) -> int:
+        """The permission bits to set; without its owner a file must not keep set-id bits."""
+        bits = stat.S_IMODE(mode)
+        if not owned and bits & 0o6000:
+            self._losses.add("set-id", path, "not kept on a file whose owner could not be kept")
+            bits &= ~0o6000
+        return bits
+
+    # -- times -----------------------------------------------------------------------------
+
+    def same_time(
+        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+    ) -> bool:
+        """Whether the mtime that an entry has is what the destination makes of ``wanted`` (ns).
+
+        A difference below two seconds may be the destination's granularity, which is then probed
+        once per device with the entry's own time; any difference from a time that not every file
+        system holds may be the end of its range. While ``probing`` is off, whatever explains it is
+        believed. ``where`` and ``parent`` as for :meth:`own`.
+        """
+        if wanted == found.st_mtime_ns or self._rounded(where, parent, found, wanted):
+            return True
+        return not held_everywhere(wanted) and self._beyond.same(
+            where, parent, found, wanted, self.probing
+        )
+
+    def _rounded(
+        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+    ) -> bool:
+        kept = found.st_mtime_ns
+        if abs(wanted - kept) >= 2 * SECOND or kept % 100:
+            return False
+        grain = self._granularity.get(found.st_dev)
+        if grain is None:
+            if not self.probing:
+                return any(wanted // step * step == kept for step in GRAINS)
+            grain = self._granularity[found.st_dev] = probe_entry(where, parent, found)
+        return grain > 1 and wanted // grain == kept // grain
+
+    def set_times(
+        self, path: bytes, atime: int, mtime: int, where: Where, parent: Optional[int] = None
+    ) -> None:
+        """Give an entry its times (ns), and note if the destination does not hold them.
+
+        ``where`` and ``parent`` as for :meth:`own`. Raises OSError.
+        """
+        if held_everywhere(mtime):
+            set_times(where, parent, (atime, mtime))
+            return
+        try:
+            set_times(where, parent, (atime, mtime))
+        except OSError as error:
+            if error.errno not in _NO_TIME:
+                raise
+            nearest = 0 if mtime < SECOND else (1 << 31) - 1
+            set_times(where, parent, (nearest * SECOND, nearest * SECOND))
+        self.lost_times(path, mtime, look(where, parent).st_mtime_ns)
+
+    def lost_times(self, path: bytes, wanted: int, found: int, why: str = "") -> None:
+        """Note that a time arrived rounded, or not at all."""
+        if not self.times or wanted == found:
+            return
+        if why or held_everywhere(wanted) or found in [wanted // grain * grain for grain in GRAINS]:
+            self._losses.add("times", path, why or "the destination keeps coarser times")
+        else:
+            self._losses.add("times (range)", path, "beyond what the destination holds")
+
+    # -- extended attributes and ACLs -------------------------------------------------------
+
+    def copy_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
+        """Give a new entry the source's attributes. Returns whether there were any."""
+        wanted = self._read(source, device, False)
+        for name, value in wanted.items():
+            self._set(path, target, name, value)
+        return bool(wanted)
+
+    def sync_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
+        """Make an existing entry's attributes the source's. Returns whether one changed."""
+        wanted = self._read(source, device, False)
+        found = self._read(target, -1, False)
+        changed = False
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                changed |= self._set(path, target, name, value)
+        for name in found:
+            # trusted.* may belong to the destination's file system itself.
+            if name not in wanted and (name.startswith("user.") or name in _REMOVED):
+                changed |= self._remove(target, name)
+        return changed
+
+    def drop_inherited(self, target: Where) -> None:
+        """Take off the ACL that a new entry inherited from its directory's default ACL."""
+        for name in _ACLS[:2]:
+            self._remove(target, name)
+
+    def has_default_acl(self, directory: int) -> bool:
+        """Whether new entries in this directory inherit an ACL."""
+        if not self._acls:
+            return False
+        try:
+            os.getxattr("/proc/self/fd/%d" % directory, _ACLS[1])
+        except OSError:
+            return False
+        return True
+
+    def _read(self, where: Where, device: int, follow: bool) -> Dict[str, bytes]:
+        if device in self._bare_devices:
+            return {}
+        values = {}
+        try:
+            names = os.listxattr(where) if isinstance(where, int) else os.listxattr(
+                where, follow_symlinks=follow
+            )
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            if device >= 0:
+                self._bare_devices.add(device)
+            return {}
+        for name in names:
+            if not (self._acls if name in _ACLS else self._xattrs):
+                continue
+            try:
+                values[name] = _get(where, name, follow)
+            except OSError as error:
+                if error.errno != errno.ENODATA:
+                    raise
+        return values
+
+    def _set(self, path: bytes, target: Where, name: str, value: bytes) -> bool:
+        try:
+            if isinstance(target, int):
+                os.setxattr(target, name, value)
+            else:
+                os.setxattr(target, name, value, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
+                return True
+            if name == _LABEL and _label(target) == value:  # all files of a mount may have one label
+                return False
+            self._losses.add(_kind(name), path, os.strerror(error.errno or 0))
+            return False
+        return True
+
+    @staticmethod
+    def _remove(target: Where, name: str) -> bool:
+        try:
+            if isinstance(target, int):
+                os.removexattr(target, name)
+            else:
+                os.removexattr(target, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT + (errno.ENODATA,):
+                raise
+            return error.errno == errno.EACCES and _while_writable(target, os.removexattr, name)
+        return True
+
+
+def _kind(name: str) -> str:
+    """What the loss of an attribute is called. SELinux labels every file of a host that has it, and NFS 3
+    holds no label: counted by themselves they hide no file that lost its capabilities."""
+    if name == _LABEL:
+        return "SELinux labels"
+    return "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
+
+
+def _get(where: Where, name: str, follow: bool) -> bytes:
+    return os.getxattr(where, name) if isinstance(where, int) else os.getxattr(where, name, follow_symlinks=follow)
+
+
+def _label(target: Where) -> bytes:
+    try:
+        return _get(target, _LABEL, False)
+    except OSError:
+        return b""
+
+
+def _while_writable(target: Where, act: Callable[..., None], *arguments: object) -> bool:
+    """Change an attribute of a file or directory that its mode makes read-only, which the kernel
+    allows only root: with a mode that lets its owner write for that moment."""
+    try:
+        fd = target if isinstance(target, int) else os.open(target, _STILL)
+    except OSError:
+        return False
+    try:
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if mode & stat.S_IWUSR:
+            return False
+        os.fchmod(fd, mode | stat.S_IWUSR)
+        try:
+            act(fd, *arguments)
+        finally:
+            os.fchmod(fd, mode)
+        return True
+    except OSError:
+        return False
+    finally:
+        if fd != target:
+            os.close(fd)

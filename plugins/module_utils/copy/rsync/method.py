@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The methods rsync and msrsync on a client: what of a shard goes to rsync, and how much at once."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List
+
+from ...core.errors import IngestError
+from ...core.vocabulary import METHODS
+from .options import check_options, command, find_rsync, try_options
+
+if TYPE_CHECKING:
+    pass
+
+
+
+def check_rsync(host: str, preserve: FrozenSet[str], options: List[str]) -> List[str]:
+    """The command for this host, tried for both phases.
+
+    Raises:
+        IngestError: rsync is missing or too old, or an option is refused; the host is named.
+    """
+    installed = find_rsync(host)
+    made = command(installed, preserve, check_options(options))
+    try_options(installed, [*made, "--inplace"], host)
+    try_options(installed, made, host)
+    return made
+
+
+def check_method(options: Dict[str, Any]) -> None:
+    """Whether the host can do what ``method`` asks for, with ``rsync_options``; writes nothing.
+
+    Raises IngestError, as :func:`check_rsync`, and for another method.
+    """
+    method = options["method"]
+    if method not in METHODS:
+        raise IngestError("ingest_method: '%s' is not one of %s" % (method, ", ".join(METHODS)))
+    if method != "copy":
+        host = options["host"] or socket.gethostname()
+        wanted = [*options["rsync_options"], *(["--fsync"] if options["fsync"] else [])]
+        check_rsync(host, frozenset(options["preserve"]), wanted)

@@ -1,0 +1,337 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies a whole tree on one machine: walk and copy in the same worker, no index, no plan.
+
+A coordinator hands directories to worker processes; a worker lists a directory, copies what is in
+it and reports the subdirectories. A directory gets its metadata as soon as nothing more will be
+made in it. Hard links are made at the end, each group from its first name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections import OrderedDict, deque
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from ..core.errors import IngestError
+from ..core.outcome import Failure
+from ..core.paths import display, join, split
+from ..core.processes import SMALL, Task, TaskPool
+from ..fs.worker_count import workers_for
+from .entry import copy_found, copy_link
+from .metadata import Losses
+from .preserve import preserve_directory
+from .session import Copier
+from .want import want_of
+
+# Entries of a large directory that one worker copies in one go: few where each takes long.
+CHUNK, CHUNK_OF_THREADS = 1000, 32
+_BATCH = 16  # directories
+_LIST, _NAMES, _ITEM, _LINK, _FINISH = range(5)
+
+
+class TreeResult:
+    """What became of a tree: counts of entries and bytes, failures and losses."""
+
+    def __init__(self) -> None:
+        self.files = self.directories = self.bytes = self.skipped = self.changed = 0
+        self.failures: List[Failure] = []
+        self.losses = Losses()
+        self.seconds = 0.0
+
+
+class _Report(NamedTuple):
+    """A worker's answer to one batch of tasks."""
+
+    listed: List[Tuple[bytes, List[bytes], List[bytes], bool]]
+    held: List[Tuple[int, int, bytes]]
+    counts: Tuple[int, ...]
+    failures: List[Tuple[bytes, str, int, str]]
+    losses: Dict[str, List[Any]]
+
+
+def copy_tree(
+    source: bytes, destination: bytes, workers: object, preserve: FrozenSet[str],
+    progress: Optional[Callable[[int, int], None]] = None,
+) -> TreeResult:
+    """Copy everything below ``source`` into the existing directory ``destination``.
+
+    Args:
+        workers: how many copy at once, or ``auto``; threads where calls wait for a server.
+        preserve: of metadata.PRESERVE; with "links", hard links stay hard links.
+        progress: called with entries and bytes copied since the last call.
+
+    Raises:
+        IngestError: one tree lies in the other, or one can't be opened, ``workers`` is neither a
+            number nor ``auto``, or a worker died.
+    """
+    check_apart(source, destination)
+    started = time.monotonic()
+    crew = workers_for((source, destination), workers)
+    result = _Coordinator(source, destination, crew, preserve, progress).run()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def check_apart(source: bytes, destination: bytes) -> None:
+    """Raises IngestError if one tree lies in the other, or both are one."""
+    real = os.path.realpath(source), os.path.realpath(destination)
+    for inner, outer in (real, real[::-1]):
+        if (inner + b"/").startswith(outer.rstrip(b"/") + b"/"):
+            raise IngestError(
+                "the source %s and the destination %s lie in each other"
+                % (display(source), display(destination))
+            )
+
+
+class _Coordinator:
+    """Hands out the work, and knows which directories are done."""
+
+    def __init__(
+        self, source: bytes, destination: bytes, crew: Tuple[int, int], preserve: FrozenSet[str],
+        progress: Optional[Callable[[int, int], None]],
+    ) -> None:
+        self._trees = (source, destination, preserve)
+        self._crew = crew
+        self._chunk = CHUNK_OF_THREADS if crew[1] > 1 else CHUNK
+        self._workers = crew[0] * crew[1]
+        self._progress = progress
+        self._result = TreeResult()
+        # Last in, first out: depth first, so that few directories wait.
+        self._waiting: List[Task] = [(_LIST, b"")]
+        self._soon: Deque[Task] = deque()
+        # Chunks of large directories. One of each in turn: a kernel lets nobody else make an entry
+        # in a directory as long as a server has not answered.
+        self._chunks: OrderedDict[bytes, List[bytes]] = OrderedDict()
+        # Directories with something outstanding in them: how much, and whether links come yet.
+        self._open: Dict[bytes, List[Any]] = {}
+        self._leaders: Dict[Tuple[int, int], bytes] = {}
+        self._links: List[Task] = []
+        self._late: List[Task] = []
+
+    def run(self) -> TreeResult:
+        """Start the workers, work through the tree, end them."""
+        source, destination, preserve = self._trees
+        umask = os.umask(0) if "mode" in preserve else None
+        try:
+            pool = TaskPool(
+                self._crew,
+                lambda: _Worker(
+                    Copier(source, destination, preserve), "links" in preserve, self._chunk
+                ).batch,
+            )
+        finally:
+            if umask is not None:
+                os.umask(umask)
+        try:
+            for waiting in (self._waiting, self._links, self._late):
+                self._waiting = waiting
+                pool.drain(self._fetch, lambda report: self._take(_Report(*report)))
+        finally:
+            pool.close()
+        return self._result
+
+    def _fetch(self) -> List[Task]:
+        """The next tasks for one worker: some directories, when there are many."""
+        many = (len(self._waiting) + len(self._soon) + len(self._chunks)) // (2 * self._workers)
+        tasks: List[Task] = []
+        size = 0
+        while len(tasks) < max(1, min(_BATCH, many)) and size < SMALL:
+            task = self._next()
+            if task is None:
+                break
+            tasks.append(task)
+            size += _size(task)
+        return tasks
+
+    def _next(self) -> Optional[Task]:
+        if self._soon:
+            return self._soon.popleft()
+        if self._waiting and len(self._chunks) < self._workers:
+            return self._waiting.pop()
+        if not self._chunks:
+            return None
+        path, chunks = self._chunks.popitem(last=False)
+        chunk = chunks.pop()
+        if chunks:
+            self._chunks[path] = chunks
+        return _NAMES, path, chunk
+
+    def _take(self, report: _Report) -> None:
+        result = self._result
+        files, directories, moved, skipped, changed = report.counts[:5]
+        result.files += files
+        result.directories += directories
+        result.bytes += moved
+        result.skipped += skipped
+        result.changed += changed
+        result.failures += [Failure(*failure) for failure in report.failures]
+        for kind, (count, path, why) in report.losses.items():
+            result.losses.add(kind, path, why, count)
+        for device, inode, path in report.held:
+            self._hold((device, inode), path)
+        for path, below, chunks, whole in report.listed:
+            self._listed(path, below, chunks, whole)
+        if self._progress and files:
+            self._progress(files, moved)
+
+    def _hold(self, file: Tuple[int, int], path: bytes) -> None:
+        leader = self._leaders.setdefault(file, path)
+        directory = split(path)[0]
+        state = self._open.setdefault(directory, [1, False])
+        if leader is path:
+            state[0] += 1
+            self._soon.append((_ITEM, path))
+        else:
+            state[1] = True
+            self._links.append((_LINK, leader, path))
+
+    def _listed(
+        self, path: bytes, below: List[bytes], chunks: List[bytes], whole: bool
+    ) -> None:
+        """Something of a directory is done; ``whole`` if the worker finished all of it."""
+        if whole:
+            self._up(path)
+            return
+        state = self._open.setdefault(path, [1, False])
+        state[0] += len(below) + len(chunks)
+        self._waiting += [(_LIST, join(path, name)) for name in below]
+        if chunks:
+            self._chunks[path] = chunks[::-1]
+        self._less(path)
+
+    def _less(self, path: bytes) -> None:
+        """One thing less is outstanding in a directory, and maybe in those above it."""
+        while True:
+            state = self._open[path]
+            state[0] -= 1
+            if state[0]:
+                return
+            del self._open[path]
+            if state[1]:
+                self._late.append((_FINISH, path))
+            else:
+                self._soon.append((_FINISH, path))
+            if not path:
+                return
+            path = split(path)[0]
+
+    def _up(self, path: bytes) -> None:
+        if path:
+            self._less(split(path)[0])
+
+
+def _size(task: Task) -> int:
+    if task[0] == _NAMES:
+        return len(task[2])
+    return len(task[1]) + 20
+
+
+class _Worker:
+    """Does the tasks of one process."""
+
+    def __init__(self, copier: Copier, hold: bool, chunk: int) -> None:
+        self._copier = copier
+        self._chunk = chunk
+        self._hold = hold
+        self._listed: List[Tuple[bytes, List[bytes], List[bytes], bool]] = []
+        self._held: List[Tuple[int, int, bytes]] = []
+
+    def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
+        """Do these, and report."""
+        copier = self._copier
+        for task in tasks:
+            kind, path = task[0], task[1]
+            if kind == _LIST:
+                self._list(path)
+            elif kind == _NAMES:
+                self._copy(path, task[2].split(b"/"))
+                self._listed.append((path, [], [], False))
+            elif kind == _FINISH:
+                self._finish(path)
+            else:
+                self._single(task)
+        report = (
+            self._listed, self._held, copier.tally.take(), [tuple(f) for f in copier.failures],
+            copier.losses.kinds,
+        )
+        self._listed, self._held = [], []
+        copier.failures = []
+        copier.losses.kinds = {}
+        return report
+
+    def _list(self, path: bytes) -> None:
+        """Copy a directory's entries, or report them in chunks if they are many."""
+        copier = self._copier
+        below: List[bytes] = []
+        names: List[bytes] = []
+        chunks: List[bytes] = []
+        try:
+            copier.operation = "make directory"
+            copier.targets.get(path, True)
+        except OSError as error:
+            copier.fail(path, error)
+            self._listed.append((path, [], [], True))
+            return
+        try:
+            copier.operation = "list"
+            fd = copier.sources.get(path).fd
+            with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.name)
+                        continue
+                    names.append((b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name)
+                    if len(names) >= self._chunk:
+                        chunks.append(b"/".join(names))
+                        names = []
+        except OSError as error:
+            copier.fail(path, error)
+        held = len(self._held)
+        if chunks and names:
+            chunks.append(b"/".join(names))
+        elif names:
+            self._copy(path, names)
+        whole = not below and not chunks and len(self._held) == held
+        if whole:
+            self._finish(path)
+        self._listed.append((path, below, chunks, whole))
+
+    def _copy(self, path: bytes, names: List[bytes]) -> None:
+        """Copy entries of a directory; an f in front of the name says that it is a regular file."""
+        copier, hold = self._copier, self._hold
+        for marked in names:
+            name = marked[1:]
+            found = copy_found(copier, path, name, marked[:1] == b"f", hold)
+            if found is not None:
+                self._held.append((found.st_dev, found.st_ino, join(path, name)))
+
+    def _finish(self, path: bytes) -> None:
+        copier = self._copier
+        try:
+            copier.operation = "stat"
+            want = want_of(os.fstat(copier.sources.get(path).fd))
+        except OSError as error:
+            copier.fail(path, error)
+        else:
+            preserve_directory(copier, path, want)
+
+    def _single(self, task: Task) -> None:
+        """The first name of a file with several, or one of the others."""
+        copier = self._copier
+        path = task[-1]
+        directory, name = split(path)
+        try:
+            copier.operation = "stat"
+            found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
+        except OSError as error:
+            copier.fail(path, error)
+        else:
+            if task[0] == _ITEM:
+                copy_found(copier, directory, name, stat.S_ISREG(found.st_mode), False)
+            else:
+                copy_link(copier, directory, name, want_of(found), task[1])
+        if task[0] == _ITEM:
+            self._listed.append((directory, [], [], False))

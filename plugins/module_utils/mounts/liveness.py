@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which file servers answer. A question to a mount whose server is dead may never return, so each
+is asked by a process of its own that is never waited for longer than it may take."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import struct
+import time
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..core.errors import IngestError
+from ..core.paths import display, to_bytes, to_text
+from ..fs.mount_table import Entry, holding, origin
+
+ANSWER = 5.0  # seconds in which a server answers a call that does nothing
+QUICK, THOROUGH = 10.0, 20.0  # seconds in which a mount answers
+_NFS, _PORT, _RPCBIND = 100003, 2049, 111
+# What the kernel says of a server that does not answer, and of an export that is gone.
+GONE = (
+    errno.ETIMEDOUT, errno.EIO, errno.ESTALE, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN,
+    errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN,
+)
+Question = Callable[[], str]  # "" or why there is no answer
+
+
+class Server(NamedTuple):
+    """An NFS server over TCP. ``guess``: its port may be another, which its rpcbind knows."""
+
+    address: str
+    port: int = _PORT
+    version: int = 3
+    guess: bool = False
+
+
+def server(address: str, options: Dict[str, str]) -> Optional[Server]:
+    """The server that mount options speak of; None if it is not reached over TCP."""
+    if not options.get("proto", "tcp").startswith("tcp"):
+        return None
+    version = options.get("vers", options.get("nfsvers", "3")).partition(".")[0]
+    port = options.get("port", "0")
+    return Server(
+        address, int(port) if port.isdigit() and int(port) else _PORT,
+        int(version) if version.isdigit() else 3, version == "3" and "port" not in options,
+    )
+
+
+def silence(where: Server, seconds: float = ANSWER) -> str:
+    """Why a server does not answer the call that does nothing (RFC 5531, procedure 0), or ""."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            _call(where, max(0.1, end - time.monotonic()))
+            return ""
+        except socket.gaierror as error:
+            return "its name can't be resolved: %s" % error.strerror
+        except OSError as error:
+            why = error
+        if isinstance(why, ConnectionRefusedError) and where.guess and _listens(where.address, _RPCBIND):
+            return ""
+        left = end - time.monotonic()
+        if left < 0.5 or isinstance(why, socket.timeout):
+            break
+        time.sleep(0.5)  # a server that starts again refuses for a moment
+    if isinstance(why, socket.timeout) or why.errno == errno.ETIMEDOUT:
+        return "no answer within %g s" % seconds
+    return why.strerror or str(why)
+
+
+def _call(where: Server, seconds: float) -> None:
+    """Raises OSError, socket.timeout among them, unless something comes back."""
+    call = struct.pack(">10I", int.from_bytes(os.urandom(4), "big"), 0, 2, _NFS, where.version, 0, 0, 0, 0, 0)
+    with socket.create_connection((where.address, where.port), seconds) as line:
+        line.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
+        # Even a server that does not like the call is one that lives.
+        line.recv(4)
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def mount_silence(path: bytes, thorough: bool = False) -> str:
+    """Why what is mounted at ``path`` does not answer, or "". May hang: see :class:`Look`.
+
+    A server that answers is enough, unless ``thorough``: a busy mount takes long for a call.
+    """
+    where = _server_of(holding(path)) or _server_of(holding(os.path.realpath(path)))
+    why = silence(where) if where else ""
+    if why or (where and not thorough):
+        return why
+    for there in (path, os.path.dirname(path.rstrip(b"/"))):
+        try:
+            os.statvfs(there)  # never answered from memory
+            return ""
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return error.strerror or str(error) if error.errno in GONE else ""
+    return ""
+
+
+def _server_of(entry: Optional[Entry]) -> Optional[Server]:
+    if entry is None or entry.kind not in ("nfs", "nfs4") or "addr" not in entry.options:
+        return None
+    found = server(entry.options["addr"], entry.options)
+    return found._replace(guess=False) if found else None
+
+
+class Look:
+    """Questions under way, each asked by a process of its own."""
+
+    def __init__(self, questions: Dict[bytes, Question], seconds: float) -> None:
+        """What has not answered after ``seconds`` does not answer. Raises OSError."""
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._answers: Dict[bytes, str] = {}
+        self._waiting: Dict[bytes, Tuple[int, int]] = {}
+        try:
+            for key, question in questions.items():
+                self._waiting[key] = _ask(question, seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def result(self) -> Optional[Dict[bytes, str]]:
+        """Of each why it does not answer ("" if it does), or None while that is not known."""
+        for key, (pid, pipe) in list(self._waiting.items()):
+            try:
+                said = os.read(pipe, 4096)
+            except BlockingIOError:
+                continue
+            self._forget(key, pid, pipe)
+            self._answers[key] = said[1:].decode("utf-8", "replace") if said else "no answer"
+        if self._waiting and time.monotonic() > self._end:
+            for key in list(self._waiting):
+                self._answers[key] = "no answer within %g s" % self._seconds
+            self.close()
+        return None if self._waiting else self._answers
+
+    def wait(self) -> Dict[bytes, str]:
+        """The result, when it is known."""
+        while True:
+            found = self.result()
+            if found is not None:
+                return found
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """End it now."""
+        for key, (pid, pipe) in list(self._waiting.items()):
+            self._forget(key, pid, pipe)
+
+    def _forget(self, key: bytes, pid: int, pipe: int) -> None:
+        del self._waiting[key]
+        os.close(pipe)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, os.WNOHANG)  # one that hangs can't be waited for
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+
+def _ask(question: Question, seconds: float) -> Tuple[int, int]:
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        return pid, ours
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(seconds) + 2)  # should its parent have ended
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):  # or a connection would wait for this process
+            os.dup2(null, number)
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2 and int(name) != theirs:
+                try:
+                    os.close(int(name))
+                except OSError:
+                    pass
+        try:
+            why = question()
+        except Exception as error:  # pylint: disable=broad-except
+            why = "%s: %s" % (type(error).__name__, error)
+        os.write(theirs, b"." + why.encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(0)
+
+
+def _about(path: bytes, thorough: bool) -> Question:
+    return lambda: mount_silence(path, thorough)
+
+
+def look(paths: Iterable[bytes], thorough: bool = False) -> Look:
+    """Ask about what is mounted at some paths."""
+    questions = {path: _about(path, thorough) for path in paths}
+    return Look(questions, THOROUGH if thorough else QUICK)
+
+
+class Silent(NamedTuple):
+    """A mount that does not answer, in text: what it is of, such as ``10.0.0.1:/export``, and that
+    server's address ("" if it is no network mount), and why."""
+
+    mount: str
+    source: str
+    address: str
+    message: str
+
+    def __str__(self) -> str:
+        mount = display(to_bytes(self.mount))
+        what = "%s on %s" % (self.address, mount) if self.address else mount
+        return "%s (%s)" % (what, self.message) if self.message else what
+
+
+def listing(found: Iterable[Silent]) -> str:
+    """Some of them in a sentence."""
+    names: List[str] = [str(silent) for silent in found]
+    return ", ".join(names[:8]) + (" and %d more" % (len(names) - 8) if len(names) > 8 else "")
+
+
+def answering(source: str, destinations: Sequence[str]) -> Tuple[List[str], List[Silent]]:
+    """The destinations that answer, and the others. Takes no longer than THOROUGH.
+
+    Raises:
+        IngestError: the source does not answer, or none of the destinations.
+    """
+    found = look(map(to_bytes, [source, *destinations]), True).wait()
+    why = found.pop(to_bytes(source), "")
+    if why:
+        raise IngestError("the source %s does not answer" % str(silent(to_bytes(source), why)))
+    silents = [silent(to_bytes(path), found[to_bytes(path)]) for path in destinations if found.get(to_bytes(path))]
+    if destinations and len(silents) == len(destinations):
+        raise IngestError("no mount of the destination answers: %s" % listing(silents))
+    return [path for path in destinations if not found.get(to_bytes(path))], silents
+
+
+def silent(path: bytes, why: str) -> Silent:
+    """A path whose mount does not answer. Nothing is asked of it."""
+    source, address = origin(path, False)
+    return Silent(to_text(path), source, address, why)

@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's side of the copy: who may do which shard now, and what came of it.
+
+Every decision is a transaction on plan.db, so any number of hosts can be served by any number
+of processes, in any order.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from itertools import chain
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..core.outcome import Tally
+from ..core.paths import to_bytes, to_text
+from .shards import Header
+from .store import LINKS
+
+COUNTS = Tally.__slots__
+
+
+class Claimed(NamedTuple):
+    """A shard that now belongs to one host."""
+
+    header: Header
+    payload: bytes
+
+
+class Work(NamedTuple):
+    """What there is for a host: shards to do now; and whose work may come its way later
+    (``running``: hosts at work, ``planned``: only hosts that have not started, ``""``: none)."""
+
+    claimed: List[Claimed]
+    later: str
+
+
+class Dispatcher:
+    """Gives out the shards of one plan to one host, and records what it did."""
+
+    def __init__(self, db: sqlite3.Connection, host: str, patience: float) -> None:
+        """``patience``: seconds after which a host that was not heard of counts as dead."""
+        self._db = db
+        self._host = host
+        self._patience = patience
+
+    def start(self) -> None:
+        """This host takes part from now on."""
+        now = time.time()
+        self._db.execute(
+            "UPDATE hosts SET state='running', heartbeat=?, started=coalesce(started, ?), "
+            "message=NULL WHERE name=?", (now, now, self._host),
+        )
+
+    def beat(self) -> None:
+        """This host is alive."""
+        self._db.execute(
+            "UPDATE hosts SET heartbeat=? WHERE name=?", (time.time(), self._host)
+        )
+
+    def end(self, state: str, message: Optional[str] = None) -> None:
+        """This host takes part no longer: ``done``, ``failed`` or ``dead``. What it had claimed
+        and not finished is free again: its client has stopped, or its lease has run out."""
+        self._db.execute(
+            "UPDATE hosts SET state=?, finished=?, message=? WHERE name=?",
+            (state, time.time(), message, self._host),
+        )
+        self._db.execute(
+            "UPDATE shards SET state='pending', runner=NULL WHERE state='claimed' AND runner=?",
+            (self._host,),
+        )
+
+    # -- out ---------------------------------------------------------------------------------
+
+    def claim(self, size: int, absent: bool = False) -> Work:
+        """Claim shards of at most ``size`` bytes of payload together (one at least).
+
+        Only the earliest phase that is not finished is open. In it come first the host's own
+        shards; when there is none left, a part of those of nobody, or of hosts that are done,
+        failed or dead, or, if ``absent``, that never started.
+        """
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            phase = db.execute(
+                "SELECT min(phase) FROM shards WHERE state<>'done'"
+            ).fetchone()[0]
+            if phase is None:
+                return Work([], "")
+            self._bury()
+            claimed: List[Claimed] = []
+            total = 0
+            broken = self._broken() if phase == LINKS else ()
+            for shard, op, of, mount, amount, data in self._open_shards(phase, absent):
+                if claimed and total + len(data) > size:
+                    break
+                total += len(data)
+                claimed.append(Claimed(Header(shard, op, of, mount, broken, amount), data))
+            db.executemany(
+                "UPDATE shards SET state='claimed', runner=?, claimed=? WHERE id=?",
+                [(self._host, time.time(), entry.header.id) for entry in claimed],
+            )
+            return Work(claimed, self._later(phase))
+        finally:
+            db.execute("COMMIT")
+
+    def _open_shards(self, phase: int, absent: bool) -> Iterator[Tuple[Any, ...]]:
+        select = (
+            "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, s.cost, coalesce(s.payload, o.payload) "
+            "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state='pending' AND s.phase=? "
+        )
+        own = self._db.execute(select + "AND s.host=? ORDER BY s.id", (phase, self._host))
+        first = own.fetchone()
+        if first:
+            return chain([first], own)
+        helped = ["failed", "dead", "done"] + (["planned"] if absent else [])
+        free = (
+            "AND (s.host IS NULL OR s.host IN (SELECT name FROM hosts WHERE state IN (%s))) "
+            % ", ".join("?" * len(helped))
+        )
+        count, running = self._db.execute(
+            "SELECT count(*), (SELECT count(*) FROM hosts WHERE state='running') FROM shards s "
+            "WHERE s.state='pending' AND s.phase=? " + free, [phase, *helped],
+        ).fetchone()
+        # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
+        # and Kuck 1987), so that few requests give all hosts work until the same moment.
+        part = max(1, count // (2 * max(1, running)))
+        return self._db.execute(
+            select + free + "ORDER BY s.id LIMIT ?", [phase] + helped + [part]
+        )
+
+    def _broken(self) -> Tuple[str, ...]:
+        """Large files of which a range failed."""
+        return tuple(
+            to_text(bytes(path)) for (path,) in self._db.execute(
+                "SELECT DISTINCT f.path FROM failures f JOIN shards s ON s.id=f.shard "
+                "WHERE s.op IN ('prepare', 'range')"
+            )
+        )
+
+    def _bury(self) -> None:
+        """Hosts whose controller process ended without a word."""
+        for (name,) in self._db.execute(
+            "SELECT name FROM hosts WHERE state='running' AND heartbeat<? AND name<>?",
+            (time.time() - self._patience, self._host),
+        ).fetchall():
+            Dispatcher(self._db, name, self._patience).end("dead", "was not heard of any more")
+
+    def _later(self, phase: int) -> str:
+        """The state of the other hosts that have a part of the open phase. One that runs, but
+        has none, waits as well: to wait for it would be to wait for ever."""
+        states = {
+            state for (state,) in self._db.execute(
+                "SELECT DISTINCT h.state FROM shards s JOIN hosts h "
+                "ON h.name=coalesce(s.runner, s.host) "
+                "WHERE s.state<>'done' AND s.phase=? AND h.name<>?", (phase, self._host),
+            )
+        }
+        return "running" if "running" in states else "planned" if "planned" in states else ""
+
+    # -- in ----------------------------------------------------------------------------------
+
+    def record(self, finished: List[Dict[str, Any]]) -> None:
+        """Store what became of shards, as :meth:`.runner.Runner.step` returns them."""
+        db = self._db
+        now = time.time()
+        db.execute("BEGIN IMMEDIATE")
+        for entry in finished:
+            shard = entry["shard"]
+            found = db.execute(
+                "SELECT phase FROM shards WHERE id=? AND state='claimed' AND runner=?",
+                (shard, self._host),
+            ).fetchone()
+            if found is None:  # taken away from a host that was believed dead
+                continue
+            db.execute("UPDATE shards SET state='done', finished=? WHERE id=?", (now, shard))
+            db.executemany(
+                "INSERT INTO results VALUES (?, ?, ?, %s, ?)" % ", ".join("?" * len(COUNTS)),
+                [
+                    (shard, self._host, mount) + tuple(counts[name] for name in COUNTS)
+                    + (counts["seconds"],)
+                    for mount, counts in entry["mounts"].items()
+                ],
+            )
+            db.executemany(
+                "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (shard, self._host, mount, found[0], to_bytes(path), operation, number, message)
+                    for mount, path, operation, number, message in entry["failures"]
+                ],
+            )
+        db.execute("COMMIT")
+
+    def record_run(
+        self, samples: List[List[float]], slow: List[List[Any]], losses: Dict[str, List[Any]]
+    ) -> None:
+        """Store a client's samples [time, files, bytes], slowest directories and losses."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(
+            "INSERT INTO samples VALUES (?, ?, ?, ?)", [[self._host, *entry] for entry in samples]
+        )
+        db.executemany(
+            "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
+            [(self._host, to_bytes(path), seconds, files, size)
+             for seconds, path, files, size in slow],
+        )
+        db.executemany(
+            "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
+            [(self._host, kind, count, to_bytes(path), why)
+             for kind, (count, path, why) in losses.items()],
+        )
+        db.execute("COMMIT")
+
+    def record_silent(self, mounts: List[Dict[str, str]]) -> None:
+        """Store mounts of this host that were left out, as :class:`.liveness.Silent` has them."""
+        known = {mount for (mount,) in self._db.execute("SELECT mount FROM silent WHERE host=?", (self._host,))}
+        self._db.executemany(
+            "INSERT INTO silent VALUES (?, ?, ?, ?, ?)",
+            [
+                (self._host, *(mount[name] for name in ("mount", "source", "address", "message")))
+                for mount in mounts if mount["mount"] not in known
+            ],
+        )
+
+    def shares(self) -> Tuple[int, int, int, int]:
+        """(files, bytes) of the data that is this host's by plan, and of that what is done."""
+        found = self._db.execute(
+            "SELECT sum(files), sum(bytes), sum(CASE state WHEN 'done' THEN files END), "
+            "sum(CASE state WHEN 'done' THEN bytes END) FROM shards "
+            "WHERE phase<=? AND coalesce(runner, host)=?", (LINKS, self._host)
+        ).fetchone()
+        return tuple(value or 0 for value in found)  # type: ignore[return-value]

@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: an index, split over hosts into shards of bounded size, in plan.db."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import sqlite3
+import stat
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..core.errors import IngestError
+from ..core.paths import display, join, split, to_text
+from ..core.vocabulary import PRESERVE, SPLITS
+from ..index.items import items
+from ..index.reader import Directory, Entry, Index
+from . import shards
+from .cost import FILE_COST, cost_of
+from .store import (
+    DATA,
+    DIRECTORIES,
+    LAST_DIRECTORIES,
+    LINKS,
+    PREPARE,
+    VERIFY,
+    create_plan,
+    set_meta,
+)
+
+SHARDS_PER_HOST = 64
+BUFFERED_ROWS = 400_000
+
+
+class Limits(NamedTuple):
+    """Bounds of a shard, and where a file is cut into ranges (bytes; 0: never)."""
+
+    items: int = 2000
+    bytes: int = 4 << 30
+    range_threshold: int = 64 << 20
+    range_size: int = 16 << 20
+
+
+class Plan(NamedTuple):
+    """What was planned."""
+
+    items: int
+    files: int
+    directories: int
+    bytes: int
+    shards: int
+    hosts: Dict[str, Dict[str, float]]
+
+
+class _Shard:
+    """The shard of one host and one operation that is being filled."""
+
+    def __init__(self, phase: int, op: str, host: Optional[str]) -> None:
+        self.phase, self.op, self.host = phase, op, host
+        self.lines: List[bytes] = []
+        self.rows: List[str] = []
+        self.directory = b""
+        self.row_bytes = 0
+        self.count = self.files = self.bytes = 0
+        self.cost = 0.0
+        self.first = self.last = b""
+
+    def add(
+        self, directory: bytes, name: bytes, text: str, size: int, amount: float, file: bool
+    ) -> None:
+        if self.rows and (
+            directory != self.directory
+            or len(self.rows) >= shards.LINE_ROWS
+            or self.row_bytes + size > shards.LINE_BYTES
+        ):
+            self.end_line()
+        self.directory = directory
+        self.rows.append(text)
+        self.row_bytes += size
+        self.last = join(directory, name) if name else directory
+        if not self.count:
+            self.first = self.last
+        self.count += 1
+        self.files += file
+        self.bytes += size
+        self.cost += amount
+
+    def end_line(self) -> None:
+        if self.rows:
+            self.lines.append(shards.line(self.directory, self.rows, self.row_bytes))
+        self.rows, self.row_bytes = [], 0
+
+
+class Planner:
+    """Writes one plan.db."""
+
+    def __init__(
+        self, db: sqlite3.Connection, hosts: Sequence[str], how: str, limits: Limits, mounts: int
+    ) -> None:
+        self._db = db
+        self._hosts = list(hosts)
+        self._how = how
+        # All hosts' open shards are in memory at once.
+        self._limits = limits._replace(
+            items=max(1, min(limits.items, BUFFERED_ROWS // len(self._hosts)))
+        )
+        self._mounts = max(1, mounts)
+        self._open: Dict[Tuple[int, str, Optional[str]], _Shard] = {}
+        self._cost_limit = float("inf")
+        self._sequence = 0
+        self._mark = secrets.randbits(63)
+        self.items = self.files = self.bytes = self.directories = 0
+
+    def run(self, index: Index, min_depth: Optional[int], max_depth: Optional[int],
+            links: bool, verify: bool) -> None:
+        """Plan everything that the index has."""
+        totals = index.totals()
+        if self._how != "round_robin":
+            whole = cost_of(totals.entries, totals.bytes)
+            self._cost_limit = max(whole / (SHARDS_PER_HOST * len(self._hosts)), FILE_COST)
+        db = self._db
+        db.execute("BEGIN")
+        db.execute("PRAGMA temp_store=FILE")
+        db.execute(
+            "CREATE TEMP TABLE leaders(device INTEGER, inode INTEGER, path BLOB, "
+            "PRIMARY KEY(device, inode)) WITHOUT ROWID"
+        )
+        number = -1
+        for number, directory, entry in items(index, min_depth, max_depth):
+            leader = self._leader(directory, entry) if links and entry.nlink > 1 else None
+            self._entry(number, directory, entry, leader)
+        self.items = number + 1
+        self._flush_all()
+        self._plan_directories(index.directories())
+        self._flush_all()
+        if self._how == "balanced":
+            self._balance()
+        if verify:
+            self._plan_verify()
+        db.execute("COMMIT")
+        db.execute("DROP TABLE leaders")
+        db.execute("CREATE INDEX shards_todo ON shards(state, phase, host)")
+
+    def _leader(self, directory: bytes, entry: Entry) -> Optional[bytes]:
+        """The path that was planned first for this inode; None if this is it."""
+        if entry.type == "d":
+            return None
+        key = (entry.device, entry.inode)
+        found = self._db.execute(
+            "SELECT path FROM leaders WHERE device=? AND inode=?", key
+        ).fetchone()
+        if found:
+            return bytes(found[0])
+        self._db.execute(
+            "INSERT INTO leaders VALUES (?, ?, ?)", key + (join(directory, entry.name),)
+        )
+        return None
+
+    def _entry(self, number: int, directory: bytes, entry: Entry, leader: Optional[bytes]) -> None:
+        host = self._host(number)
+        self.files += entry.type != "d"
+        size = entry.size if entry.type == "f" else 0
+        if leader is not None:
+            self._add(LINKS, "link", host, directory, entry,
+                      shards.row(entry, entry.rdev, to_text(leader)), 0)
+            return
+        self.bytes += size
+        limits = self._limits
+        if limits.range_threshold and size > limits.range_threshold:
+            plain = shards.row(entry, self._mark)
+            # Quickly done, and everybody waits for it: by whoever comes first.
+            self._add(PREPARE, "prepare", None, directory, entry, plain, 0)
+            for part, offset in enumerate(range(0, size, limits.range_size)):
+                length = min(limits.range_size, size - offset)
+                self._add(DATA, "range", self._host(number + part), directory, entry,
+                          shards.row(entry, offset, length, self._mark), length)
+            self._add(LINKS, "finish", host, directory, entry, plain, 0)
+            return
+        text = shards.row(entry, entry.rdev) if entry.rdev else shards.row(entry)
+        self._add(DATA, "copy", host, directory, entry, text, size)
+
+    def _host(self, number: int) -> Optional[str]:
+        return self._hosts[number % len(self._hosts)] if self._how == "round_robin" else None
+
+    def _add(self, phase: int, op: str, host: Optional[str], directory: bytes, entry: Entry,
+             text: str, size: int) -> None:
+        key = (phase, op, host)
+        shard = self._open.get(key)
+        if shard is None:
+            shard = self._open[key] = _Shard(phase, op, host)
+        amount = cost_of(1, size)
+        if shard.count and (
+            shard.count >= self._limits.items
+            or shard.bytes + size > self._limits.bytes
+            or shard.cost + amount > self._cost_limit
+        ):
+            self._flush(shard)
+            shard = self._open[key] = _Shard(phase, op, host)
+        # A large file counts as one when it is finished; its ranges carry the bytes.
+        file = entry.type != "d" and op not in ("prepare", "range")
+        shard.add(directory, entry.name, text, size, amount, file)
+
+    def _flush_all(self) -> None:
+        for shard in self._open.values():
+            self._flush(shard)
+        self._open.clear()
+
+    def _flush(self, shard: _Shard) -> None:
+        shard.end_line()
+        self._db.execute(
+            "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, first, "
+            "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)",
+            (shard.phase, shard.op, shard.host, self._sequence % self._mounts, shard.count,
+             shard.files, shard.bytes, shard.cost, display(shard.first), display(shard.last),
+             shards.pack(shard.lines)),
+        )
+        self._sequence += 1
+
+    # -- directories ---------------------------------------------------------------------------
+
+    def _plan_directories(self, directories: Iterator[Directory]) -> None:
+        """Metadata of all directories; the deepest get theirs first."""
+        chunk: List[Directory] = []
+        closed: List[Directory] = []
+        for directory in directories:
+            self.directories += 1
+            # Whoever may not search a directory can't reach below it: these come at the very end.
+            (chunk if directory.mode & stat.S_IXUSR else closed).append(directory)
+            if len(chunk) >= self._limits.items:
+                self._directories(DIRECTORIES, chunk)
+                chunk = []
+        self._directories(DIRECTORIES, chunk)
+        self._directories(LAST_DIRECTORIES, closed)
+
+    def _directories(self, phase: int, chunk: List[Directory]) -> None:
+        if not chunk:
+            return
+        host = self._host(self._sequence) if phase == DIRECTORIES else self._host(0)
+        shard = _Shard(phase, "directories", host)
+        for found in reversed(chunk):
+            parent, name = split(found.path)
+            text = "[%s,%d,%d,%d,0,%d,%d]" % (
+                shards.quote(to_text(name)), found.mode, found.uid, found.gid, found.mtime,
+                found.atime,
+            )
+            shard.add(parent, name, text, 0, FILE_COST, False)
+        self._flush(shard)
+
+    # -- balance and verify ----------------------------------------------------------------------
+
+    def _balance(self) -> None:
+        """Largest first, each to the host with the least so far (LPT, Graham 1969)."""
+        for phase in (DATA, LINKS, DIRECTORIES, LAST_DIRECTORIES):
+            heap = [(0.0, number, host) for number, host in enumerate(self._hosts)]
+            shards = self._db.execute(
+                "SELECT id, cost FROM shards WHERE phase=? ORDER BY cost DESC, id", (phase,)
+            ).fetchall()
+            for shard, cost in shards:
+                load, number, host = heap[0]
+                heapq.heapreplace(heap, (load + cost, number, host))
+                self._db.execute("UPDATE shards SET host=? WHERE id=?", (host, shard))
+
+    def _plan_verify(self) -> None:
+        """Each shard is checked by the next host, over the next mount."""
+        following = dict(zip(self._hosts, self._hosts[1:] + self._hosts[:1]))
+        for shard, op, host, mount in self._db.execute(
+            "SELECT id, op, host, mount FROM shards WHERE op IN "
+            "('copy', 'link', 'finish', 'directories')"
+        ).fetchall():
+            self._db.execute(
+                "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, "
+                "first, last, of) SELECT ?, 'verify', ?, ?, items, files, bytes, cost, 'pending', "
+                "first, last, id FROM shards WHERE id=?",
+                (VERIFY, following.get(host), (mount + 1) % self._mounts, shard),
+            )
+
+
+def plan(
+    index_folder: str, plan_path: str, hosts: Sequence[str], split: str = "round_robin",
+    min_depth: Optional[int] = None, max_depth: Optional[int] = None,
+    limits: Limits = Limits(), mounts: int = 1, preserve: Sequence[str] = PRESERVE,
+    verify: str = "metadata", **meta: Any
+) -> Plan:
+    """Plan an index over ``hosts`` (in their order) into a new plan.db.
+
+    ``round_robin`` gives host i of N the items i, i+N, …, as ``sed -n i~Np`` does; ``balanced``
+    deals equal shares of the estimated cost, largest first; ``dynamic`` leaves the shards to
+    whoever is free. ``meta`` goes to plan.db's meta table.
+
+    Raises:
+        IngestError: no hosts, an unknown split, an unreadable index, a plan that can't be written.
+    """
+    if not hosts:
+        raise IngestError("there is no host to plan for: the group 'ingestors' is empty")
+    if len(set(hosts)) != len(hosts):
+        raise IngestError("hosts: a host is named twice: %s" % ", ".join(hosts))
+    if split not in SPLITS:
+        raise IngestError("split: '%s' is not one of %s" % (split, ", ".join(SPLITS)))
+    if "times" not in preserve:
+        # Only its time tells whether all ranges of a file have arrived.
+        limits = limits._replace(range_threshold=0)
+    index = Index(index_folder)
+    db = create_plan(plan_path)
+    try:
+        planner = Planner(db, hosts, split, limits, mounts)
+        planner.run(index, min_depth, max_depth, "links" in preserve, verify != "none")
+        db.executemany(
+            "INSERT INTO hosts(name, number, state) VALUES (?, ?, 'planned')",
+            [(name, number) for number, name in enumerate(hosts)],
+        )
+        set_meta(
+            db, split=split, verify=verify, items=planner.items, files=planner.files,
+            directories=planner.directories, bytes=planner.bytes, hosts=list(hosts), **meta
+        )
+        return Plan(
+            planner.items, planner.files, planner.directories, planner.bytes,
+            db.execute("SELECT count(*) FROM shards").fetchone()[0], shares(db),
+        )
+    except sqlite3.Error as error:
+        raise IngestError("the plan %s can't be written: %s" % (plan_path, error)) from error
+    finally:
+        db.close()
+
+
+def shares(db: sqlite3.Connection) -> Dict[str, Dict[str, float]]:
+    """Per host its planned share of the data: items, files, bytes, cost."""
+    return {
+        host: {"items": count, "files": files, "bytes": size, "cost": cost}
+        for host, count, files, size, cost in db.execute(
+            "SELECT coalesce(host, 'any'), sum(items), sum(files), sum(bytes), sum(cost) "
+            "FROM shards WHERE phase IN (?, ?) GROUP BY host ORDER BY host", (DATA, LINKS)
+        )
+    }

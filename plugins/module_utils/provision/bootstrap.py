@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bootstrap script of an ingestor: fetched from the cluster over NFS, and run once.
+
+Its environment, its path and its log are those of the data ingestor's template in the manual of the
+Avere vFXT, so that scripts written for that run unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import signal
+import subprocess
+import tempfile
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..core.errors import IngestError
+from ..mounts import addresses as cluster
+from ..mounts.liveness import server, silence
+
+SCRIPT = "/opt/bootstrap.sh"
+LOG = "/var/log/bootstrap.log"
+STATE = "/var/lib/scaleout-ingest/bootstrap.json"
+BASE_DIR = "/nfs"
+SECONDS = 3600  # until a script is stopped
+_ANSWER = 5.0  # seconds until an address counts as dead
+_LOCAL = ("/usr/local/sbin", "/usr/local/bin")
+_MOUNT = 150  # seconds; mount.nfs itself tries for two minutes
+# These may differ from run to run without a reason to run the script again.
+_CIRCUMSTANCES = ("BOOTSTRAP_NFS_IP", "NODE_COUNT")
+
+
+class Wanted(NamedTuple):
+    """What to fetch and how to run it. ``path`` is relative to the export, ``seconds`` the longest run."""
+
+    path: str
+    addresses: Sequence[str]
+    export: str
+    options: str = cluster.OPTIONS
+    base_dir: str = BASE_DIR
+    node_prefix: str = ""
+    node_count: int = 1
+    user: str = ""
+    environment: Optional[Dict[str, str]] = None
+    script: str = SCRIPT
+    log: str = LOG
+    state: str = STATE
+    seconds: int = SECONDS
+    force: bool = False
+
+
+class Done(NamedTuple):
+    """What came of it: whether it ran, and the address that the script came from."""
+
+    ran: bool
+    address: str
+
+
+def bootstrap(wanted: Wanted, dry: bool = False) -> Done:
+    """Fetch the script and run it, unless this script has run before in the same environment.
+
+    Args:
+        dry: only say whether it would run.
+
+    Raises:
+        IngestError: it can't be fetched, or fails.
+    """
+    known = cluster.expand(wanted.addresses)
+    if not known:
+        raise IngestError("bootstrap_script_path: there are no ingest_cluster_addresses to fetch %s from" % wanted.path)
+    address, script = fetch(wanted, known)
+    return Done(run_once(wanted, script, environment(wanted, known, address), dry), address)
+
+
+def run_once(wanted: Wanted, script: bytes, variables: Dict[str, str], dry: bool = False) -> bool:
+    """Run a script unless it has run before in this environment. Whether it ran, or would if it is a
+    ``dry`` run. Raises IngestError when it fails."""
+    lasting = {name: value for name, value in variables.items() if name not in _CIRCUMSTANCES}
+    state = {"script": digest(script), "environment": digest(json.dumps(lasting, sort_keys=True).encode())}
+    if not wanted.force and _before(wanted.state) == state:
+        return False
+    if not dry:
+        _run(wanted, script, variables)
+        _remember(wanted.state, state)
+    return True
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def environment(wanted: Wanted, known: Sequence[str], address: str) -> Dict[str, str]:
+    """The documented variables, and the user's own."""
+    variables = {
+        "BASE_DIR": wanted.base_dir,
+        "NODE_PREFIX": wanted.node_prefix,
+        "NODE_COUNT": str(wanted.node_count),
+        "NFS_IP_CSV": ",".join(known),
+        "NFS_PATH": wanted.export,
+        "BOOTSTRAP_NFS_IP": address,
+        "BOOTSTRAP_SCRIPT_PATH": wanted.path,
+        "LINUX_USER": wanted.user or _user(),
+    }
+    variables.update(wanted.environment or {})
+    return variables
+
+
+def texts(variables: Dict[str, Any]) -> Dict[str, str]:
+    """Values of any kind as an environment has them. Raises IngestError for what it can't hold."""
+    found = {}
+    for name, value in variables.items():
+        text = "" if value is None else str(value)
+        if not name or "=" in name or "\0" in name + text or isinstance(value, (dict, list)):
+            raise IngestError("ingest_bootstrap_environment: %r can't be a variable of the environment" % name)
+        found[name] = text
+    return found
+
+
+def _user() -> str:
+    """Who logged in: before sudo, if that is how we are root."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+# -- fetch -------------------------------------------------------------------------------------
+
+
+def fetch(wanted: Wanted, known: Sequence[str]) -> Tuple[str, bytes]:
+    """The first address that can be mounted, and the script's contents from there.
+
+    Raises:
+        IngestError: no address can be mounted, or the script isn't there.
+    """
+    reasons: List[str] = []
+    for address in known:
+        where = server(address, cluster.parsed(wanted.options))
+        why = silence(where, _ANSWER) if where else ""
+        if why:
+            reasons.append("%s: %s" % (address, why))
+            continue
+        with tempfile.TemporaryDirectory(prefix="ingestor-bootstrap-") as point:
+            problem = _mount(wanted, address, point)
+            if problem:
+                reasons.append("%s: %s" % (address, problem))
+                continue
+            try:
+                return address, _read(wanted, address, point)
+            finally:
+                _unmount(point)
+    raise IngestError("bootstrap_script_path: %s can't be fetched: %s" % (wanted.path, "; ".join(reasons)))
+
+
+def _mount(wanted: Wanted, address: str, point: str) -> str:
+    """Mount the export read-only; why that failed, or nothing. The kernel needs mount.nfs to ask the server."""
+    options = cluster.options(wanted.options, address, ["retry=0", "ro"])
+    status, output = _call(["mount", "-t", "nfs", "-o", options, cluster.server(address, wanted.export), point])
+    return "" if status == 0 else output or "mount ended with status %d" % status
+
+
+def _unmount(point: str) -> None:
+    # Lazily if need be: the server may have died meanwhile.
+    if _call(["umount", point])[0]:
+        _call(["umount", "-l", point])
+
+
+def _call(command: List[str]) -> Tuple[int, str]:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            timeout=_MOUNT, env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", LC_ALL="C"),
+        )
+    except FileNotFoundError:
+        return 127, "there is no %s on this host" % command[0]
+    except subprocess.TimeoutExpired:
+        return 124, "%s did not end in %d s" % (command[0], _MOUNT)
+    return done.returncode, " ".join(done.stdout.decode("utf-8", "backslashreplace").split())
+
+
+def _read(wanted: Wanted, address: str, point: str) -> bytes:
+    where = "%s on %s" % (wanted.path, cluster.server(address, wanted.export))
+    path = os.path.realpath(os.path.join(point, wanted.path.lstrip("/")))
+    if not path.startswith(os.path.realpath(point) + os.sep):
+        raise IngestError("bootstrap_script_path: %s leads out of the export" % where)
+    try:
+        with open(path, "rb") as stream:
+            script = stream.read()
+    except OSError as error:
+        raise IngestError("bootstrap_script_path: %s can't be read: %s" % (where, error.strerror)) from error
+    if not script.strip():
+        raise IngestError("bootstrap_script_path: %s is empty" % where)
+    return script
+
+
+# -- run ---------------------------------------------------------------------------------------
+
+
+def _run(wanted: Wanted, script: bytes, variables: Dict[str, str]) -> None:
+    """Raises IngestError."""
+    try:
+        os.makedirs(os.path.dirname(wanted.script), exist_ok=True)
+        _write(wanted.script, script, 0o700)
+        os.makedirs(os.path.dirname(wanted.log), exist_ok=True)
+        # What a script prints may be secret.
+        handle = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise IngestError("bootstrap_script_path: %s: %s" % (error.filename, error.strerror)) from error
+    with os.fdopen(handle, "ab") as log:
+        head = "=== %s %s from %s" % (time.strftime("%FT%T%z"), wanted.path, variables["BOOTSTRAP_NFS_IP"])
+        log.write(head.encode("utf-8", "surrogateescape") + b"\n")
+        log.flush()
+        how = _wait(wanted, variables, log.fileno())
+        log.write(("=== %s %s\n" % (time.strftime("%FT%T%z"), how or "done")).encode())
+    if how:
+        raise IngestError("bootstrap_script_path: %s %s; what it printed is in %s" % (wanted.path, how, wanted.log))
+
+
+def _wait(wanted: Wanted, variables: Dict[str, str], log: int) -> str:
+    """How it failed, or nothing."""
+    try:
+        process = subprocess.Popen(
+            ["/bin/bash", wanted.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+            env={**os.environ, "PATH": _path(), **variables}, start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return "can't be run: %s" % error
+    try:
+        status = process.wait(wanted.seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return "did not end in %d s and was stopped" % wanted.seconds
+    if status < 0:
+        return "was ended by signal %d" % -status
+    return "ended with status %d" % status if status else ""
+
+
+def _path() -> str:
+    """Where the script finds commands: ours, too, which sudo on the RHEL family would leave out."""
+    known = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder]
+    return ":".join(known + [folder for folder in _LOCAL if folder not in known])
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    handle, part = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+    os.chmod(part, mode)
+    os.replace(part, path)
+
+
+def _before(path: str) -> Dict[str, str]:
+    """What ran last, from the state file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember(path: str, state: Dict[str, str]) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        _write(path, json.dumps(state).encode(), 0o600)
+    except OSError as error:
+        raise IngestError("%s can't be written: %s" % (path, error.strerror)) from error

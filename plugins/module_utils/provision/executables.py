@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a command out of this package: one executable file that needs only Python."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import marshal
+import os
+import struct
+import sys
+import zipfile
+from typing import Dict, List, Tuple
+
+from ..core.errors import IngestError
+
+# Where the commands are in the engine.
+_MODULES = {"parallelcp": "provision.parallelcp", "prime": "provision.prime", "ingestor": "provision.first_boot"}
+COMMANDS = ("parallelcp", "prime")
+_ENGINE = __name__.rpartition(".provision.")[0]  # __package__ is None in Ansible's zip on Python 3.8
+_PACKAGE = "scaleout_ingest"
+_NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
+_DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
+# Any Python 3 can read this; RHEL 8's own is 3.6.
+_MAIN = """\
+import sys
+if sys.version_info < (3, 8):
+    sys.exit("%(command)s: needs Python 3.8 or newer, and %%s is %%d.%%d" %% ((sys.executable,) + sys.version_info[:2]))
+from %(package)s.%(module)s import main
+sys.exit(main())
+"""
+
+
+def build(command: str, interpreter: str, small: bool = False) -> bytes:
+    """The executable file of one of COMMANDS, or of ``ingestor``, which is those too, for a Python at
+    ``interpreter``.
+
+    It holds the modules as source, and compiled by this Python to start faster; another version takes
+    the source. If it is to be ``small``, only the source without its explanations (Python 3.9 can
+    make that). Raises IngestError for another command.
+    """
+    if command not in _MODULES:
+        raise IngestError("'%s' is not one of the commands %s" % (command, ", ".join(COMMANDS)))
+    sources = _closure(_MODULES[command])
+    # The kernel splits a first line at white space, and cuts a long one.
+    direct = interpreter.startswith("/") and " " not in interpreter and len(interpreter) < 120
+    first = interpreter if direct else "/usr/bin/env python3"
+    buffer = io.BytesIO()
+    buffer.write(b"#!%s\n" % os.fsencode(first))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for name, source in sorted(sources.items()):
+            _store(archive, "%s/%s" % (_PACKAGE, name.replace(".", "/")), source, small)
+        _store(archive, _PACKAGE + "/__init__", b"", small)
+        _store(archive, "__main__", (_MAIN % {"command": command, "module": _MODULES[command], "package": _PACKAGE}).encode(), small)
+    return buffer.getvalue()
+
+
+def _store(archive: zipfile.ZipFile, name: str, source: bytes, small: bool) -> None:
+    if small:
+        archive.writestr(zipfile.ZipInfo(name + ".py", _DATE), _NOTICE + _bare(source))
+        return
+    code = compile(source, name + ".py", "exec", dont_inherit=True)
+    # Flags 1: checked by nobody, as the source lies beside it in the same file (PEP 552).
+    header = importlib.util.MAGIC_NUMBER + struct.pack("<I", 1) + bytes(8)
+    for suffix, data in ((".py", source), (".pyc", header + marshal.dumps(code))):
+        archive.writestr(zipfile.ZipInfo(name + suffix, _DATE), data)
+
+
+def _bare(source: bytes) -> bytes:
+    """The source without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:  # type: ignore[arg-type]
+            node.body = node.body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree).encode()
+
+
+def _closure(module: str) -> Dict[str, bytes]:
+    """The sources of a module of the engine, of all that it imports from there, and of their packages."""
+    found: Dict[str, bytes] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        package, source = _source(name)
+        if package:
+            found[name + ".__init__"] = source
+            continue
+        found[name] = source
+        parts = name.split(".")
+        todo += [".".join(parts[:count]) for count in range(1, len(parts))]
+        todo += _imports(parts, source)
+    return found
+
+
+def _source(name: str) -> Tuple[bool, bytes]:
+    """Whether a name in the engine is a package, and its source."""
+    full = "%s.%s" % (_ENGINE, name)
+    spec = importlib.util.find_spec(full)
+    loader = spec and spec.loader
+    source = loader.get_source(full) if loader and hasattr(loader, "get_source") else None
+    if spec is None or source is None:
+        raise IngestError("the source of %s is not there (Python %s)" % (full, sys.version.split()[0]))
+    # Ansible's own loader gives bytes.
+    text = source if isinstance(source, bytes) else str(source).encode("utf-8")
+    return spec.submodule_search_locations is not None, text
+
+
+def _imports(importer: List[str], source: bytes) -> List[str]:
+    """The modules of the engine that one of them imports, by dotted names."""
+    names: List[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*importer[: -node.level], *((node.module or "").split(".") if node.module else [])]
+            package = not base or importlib.util.find_spec(".".join([_ENGINE, *base])).submodule_search_locations
+            names += [".".join([*base, alias.name]) for alias in node.names] if package else [".".join(base)]
+    return names

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ingestor: make this host an ingestor, as a file says. For hosts that Ansible does not reach.
+
+The same steps, by the same code, as the role ingestor; cloud-init runs it at the first boot, when
+it has installed the packages. Called as parallelcp or prime it is those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional
+
+from ..core.errors import IngestError
+from ..fs.mount_table import fstab
+from ..mounts import addresses, changes
+from ..scan import prime
+from . import bootstrap, parallelcp
+from .kernel import Tuning
+
+USAGE = "usage: ingestor FILE\n"
+NAMES = ("parallelcp", "prime")
+_MOUNT_SECONDS = 150  # mount.nfs itself gives up after two minutes
+_MOUNTS: Dict[str, Any] = {
+    "addresses": [], "export": None, "base": "/mnt/destination", "mount_options": addresses.OPTIONS, "nconnect": 0,
+    "source_address": None, "source_export": None, "source": None, "source_mount_options": addresses.SOURCE_OPTIONS,
+    "persistent": True, "unmount": False, "timeout": 5.0, "left_out": [], "outcome": [],
+}
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command; returns its exit status."""
+    name = os.path.basename(sys.argv[0])
+    if name in NAMES:
+        return int({"parallelcp": parallelcp.main, "prime": prime.main}[name](arguments))
+    words = sys.argv[1:] if arguments is None else arguments
+    if len(words) != 1 or words[0].startswith("-"):
+        sys.stderr.write(USAGE)
+        return 2
+    try:
+        provision(_settings(words[0]), os.path.realpath(sys.argv[0]))
+    except IngestError as error:
+        sys.stderr.write("ingestor: %s\n" % error)
+        return 1
+    return 0
+
+
+def _settings(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError) as error:
+        raise IngestError("%s can't be read: %s" % (path, error)) from error
+    if not isinstance(found, dict):
+        raise IngestError("%s holds no settings" % path)
+    return found
+
+
+def provision(settings: Dict[str, Any], program: str) -> None:
+    """All steps.
+
+    Args:
+        settings: ``commands`` (names), ``slots``, ``max_slots``, ``readahead`` as for the module
+            nfs_tuning, ``mounts`` as for cluster_mounts, ``bootstrap`` as for bootstrap; each optional.
+        program: this file, which is the commands too.
+
+    Raises:
+        IngestError: a step fails.
+    """
+    host = socket.gethostname().partition(".")[0]
+    folder = settings.get("commands_folder", os.path.dirname(program))
+    for name in settings.get("commands", NAMES):
+        _link(program, os.path.join(folder, name))
+    tuning = Tuning()
+    if settings.get("slots") is not None or settings.get("max_slots") is not None:
+        tuning.slots(settings.get("slots"), settings.get("max_slots"))
+    points = _mount(dict(_MOUNTS, **_given(settings["mounts"])), host) if settings.get("mounts") else []
+    if settings.get("readahead") is not None:
+        tuning.readahead(settings["readahead"], points)
+    if settings.get("bootstrap"):
+        given = _given(settings["bootstrap"])
+        given["environment"] = bootstrap.texts(given.get("environment") or {})
+        given.setdefault("node_prefix", re.sub("[-0-9]+$", "", host))
+        bootstrap.bootstrap(bootstrap.Wanted(**given))
+
+
+def _given(settings: Dict[str, Any]) -> Dict[str, Any]:
+    """What is set; the rest keeps its default."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _link(program: str, path: str) -> None:
+    try:
+        if os.path.realpath(path) != program:
+            if os.path.lexists(path):
+                os.unlink(path)
+            os.symlink(program, path)
+    except OSError as error:
+        raise IngestError("%s can't be installed: %s" % (path, error.strerror)) from error
+
+
+def _mount(wanted: Dict[str, Any], host: str) -> List[str]:
+    """Mount what is wanted; the mount points."""
+    number = re.search("[0-9]+$", host)
+    wanted.setdefault("client", int(number.group()) if number else 0)
+    state = changes.needed(wanted, host)
+    outcome = []
+    for entry in state.todo:
+        os.makedirs(entry["path"], exist_ok=True)
+        if entry["state"] in ("mounted", "present"):
+            _configure(entry)
+        said = _call(entry) if entry["state"] != "present" else ""
+        outcome.append({"item": entry, "msg": said})
+    left_out = [dict(silent._asdict()) for silent in state.left_out]
+    done = changes.settled(dict(wanted, outcome=outcome, left_out=left_out), host)
+    for warning in state.warnings + done.warnings:
+        sys.stderr.write("ingestor: %s\n" % warning)
+    return [mount.path for mount in done.mounts]
+
+
+def _configure(entry: Dict[str, str]) -> None:
+    """Into fstab, once. There is no Ansible here that would do it."""
+    if entry["path"] in fstab():
+        raise IngestError("/etc/fstab has something else at %s" % entry["path"])
+    fields = (entry["src"], entry["path"], "nfs", entry["opts"], "0", "0")
+    line = " ".join(re.sub(r"[\s\\]", lambda match: "\\%03o" % ord(match.group()), field) for field in fields)
+    with open("/etc/fstab", "a+", encoding="utf-8") as file:
+        file.seek(0)
+        text = file.read()
+        file.write(("" if text.endswith("\n") or not text else "\n") + line + "\n")
+
+
+def _call(entry: Dict[str, str]) -> str:
+    """What mount said, if it failed."""
+    program = shutil.which("mount") or "/bin/mount"
+    try:
+        done = subprocess.run(
+            [program, "-t", "nfs", "-o", entry["opts"], entry["src"], entry["path"]], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=_MOUNT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return done.stdout.decode("utf-8", "backslashreplace") if done.returncode else ""

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command prime: count what a tree holds, and read it, to warm a cluster's cache."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import List, NoReturn, Optional
+
+from ..core.errors import IngestError
+from ..core.paths import display
+from ..core.units import BUCKETS, count, size
+from ..scan.prime import SKIP, WHOLE, Counts, Part, prime
+
+_USAGE = """Usage: prime --directory DIRECTORY [options]
+"""
+_HELP = _USAGE + """
+Counts the files, directories and bytes below DIRECTORY, in parallel.
+
+  --directory DIR  the tree
+  --workers N      workers; by default one a processor, and 16 a processor
+                   (at most 64) on a network mount
+  --interval S     seconds between lines of progress; 0: none (default 10)
+  --read           read every file once, to warm a cache
+  --part I/N       read only part I of N (from 1), the same on every machine:
+                   N machines with parts 1/N to N/N read everything once
+  --skip NAME      leave out entries of this name, instead of .snapshot and
+                   .zfs; can be given several times; '' leaves out nothing
+  -h, --help       show this text
+
+Symbolic links are not followed. Exit status: 0 all is well, 1 something could
+not be listed or read (each is named), 2 usage or a missing directory.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write("%s: %s\n%s" % (self.prog, message, _USAGE))
+        raise SystemExit(2)
+
+    def format_help(self) -> str:
+        return _HELP
+
+
+def parse_part(text: str) -> Part:
+    """``2/8`` as the second of eight parts. Raises ValueError."""
+    number, slash, of = text.partition("/")
+    if not slash or not 1 <= int(number) <= int(of):
+        raise ValueError(text)
+    return Part(int(number) - 1, int(of))
+
+
+def _positive(text: str) -> int:
+    if not 1 <= int(text) <= 1024:
+        raise ValueError(text)
+    return int(text)
+
+
+class _Progress:
+    """Lines of progress on the standard error."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = time.monotonic() + interval
+
+    def __call__(self, counts: Counts) -> None:
+        if self._interval and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._interval
+            sys.stderr.write("%s\n" % line(counts))
+            sys.stderr.flush()
+
+
+def line(counts: Counts) -> str:
+    """The counts in one line."""
+    seconds = max(counts.seconds, 1e-3)
+    text = "%s files, %s directories, %s found" % (
+        count(counts.files), count(counts.directories), size(counts.bytes),
+    )
+    if counts.files_read:
+        text += "; %s files, %s read, %s/s" % (
+            count(counts.files_read), size(counts.bytes_read), size(counts.bytes_read / seconds),
+        )
+    return text + " in %.1f s" % counts.seconds
+
+
+def table(directory: bytes, counts: Counts) -> str:
+    """The counts as the command prints them."""
+    seconds = max(counts.seconds, 1e-3)
+    rows = [
+        ("directory", display(directory)),
+        ("files", "%d" % counts.files),
+        ("directories", "%d" % counts.directories),
+        ("others", "%d" % counts.others),
+        ("bytes", "%d" % counts.bytes),
+        ("items", "%d" % counts.items),
+        ("items / %d" % BUCKETS, "%d" % counts.per_process),
+    ]
+    if counts.files_read:
+        rows += [
+            ("files read", "%d (%.0f/s)" % (counts.files_read, counts.files_read / seconds)),
+            ("bytes read", "%d (%s/s)" % (counts.bytes_read, size(counts.bytes_read / seconds))),
+        ]
+    rows += [("seconds", "%.1f" % counts.seconds), ("errors", "%d" % len(counts.failures))]
+    return "".join("%-12s %s\n" % row for row in rows)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = _Parser(prog="prime")
+    parser.add_argument("--directory", required=True)
+    parser.add_argument("--workers", type=_positive)
+    parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--read", action="store_true")
+    parser.add_argument("--part", type=parse_part, default=WHOLE)
+    parser.add_argument("--skip", action="append")
+    options = parser.parse_args(arguments)
+    directory = os.fsencode(options.directory)
+    skip = SKIP if options.skip is None else frozenset(os.fsencode(s) for s in options.skip if s)
+    try:
+        counts = prime(
+            directory, options.workers or "auto", options.read, options.part, skip, _Progress(options.interval),
+        )
+    except (IngestError, OSError) as error:
+        sys.stderr.write("prime: %s\n" % error)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for failure in counts.failures:
+        sys.stderr.write("prime: %s: %s: %s\n" % (
+            display(failure.path) or ".", failure.operation, failure.message))
+    sys.stdout.write(table(directory, counts))
+    return 1 if counts.failures else 0

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the report's charts show: the data for the page's script."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ...core.paths import display, to_bytes
+from ..stats import Bucket, Series
+from ..summary import by_destination
+
+Json = Dict[str, Any]
+# As many as a reader can tell apart; the last colour is for all others together.
+COLORS = 8
+
+
+def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: List[Series]) -> Json:
+    """Throughput by client, shares of clients and destinations, sizes of the source's files.
+
+    Args:
+        width: seconds between two values of ``series``.
+    """
+    key = stats["bound"]
+    clients = list(stats["hosts"])
+    mounts = _largest(
+        [(mount, sums[key]) for mount, sums in by_destination(stats).items() if sums["files"] or sums["bytes"]])
+    return {
+        "throughput": _throughput(key, width, series),
+        "share": {
+            "key": key,
+            "clients": [display(to_bytes(name)) for name in clients],
+            "mounts": [
+                {"name": label, "amounts": [
+                    sum(stats["hosts"][name]["mounts"].get(mount, {}).get(key, 0) for mount in members)
+                    for name in clients
+                ]}
+                for label, members in mounts
+            ],
+        },
+        "histogram": [
+            {"label": _binary(bucket.low), "title": _range(bucket), "files": bucket.files, "bytes": bucket.bytes}
+            for bucket in buckets
+        ],
+    }
+
+
+def _throughput(key: str, width: float, series: List[Series]) -> Json:
+    groups = _largest([(found.host, sum(getattr(found, key))) for found in series])
+    by_host = {found.host: found for found in series}
+    steps = max((len(found.files) for found in series), default=0)
+    return {
+        "seconds": [step * width for step in range(steps)],
+        "series": [
+            {
+                "name": label,
+                "files": _sum([by_host[host].files for host in hosts], width),
+                "bytes": _sum([by_host[host].bytes for host in hosts], width * 1e6),
+            }
+            for label, hosts in groups
+        ],
+    }
+
+
+def _largest(amounts: List[Tuple[str, int]]) -> List[Tuple[str, List[str]]]:
+    """Labels with their members: each by itself or, of too many, the largest and then the rest."""
+    names = [name for name, dummy in amounts]
+    if len(names) <= COLORS:
+        return [(display(to_bytes(name)), [name]) for name in names]
+    ranked = sorted(amounts, key=lambda item: -item[1])
+    chosen = {name for name, dummy in ranked[: COLORS - 1]}
+    rest = [name for name in names if name not in chosen]
+    return [(display(to_bytes(name)), [name]) for name in names if name in chosen] + [
+        ("%d others" % len(rest), rest)]
+
+
+def _sum(rows: List[List[float]], divisor: float) -> List[float]:
+    return [round(sum(step) / divisor, 4) for step in zip(*rows)]
+
+
+def _binary(number: int) -> str:
+    """A power of two: ``64 KiB``."""
+    power = max(0, number.bit_length() - 1) // 10
+    unit = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")[power]
+    return "%d %s" % (number >> 10 * power, unit) if number else "0"
+
+
+def _range(bucket: Bucket) -> str:
+    if bucket.high <= 2:
+        return "1 byte" if bucket.low else "empty"
+    return "%s to less than %s" % (_binary(bucket.low), _binary(bucket.high))

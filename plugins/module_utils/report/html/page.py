@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""report.html: one page that needs nothing but a browser.
+
+Every name in it may be hostile: text goes through :func:`.markup.escape`, the charts' data through
+:func:`_json`, and the policy of the page allows its own two scripts and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import sqlite3
+import time
+from string import Template
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from ...core.atomic import written
+from ...core.errors import IngestError
+from ...core.units import count, duration, megabytes, significant, size
+from ...index.reader import Index
+from ..failures import Failures
+from ..stats import histogram, throughput
+from ..summary import outcome
+from .charts import chart_data
+from .markup import bdi, escape
+from .sections import sections
+
+Json = Dict[str, Any]
+FILES = ("page.html", "page.css", "page.js", "chart.umd.min.js")
+
+
+def write_page(
+    db: sqlite3.Connection, index: Optional[Index], stats: Json, failures: Failures, assets: str, path: str
+) -> None:
+    """Write the page of a run to ``path``.
+
+    Args:
+        assets: the folder of page.html, page.css, page.js and the chart library.
+
+    Raises:
+        IngestError: a file of ``assets`` is missing, or the page can't be written.
+    """
+    template, style, script, library = (_read(os.path.join(assets, name)) for name in FILES)
+    # Its last line names a file that a browser's tools would go and look for.
+    library = library.partition("\n//# sourceMappingURL")[0]
+    buckets = histogram(index.folder) if index is not None else []
+    width, series = throughput(db)
+    charts = chart_data(stats, buckets, width, series)
+    word, mood = _outcome(stats)
+    destinations = [bdi(target) for target in stats["destinations"] or []]
+    page = Template(template).substitute(
+        policy=_policy([library, script], style),
+        title=escape("Ingest %s: %s" % (stats["run_id"], word)),
+        run=escape(stats["run_id"]),
+        outcome=word,
+        mood=mood,
+        source=escape(stats["source"]),
+        destinations=", ".join(destinations[:4])
+        + (" and %d more" % (len(destinations) - 4) if len(destinations) > 4 else ""),
+        when=escape(_when(stats)),
+        notice=_notice(stats, failures),
+        tiles="\n".join(_tiles(stats)),
+        sections="\n".join(sections(db, stats, failures, charts)),
+        version=escape(stats["version"]),
+        style=style,
+        data=_json(charts),
+        library=library,
+        script=script,
+    )
+    with written(path) as stream:
+        stream.write(page)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except OSError as error:
+        raise IngestError("%s can't be read: %s" % (path, error.strerror)) from error
+
+
+def _policy(scripts: Iterable[str], style: str) -> str:
+    """A content security policy that allows exactly these texts, and no request to anywhere."""
+
+    def digest(text: str) -> str:
+        return "'sha256-%s'" % base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return "default-src 'none'; script-src %s; style-src %s; base-uri 'none'; form-action 'none'" % (
+        " ".join(map(digest, scripts)),
+        digest(style),
+    )
+
+
+def _json(value: Any) -> str:
+    """JSON that no parser of HTML can take for a tag, and no parser of scripts for a line's end."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _outcome(stats: Json) -> Tuple[str, str]:
+    if stats["check"]:
+        return "check only", "calm"
+    text = outcome(stats)
+    return text, "good" if text == "done" else "bad"
+
+
+def _when(stats: Json) -> str:
+    parts = [
+        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(stats[key]))
+        for key in ("started", "finished")
+        if isinstance(stats.get(key), (int, float))
+    ]
+    # The day once, if it is the same.
+    if len(parts) == 2 and parts[0][:10] == parts[1][:10]:
+        parts = [parts[0][:-4], parts[1][11:]]
+    elif len(parts) == 2:
+        parts[0] = parts[0][:-4]
+    clients = "%d client%s" % (len(stats["hosts"]), "" if len(stats["hosts"]) == 1 else "s")
+    return ", ".join([*(["%s" % " to ".join(parts)] if parts else []), clients, "method %s" % stats["method"]])
+
+
+def _notice(stats: Json, failures: Failures) -> str:
+    parts = []
+    shards = stats["shards"]
+    if stats["check"]:
+        return '<p class="notice calm">This was a check: nothing was written. The numbers below are the plan.</p>'
+    if failures.items:
+        parts.append("%s %s <a href=\"#failures\">failed</a>" % (
+            count(failures.items), "item" if failures.items == 1 else "items"))
+    if shards["done"] < shards["total"]:
+        parts.append("%s of %s shards are not done; run it again to go on" % (
+            count(shards["total"] - shards["done"]), count(shards["total"])))
+    for name, host in stats["hosts"].items():
+        if host["state"] in ("dead", "failed") and len(parts) < 6:
+            parts.append("%s is %s%s" % (
+                bdi(name), host["state"], ": " + escape(host["message"]) if host["message"] else ""))
+    return '<p class="notice bad">%s.</p>' % "; ".join(parts) if parts else ""
+
+
+def _tiles(stats: Json) -> List[str]:
+    planned = stats["planned"]
+    if stats["check"]:
+        return [
+            _tile("Files", count(planned["files"]), "in %s items" % count(planned["items"])),
+            _tile("Data", size(planned["bytes"]), _mean(planned)),
+            _tile("Directories", count(planned["directories"])),
+        ]
+    right = "%s right already" % count(stats["skipped"]) if stats["skipped"] else "in %s directories" % (
+        count(planned["directories"]))
+    return [
+        _tile("Files copied", count(stats["files"]), right),
+        _tile("Data copied", size(stats["bytes"]), _mean(planned)),
+        _tile("Time", duration(stats["seconds"]), "copying, all clients at once"),
+        _tile("Files a second", significant(stats["files_per_second"]),
+              "the rate that matters here" if stats["bound"] == "files" else "", stats["bound"] == "files" and "main"),
+        _tile("MB a second", megabytes(stats["bytes_per_second"]),
+              "the rate that matters here" if stats["bound"] == "bytes" else "", stats["bound"] == "bytes" and "main"),
+        _tile("Failed", count(stats["failed"]), _checked(stats), stats["failed"] and "wrong"),
+    ]
+
+
+def _tile(label: str, value: str, note: str = "", kind: Any = "") -> str:
+    return "<div%s><dt>%s</dt><dd>%s</dd>%s</div>" % (
+        ' class="%s"' % kind if kind else "", label, html.escape(value),
+        '<dd class="note">%s</dd>' % html.escape(note) if note else "")
+
+
+def _mean(planned: Json) -> str:
+    return "%s a file on average" % size(planned["bytes"] / planned["files"]) if planned["files"] else ""
+
+
+def _checked(stats: Json) -> str:
+    verify = stats["verify"]
+    if "files" in verify:
+        return "%s checked afterwards" % count(verify["files"])
+    return "not checked afterwards" if verify["mode"] == "none" else ""

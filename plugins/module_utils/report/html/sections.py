@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report's sections: tables, the places of charts, and a sentence for each."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Dict, List
+
+from ...core.units import count, duration, megabytes, percent, significant, size
+from ..failures import Failures
+from ..stats import Slow, slowest
+from ..summary import by_destination
+from .markup import bdi, code, code_text, escape, figure, legend, meter, row, section, table
+
+Json = Dict[str, Any]
+
+
+def sections(db: sqlite3.Connection, stats: Json, failures: Failures, charts: Json) -> List[str]:
+    """The sections as HTML, in their order. ``charts`` is :func:`.charts.chart_data`."""
+    found = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
+    found += [_sizes(charts), _slowest(slowest(db)), _failures(failures), _losses(stats), _dead(stats), _run(stats)]
+    return [text for text in found if text]
+
+
+def _over_time(charts: Json) -> str:
+    found = charts["throughput"]
+    if not found["seconds"]:
+        return ""
+    sums = [[sum(step) for step in zip(*(series[key] for series in found["series"]))] for key in ("files", "bytes")]
+    rows = [
+        row(duration(second), (significant(files), significant(megabyte)))
+        for second, files, megabyte in zip(found["seconds"], *sums)
+    ]
+    peak = "It peaked at %s files/s and %s MB/s." % (significant(max(sums[0])), significant(max(sums[1])))
+    numbers = table("All clients together", ("After", "Files/s", "MB/s"), rows, (1, 2))
+    return section(
+        "throughput", "Throughput over time",
+        "What all clients moved together, one colour a client, by the time from the start. " + peak,
+        '<div class="pair">%s%s</div>' % (
+            figure("rate-files", "Files a second", "Files a second over time, by client. " + peak),
+            figure("rate-bytes", "MB a second", "Megabytes a second over time, by client. " + peak)),
+        legend([series["name"] for series in found["series"]]),
+        "<details><summary>The numbers</summary>%s</details>" % numbers)
+
+
+def _shares(stats: Json, charts: Json) -> str:
+    key = stats["bound"]
+    hosts = stats["hosts"]
+    rows = []
+    for name, host in hosts.items():
+        state = "" if host["state"] in ("done", "", None) else ' <span class="badge %s">%s</span>' % (
+            "bad" if host["state"] in ("dead", "failed") else "calm", escape(host["state"]))
+        failed = '<td class="n%s">%s</td>' % (" wrong" if host["failed"] else "", count(host["failed"]))
+        cells = (
+            count(host["files"]), size(host["bytes"]), duration(host["seconds"]), significant(host["files_per_second"]),
+            megabytes(host["bytes_per_second"]), count(host["skipped"]))
+        rows.append(row(bdi(name) + state, cells, failed + meter(host[key], stats[key])))
+    found = by_destination(stats)
+    mounts = [
+        row(code(mount), (count(sums["files"]), size(sums["bytes"]), percent(sums[key], stats[key])),
+            meter(sums[key], stats[key]))
+        for mount, sums in found.items()
+    ]
+    names = [mount["name"] for mount in charts["share"]["mounts"]]
+    lead = "How the work was spread: each bar is a client, each colour a destination. "
+    lead += "Bars of one length, in colours of one size, are what to aim for."
+    if stats["files"] or stats["bytes"]:
+        chart = figure("share", "%s copied by each client" % ("Data" if key == "bytes" else "Files"),
+                       "Bars: what each client copied, by destination. The same numbers are in the table below.")
+    else:
+        lead, chart = "Nothing had to be copied.", ""
+    return section(
+        "share", "Clients and destinations", lead, chart, legend(names) if chart else "",
+        table("Clients", ("Client", "Files", "Data", "Time", "Files/s", "MB/s", "Right already", "Failed", "Share"),
+              rows, range(1, 8)),
+        table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)))
+
+
+def _plan(stats: Json) -> str:
+    planned = stats["planned"]
+    shares = {bdi(name): host["planned"] for name, host in stats["hosts"].items()}
+    if planned["unassigned"]["items"]:
+        shares = {"whichever client is free": planned["unassigned"]}
+    rows = [
+        row(name, (count(share["files"]), size(share["bytes"])),
+            "<td>%s</td><td>%s</td>" % (code_text(share["first"]), code_text(share["last"]))
+            + meter(share[stats["bound"]], planned[stats["bound"]]))
+        for name, share in shares.items()
+    ]
+    mounts: Dict[str, List[int]] = {}
+    for share in shares.values():
+        for mount, amounts in share["mounts"].items():
+            sums = mounts.setdefault(mount, [0, 0])
+            sums[0] += amounts["files"]
+            sums[1] += amounts["bytes"]
+    return section(
+        "plan", "The plan", "What each client would look at, and copy where it is not right already.",
+        table("Clients", ("Client", "Files", "Data", "First item", "Last item", "Share"), rows, (1, 2)),
+        table("Destinations", ("Destination", "Files", "Data"),
+              [row(code(mount), (count(sums[0]), size(sums[1]))) for mount, sums in mounts.items()], (1, 2)))
+
+
+def _sizes(charts: Json) -> str:
+    buckets = charts["histogram"]
+    if not buckets:
+        return ""
+    files, total = (sum(bucket[key] for bucket in buckets) for key in ("files", "bytes"))
+    rows = [
+        row(bucket["title"], (count(bucket["files"]), percent(bucket["files"], files), size(bucket["bytes"]),
+                              percent(bucket["bytes"], total)))
+        for bucket in buckets
+    ]
+    return section(
+        "sizes", "Sizes of the files",
+        "The whole source, whether copied now or before: %s regular files, %s. Each bar holds files of its size up to "
+        "twice that." % (count(files), size(total)),
+        '<div class="pair">%s%s</div>' % (
+            figure("sizes-files", "Number of files", "Bars: the number of files of each size."),
+            figure("sizes-bytes", "Data in them", "Bars: the bytes in files of each size.")),
+        "<details><summary>The numbers</summary>%s</details>" % table(
+            "Files by size", ("Size", "Files", "of all", "Data", "of all"), rows, (1, 2, 3, 4)))
+
+
+def _slowest(found: List[Slow]) -> str:
+    if not found:
+        return ""
+    rows = [
+        row(code(slow.path.decode("utf-8", "surrogateescape")),
+            (duration(slow.seconds), count(slow.files), size(slow.bytes), "%s ms" % significant(
+                slow.seconds * 1000 / slow.files) if slow.files else ""), "<td>%s</td>" % bdi(slow.host))
+        for slow in found
+    ]
+    return section(
+        "slow", "Slowest directories", "Where the clients' workers spent the most time. Many small files take long "
+        "because of their number; a directory that is slow for each file may sit on a busy node.",
+        table("Slowest directories", ("Directory", "Time", "Files", "Data", "Each file", "Client"), rows,
+              (1, 2, 3, 4)))
+
+
+def _failures(failures: Failures) -> str:
+    if not failures.items:
+        return ""
+    kinds = ", ".join("%s %s" % (count(number), escape(kind)) for kind, number in sorted(
+        failures.by_error.items(), key=lambda item: -item[1]))
+    more = failures.items - len(failures.first)
+    lead = "%s: %s. " % ("1 item failed" if failures.items == 1 else "%s items failed" % count(failures.items), kinds)
+    lead += "The first %s are here, %s more in failures.jsonl, in the same folder." % (
+        count(len(failures.first)), count(more)) if more else "They are in failures.jsonl too, in the same folder."
+    rows = [
+        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>' % (
+            code(record["path"]), escape(record["operation"]),
+            "<code>%s</code> %s" % (escape(record["error"]), escape(record["message"])),
+            escape(record["phase"]),
+            bdi(record["host"]) + (" <code>%s</code>" % bdi(record["mount"]) if record["mount"] else ""))
+        for record in failures.first
+    ]
+    return section("failures", "Failures", lead, table(
+        "Failed items", ("Path", "Operation", "Error", "Stage", "Client and destination"), rows))
+
+
+def _losses(stats: Json) -> str:
+    if not stats["not_preserved"]:
+        return ""
+    rows = [
+        row(escape(loss["kind"]), (count(loss["count"]),), "<td>%s</td><td>%s</td><td>%s</td>" % (
+            escape(loss["message"]), code(loss["path"]),
+            ", ".join(map(bdi, loss["hosts"][:5])) + (" and %d more" % (len(loss["hosts"]) - 5)
+                                                      if len(loss["hosts"]) > 5 else "")))
+        for loss in stats["not_preserved"]
+    ]
+    return section(
+        "losses", "What the destination could not hold",
+        "The contents of these items arrived; what is named here did not.",
+        table("Not preserved", ("What", "Items", "Why", "For example", "Clients"), rows, (1,)))
+
+
+def _dead(stats: Json) -> str:
+    if not stats.get("dead_addresses"):
+        return ""
+    rows = [
+        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>' % (
+            bdi(entry["address"] or "unknown"), code(entry["mount"]), bdi(entry["host"]), escape(entry["message"]))
+        for entry in stats["dead_addresses"]
+    ]
+    return section(
+        "dead", "Addresses that did not answer",
+        "They were left out, and their work was done over the other mounts.",
+        table("Left out", ("Address", "Mount", "Client", "Why"), rows))
+
+
+def _run(stats: Json) -> str:
+    scan, planned, verify = stats["scan"], stats["planned"], stats["verify"]
+    facts = [("Run", escape(stats["run_id"])), ("Source", code(stats["source"]))]
+    facts += [("Destinations", "<br>".join(map(code, stats["destinations"] or [])))]
+    facts += [("Method and split", "%s, %s" % (escape(stats["method"]), escape(stats["split"])))]
+    facts += [("Plan", "%s items, %s files, %s directories, %s, in %s shards" % (
+        count(planned["items"]), count(planned["files"]), count(planned["directories"]), size(planned["bytes"]),
+        count(stats["shards"]["total"])))]
+    if scan:
+        facts += [("Scan", "%s files, %s links, %s special files, %s directories%s%s" % (
+            count(scan["files"]), count(scan["links"]), count(scan["specials"]), count(scan["directories"]),
+            " in %s" % duration(scan["seconds"]) if "seconds" in scan else "",
+            ", %s errors" % count(scan["errors"]) if scan["errors"] else ""))]
+    facts += [("Check of the copy", "%s%s" % (escape(verify["mode"]), ", %s files, %s, %s wrong" % (
+        count(verify["files"]), size(verify["bytes"]), count(verify["failed"])) if "files" in verify else ""))]
+    for key, value in sorted(stats.get("parameters", {}).items()):
+        facts += [(escape(key), escape(value if isinstance(value, str) else json.dumps(value)))]
+    return section("run", "The run", "What was asked for.", '<dl class="facts">%s</dl>' % "".join(
+        "<dt>%s</dt><dd>%s</dd>" % fact for fact in facts))

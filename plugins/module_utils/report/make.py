@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run folder's report: stats.json, failures.jsonl, metrics.prom, report.html and a summary."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..core.errors import IngestError
+from ..index.reader import Index, shard_path
+from ..plan.store import open_plan
+from . import prometheus, summary
+from .failures import write_failures
+from .html.page import write_page
+from .stats import gather, write_stats
+
+PLAN, INDEX = "plan.db", "index"
+STATS, FAILURES, METRICS, PAGE = "stats.json", "failures.jsonl", "metrics.prom", "report.html"
+
+
+class Report(NamedTuple):
+    """What a run came to: the content of stats.json, the summary's lines, the files by their
+    label, and one sentence that says why the run failed, empty if it did not."""
+
+    stats: Dict[str, Any]
+    summary: List[str]
+    files: Dict[str, str]
+    complaint: str
+
+
+def make_report(folder: str, assets: str, version: str = "") -> Report:
+    """Write the report of the run in ``folder``; everything in it is read from plan.db and index/.
+
+    ``assets`` is the folder of the page's template and library, ``version`` the collection's.
+
+    Raises:
+        IngestError: there is no plan, it can't be read, or the report can't be written.
+    """
+    paths = {name: os.path.join(folder, name) for name in (STATS, FAILURES, METRICS, PAGE)}
+    db = open_plan(os.path.join(folder, PLAN), readonly=True)
+    index = _index(os.path.join(folder, INDEX))
+    try:
+        failures = write_failures(db, index, paths[FAILURES])
+        stats = gather(db, index, failures, version)
+        write_stats(stats, paths[STATS])
+        prometheus.write_metrics(stats, paths[METRICS])
+        write_page(db, index, stats, failures, assets, paths[PAGE])
+    except sqlite3.Error as error:
+        raise IngestError("the run in %s can't be read: %s" % (folder, error)) from error
+    finally:
+        db.close()
+        if index is not None:
+            index.close()
+    files = {"report": paths[PAGE], "numbers": paths[STATS]}
+    if failures.items:
+        files["failures"] = paths[FAILURES]
+    if stats["check"]:
+        lines = summary.plan(stats, files)
+    else:
+        lines = summary.summary(stats, failures, files)
+    return Report(stats, lines, paths, summary.complaint(stats, paths[FAILURES]))
+
+
+def _index(folder: str) -> Optional[Index]:
+    # A run's index may have been thrown away to save space; the plan alone will do.
+    return Index(folder) if os.path.isfile(shard_path(folder, 0)) else None

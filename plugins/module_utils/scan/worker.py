@@ -1,0 +1,446 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process of the scan: lists the directories it is handed and writes them to its own shard."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import sqlite3
+import stat
+import sys
+import threading
+from itertools import islice
+from multiprocessing.connection import Connection
+from operator import itemgetter
+from typing import Any, Iterator, NamedTuple
+
+from ..core.paths import join
+from ..fs.directories import DirCache
+from ..fs.refresh import refresh
+from ..index.reader import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
+from ..mounts.liveness import GONE
+from .filters import Filter
+from .globs import Active, Globs
+
+RUN = 50_000  # names of a directory that are held, sorted and looked up at once
+GROUP = 1_000  # names of subdirectories in one message part
+_FLUSH = 8_192  # rows per executemany
+
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_ENCODING = sys.getfilesystemencoding()
+_TYPES = {
+    stat.S_IFREG: "f",
+    stat.S_IFLNK: "l",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+}
+_ENTRY = "INSERT %s INTO entries VALUES (" + ",".join("?" * 16) + ")"
+_DIRECTORY = "INSERT %s INTO directories VALUES (" + ",".join("?" * 22) + ")"
+# Directories on the way to what a glob may match; the coordinator drops it (see globbed.py).
+_PASSING = (
+    "CREATE TABLE passing(id INTEGER PRIMARY KEY, sort BLOB, depth INTEGER, entries INTEGER,"
+    " whole INTEGER);"
+)
+
+
+class Group(NamedTuple):
+    """Subdirectories of one directory that are still to be listed."""
+
+    parent: int  # id of the directory; 0 with the name b"" is the root
+    path: bytes
+    depth: int  # of the subdirectories
+    active: Active | None  # globs that are still to be fulfilled below; None: all is taken
+    names: bytes  # NUL-separated
+
+
+class Report(NamedTuple):
+    """What a worker tells the coordinator."""
+
+    batch_done: bool
+    found: list[Group]
+    lost: list[int]  # ids of directories, once for each subdirectory that has no row
+    matched: set[int]  # globs
+    totals: Totals  # of this worker so far
+    unanswered: bool = False  # whether a call timed out: the source's server may be dead
+
+
+class Options(NamedTuple):
+    """What every worker knows."""
+
+    source: bytes
+    folder: str
+    threads: int
+    filter: Filter
+    globs: Globs
+    one_file_system: bool
+
+
+CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)  # what the end of the coordinator looks like
+
+
+def work(connection: Connection, number: int, options: Options) -> None:
+    """Serve the coordinator until it sends None; then finish the shard and send its totals.
+
+    An exception is sent as text. Ends quietly when the coordinator is gone.
+    """
+    try:
+        worker = Worker(connection, number, options)
+        try:
+            worker.serve()
+            connection.send(worker.finish())
+        except CLOSED:
+            pass
+    except (OSError, sqlite3.Error, MemoryError, RuntimeError, ValueError, TypeError, LookupError) as error:
+        connection.send(explain(error, options))
+
+
+def explain(error: BaseException, options: Options) -> str:
+    """What has stopped a worker, for people."""
+    if isinstance(error, (OSError, sqlite3.Error)):
+        return "the index can't be written to '%s': %s" % (options.folder, error)
+    return "%s: %s" % (type(error).__name__, error)
+
+
+class Worker:
+    """The state of one process."""
+
+    def __init__(self, connection: Connection, number: int, options: Options) -> None:
+        self.connection = connection
+        self.number = number
+        self.options = options
+        self.lock = threading.Lock()
+        self.db = sqlite3.connect(
+            shard_path(options.folder, number), isolation_level=None, check_same_thread=False
+        )
+        self.db.executescript(
+            "PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-16000;"
+        )
+        self.db.executescript(SCHEMA + (_PASSING if options.globs else ""))
+        self.db.execute("BEGIN")
+        self.wide = False
+        self.entries: list[tuple[Any, ...]] = []
+        self.directories: list[tuple[Any, ...]] = []
+        self.stored = 0  # rows of entries so far, buffered ones too: the next gets this id + 1
+        self.listed = 0
+        self.device: int | None = None
+        self.counts = [0] * len(Totals._fields)
+        self.found: list[Group] = []
+        self.lost: list[int] = []
+        self.matched: set[int] = set()
+        self.unanswered = False
+
+    def serve(self) -> None:
+        """List batches until the coordinator sends None."""
+        if self.options.one_file_system:
+            self.device = os.stat(self.options.source).st_dev
+        if self.options.threads > 1:
+            self._serve_threads()
+            return
+        lister = Lister(self)
+        while True:
+            batch = self.connection.recv()
+            if batch is None:
+                return
+            for group in batch:
+                lister.group(group)
+            self.report(True)
+
+    def _serve_threads(self) -> None:
+        """This thread only receives. What is found is told at once, not with the slowest of a batch."""
+        jobs: queue.SimpleQueue[tuple[Group, list[int]]] = queue.SimpleQueue()
+        for _dummy in range(self.options.threads):
+            threading.Thread(target=self._take_jobs, args=(jobs,), daemon=True).start()
+        while True:
+            batch = self.connection.recv()
+            if batch is None:
+                return
+            parts = [
+                group._replace(names=name) for group in batch for name in group.names.split(b"\0")
+            ]
+            left = [len(parts)]
+            for part in parts:
+                jobs.put((part, left))
+
+    def _take_jobs(self, jobs: queue.SimpleQueue[tuple[Group, list[int]]]) -> None:
+        try:
+            lister = Lister(self)
+            while True:
+                group, left = jobs.get()
+                lister.group(group)
+                with self.lock:
+                    left[0] -= 1
+                    self._send(not left[0])
+        except CLOSED:
+            os._exit(0)
+        except BaseException as error:  # pylint: disable=broad-except
+            # The coordinator ends the whole scan.
+            with self.lock:
+                self.connection.send(explain(error, self.options))
+
+    def report(self, batch_done: bool) -> None:
+        """Send what was found since the last report."""
+        with self.lock:
+            self._send(batch_done)
+
+    def _send(self, batch_done: bool) -> None:
+        if not (batch_done or self.found or self.unanswered):
+            return
+        message = Report(
+            batch_done, self.found, self.lost, self.matched, Totals(*self.counts), self.unanswered
+        )
+        self.unanswered = False
+        self.found, self.lost, self.matched = [], [], set()
+        self.connection.send(message)
+
+    def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
+        """Add rows of entries; returns the ids of the first and the last."""
+        with self.lock:
+            first = self.stored + 1
+            self.stored += len(rows)
+            self.entries += rows
+            if len(self.entries) >= _FLUSH:
+                self.flush()
+            self.counts = [a + b for a, b in zip(self.counts, totals)]
+            return first, self.stored
+
+    def record(
+        self, row: tuple[Any, ...], passing: tuple[int, bytes, int, int, int] | None
+    ) -> None:
+        """Add the row of a directory; ``passing`` if it counts only for what a glob finds in it."""
+        with self.lock:
+            self.counts[Totals._fields.index("directories")] += 1
+            self.directories.append(row)
+            if passing is not None:
+                self.db.execute("INSERT INTO passing VALUES (?, ?, ?, ?, ?)", passing)
+            if len(self.directories) >= _FLUSH:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the buffered rows."""
+        for statement, rows in ((_ENTRY, self.entries), (_DIRECTORY, self.directories)):
+            try:
+                self.db.executemany(statement % "", rows)
+            except OverflowError:
+                # Some rows are in already: find where this batch began and replace them.
+                self.wide = True
+                self._write_wide(statement, rows)
+        self.entries, self.directories = [], []
+
+    def _write_wide(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        if statement is _ENTRY:
+            base = self.stored - len(rows)
+            rows = [(base + n, *row[1:]) for n, row in enumerate(rows, 1)]
+        self.db.executemany(statement % "OR REPLACE", [tuple(map(narrow, row)) for row in rows])
+
+    def error(self, path: bytes, operation: str, error: OSError) -> None:
+        """Note what could not be read."""
+        with self.lock:
+            self.unanswered = self.unanswered or error.errno in GONE
+            self.counts[Totals._fields.index("errors")] += 1
+            self.db.execute(
+                "INSERT INTO errors VALUES (?, ?, ?, ?)",
+                (path, operation, error.errno, error.strerror or str(error)),
+            )
+
+    def finish(self) -> tuple[Totals, bool]:
+        """Complete the shard; its totals, and whether it holds numbers beyond 63 bits."""
+        self.flush()
+        self.db.execute("COMMIT")
+        self.db.execute(ORDER)
+        self.db.close()
+        return Totals(*self.counts), self.wide
+
+
+class Lister:
+    """Lists directories; one per thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.cache = DirCache(worker.options.source)
+        self.filter = worker.options.filter
+        self.globs = worker.options.globs
+
+    def group(self, group: Group) -> None:
+        """List the subdirectories of a group."""
+        for name in reversed(group.names.split(b"\0")):
+            self.directory(group, name)
+
+    def directory(self, group: Group, name: bytes) -> None:
+        """List one directory."""
+        path = join(group.path, name) if name else b""
+        try:
+            if name:
+                descriptor = os.open(name, _LIST, dir_fd=self.cache.get(group.path).fd)
+            else:
+                descriptor = os.open(self.worker.options.source, _LIST & ~os.O_NOFOLLOW)
+        except OSError as error:
+            self._closed(group, name, path, error)
+            return
+        refresh(descriptor)
+        try:
+            try:
+                found = os.fstat(descriptor)
+            except OSError as error:
+                self._closed(group, name, path, error)
+            else:
+                Listing(self, group, path, descriptor).run(found)
+        finally:
+            os.close(descriptor)
+
+    def _closed(self, group: Group, name: bytes, path: bytes, error: OSError) -> None:
+        """A directory that can't be opened: keep what the parent tells about it."""
+        self.worker.error(path, "open", error)
+        try:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise error
+            found = os.stat(name, dir_fd=self.cache.get(group.path).fd, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                raise error
+        except OSError:
+            with self.worker.lock:
+                self.worker.lost.append(group.parent)
+            return
+        Listing(self, group, path, -1).record(found)
+
+
+class Listing:
+    """One directory while it is listed."""
+
+    def __init__(self, lister: Lister, group: Group, path: bytes, descriptor: int) -> None:
+        self.lister = lister
+        self.worker = lister.worker
+        self.depth = group.depth
+        self.parent = group.parent
+        self.active = group.active
+        self.path = path
+        self.descriptor = descriptor
+        with self.worker.lock:
+            self.worker.listed += 1
+            # The shard of an id is its remainder.
+            self.id = self.worker.listed * MAX_SHARDS + self.worker.number
+        self.first, self.last = 0, -1
+        self.counts = [0, 0, 0, 0]  # entries, files, bytes, disk
+        self.whole = 0  # subdirectories that come whole
+        self.passing = 0  # subdirectories on the way to what a glob may match
+
+    def run(self, found: os.stat_result) -> None:
+        """List, look up, store."""
+        device = self.worker.device
+        if device is None or found.st_dev == device:
+            try:
+                with os.scandir(self.descriptor) as entries:
+                    self._runs(entries)
+            except OSError as error:
+                self.worker.error(self.path, "list", error)
+        self.record(found)
+
+    def _runs(self, entries: Iterator[os.DirEntry[str]]) -> None:
+        more = True
+        while more:
+            run: list[os.DirEntry[str]] = []
+            try:
+                run.extend(islice(entries, RUN))
+                more = len(run) == RUN
+            except OSError as error:  # half a listing is better than none, if it is said
+                self.worker.error(self.path, "list", error)
+                more = False
+            self._take(run)
+            if more:
+                self.worker.report(False)
+
+    def _take(self, run: list[os.DirEntry[str]]) -> None:
+        """Look up and store some of the names."""
+        named = [(entry.name.encode(_ENCODING, "surrogateescape"), entry) for entry in run]
+        named.sort(key=itemgetter(0))
+        excluded = self.lister.filter.excluded if self.lister.filter else None
+        active = self.active
+        path, directory, types = self.path, self.id, _TYPES
+        rows: list[tuple[Any, ...]] = []
+        whole: list[bytes] = []
+        kinds = {"f": 0, "l": 0}
+        size = disk = 0
+        for name, entry in named:
+            try:
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if excluded is not None and excluded(path, name, is_directory):
+                    continue
+                if active is not None and not self._wanted(active, name, is_directory):
+                    continue
+                if is_directory:
+                    whole.append(name)
+                    continue
+                found = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                self.worker.error(join(path, name), "stat", error)
+                continue
+            mode = found.st_mode
+            kind = types.get(mode & 0o170000)
+            if kind is None:
+                if stat.S_ISDIR(mode):  # it has just taken the place of a file
+                    whole.append(name)
+                continue
+            if kind == "f":
+                size += found.st_size
+                disk += found.st_blocks
+            if kind in kinds:
+                kinds[kind] += 1
+            rows.append(
+                (None, directory, name, kind, found.st_ino, found.st_dev, mode, found.st_nlink,
+                 found.st_uid, found.st_gid, found.st_size, found.st_blocks, found.st_rdev,
+                 found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns)
+            )
+        self._store(rows, kinds, size, disk * 512)
+        self._descend(whole, None)
+
+    def _wanted(self, active: Active, name: bytes, is_directory: bool) -> bool:
+        """Whether a glob is fulfilled by an entry; a directory on the way to one is noted."""
+        whole, further = self.lister.globs.step(active, self.depth, name, is_directory)
+        if whole:
+            with self.worker.lock:
+                self.worker.matched.update(whole)
+            return True
+        if further:
+            self._descend([name], further)
+        return False
+
+    def _store(self, rows: list[tuple[Any, ...]], kinds: Any, size: int, disk: int) -> None:
+        if not rows:
+            return
+        files, links = kinds["f"], kinds["l"]
+        totals = Totals(
+            files, links, len(rows) - files - links, 0, len(rows), size, disk, 0
+        )
+        first, self.last = self.worker.store(rows, totals)
+        self.first = self.first or first
+        for n, number in enumerate((len(rows), files, size, disk)):
+            self.counts[n] += number
+
+    def _descend(self, names: list[bytes], active: Active | None) -> None:
+        """Hand subdirectories to the coordinator."""
+        if active is None:
+            self.whole += len(names)
+        else:
+            self.passing += len(names)
+        for at in range(0, len(names), GROUP):
+            part = b"\0".join(names[at:at + GROUP])
+            with self.worker.lock:
+                self.worker.found.append(Group(self.id, self.path, self.depth + 1, active, part))
+
+    def record(self, found: os.stat_result) -> None:
+        """Write the directory's own row."""
+        sort = self.path.replace(b"/", b"\0")
+        row = (
+            self.id, self.parent, self.path, sort, self.depth,
+            found.st_ino, found.st_dev, found.st_mode, found.st_uid, found.st_gid, found.st_nlink,
+            found.st_blocks, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
+            *self.counts, self.whole + self.passing, self.first, self.last,
+        )
+        passing = None
+        if self.active is not None:
+            passing = (self.id, sort, self.depth, self.counts[0], self.whole)
+        self.worker.record(row, passing)

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole pipeline in one process tree on one machine, without Ansible: scan, plan, copy."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import chunk_for, workers_for
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import VERIFY, open_plan, set_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+
+_PACKAGE = 16 << 20
+
+
+def ingest(
+    source: bytes, destinations: Sequence[bytes], run_dir: str, workers: object = "auto",
+    preserve: Tuple[str, ...] = PRESERVE, verify: str = "metadata", split: str = "round_robin",
+    limits: Limits = Limits(), method: str = "copy", rsync_options: Sequence[str] = (),
+    **scan_options: Any
+) -> Dict[str, int]:
+    """Copy a tree; the run's plan.db and index/ are in ``run_dir``.
+
+    Returns the sums of plan.db's results: files, directories, bytes, skipped, changed, failed
+    (scan errors are failures too). Raises IngestError.
+    """
+    index = os.path.join(run_dir, "index")
+    path = os.path.join(run_dir, "plan.db")
+    begun = time.time()
+    if method != "copy":
+        limits = limits._replace(range_threshold=0)
+    totals = scan(source, index, **scan_options)
+    plan(
+        index, path, ["localhost"], split, limits=limits, mounts=len(destinations),
+        preserve=preserve, verify=verify, run_id=os.path.basename(run_dir), method=method,
+        source=os.fsdecode(source), destinations=[os.fsdecode(d) for d in destinations],
+        created=begun, started=time.time(), check=False,
+    )
+    processes, threads = workers_for((source, *destinations), workers, len(destinations))
+    settings = Settings(
+        source, tuple(destinations), preserve, processes, threads, 0.0, False, verify == "checksum",
+        *chunk_for(threads),
+    )
+    if method != "copy":
+        settings = configure(
+            {"method": method, "rsync_options": rsync_options, "workers": workers, "_host": None,
+             "_verify": verify, "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}, settings,
+        )
+    db = open_plan(path)
+    try:
+        run(Dispatcher(db, "localhost", 60), Runner(settings))
+        set_meta(db, finished=time.time())
+        names = ("files", "directories", "bytes", "skipped", "changed", "failed")
+        sums = db.execute(
+            "SELECT %s FROM results WHERE shard NOT IN (SELECT id FROM shards WHERE phase=%d)"
+            % (", ".join("coalesce(sum(%s), 0)" % name for name in names), VERIFY)
+        ).fetchone()
+        result = dict(zip(names, sums))
+        result["failed"] = db.execute("SELECT coalesce(sum(failed), 0) FROM results").fetchone()[0]
+        result["failed"] += totals.errors
+        return result
+    finally:
+        db.close()
+
+
+def run(dispatcher: Dispatcher, runner: Runner) -> None:
+    """Serve one client that is this process, until the plan is done."""
+    dispatcher.start()
+    begun = time.time()
+    samples: List[List[float]] = []
+    try:
+        while True:
+            if not runner.busy:
+                work = dispatcher.claim(_PACKAGE)
+                if not work.claimed:
+                    break
+                for header, payload in work.claimed:
+                    runner.add(header, payload)
+            finished = runner.step(1.0)
+            if finished:
+                dispatcher.record(finished)
+            now = time.time()
+            if not samples or now - samples[-1][0] > 0.25:
+                samples.append([now, runner.files, runner.live_bytes])
+        samples.append([max(time.time(), begun), runner.files, runner.live_bytes])
+        dispatcher.record_run(
+            samples, [[s, os.fsdecode(p), f, b] for s, p, f, b in runner.slow],
+            {k: [c, os.fsdecode(p), w] for k, (c, p, w) in runner.losses.items()},
+        )
+        dispatcher.end("done")
+        runner.finish()
+    except BaseException:
+        dispatcher.end("failed")
+        runner.close()
+        raise

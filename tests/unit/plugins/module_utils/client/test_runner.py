@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The workers of one client: real processes, killed and stopped for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import COUNTS, Runner
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Entry
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import Header
+
+FILES = 400
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Tuple[Path, Path]:
+    """A source of many files, and an empty destination."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    for number in range(FILES):
+        folder = source / ("folder%d" % (number % 7))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ("file%d" % number)).write_bytes(b"%d" % number * 100)
+    target.mkdir()
+    return source, target
+
+
+def shard(source: Path, number: int = 1, mount: int = 0, names: Optional[List[str]] = None) -> Tuple[Header, bytes]:
+    lines = []
+    for folder in sorted(os.listdir(source)):
+        rows = []
+        for name in sorted(names or os.listdir(source / folder)):
+            found = os.lstat(source / folder / name)
+            entry = Entry(
+                0, 0, os.fsencode(name), "f", found.st_ino, 0, found.st_mode, 1, found.st_uid, found.st_gid,
+                found.st_size, 0, 0, 0, found.st_mtime_ns, 0,
+            )  # fmt: skip
+            rows.append(shards.row(entry))
+        lines.append(shards.line(os.fsencode(folder), rows, 0))
+    return Header(number, "copy", "", mount), shards.pack(lines)
+
+
+def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> List[Dict[str, Any]]:
+    finished: List[Dict[str, Any]] = []
+    for _round in range(2000):
+        finished += runner.step(0.05)
+        if not runner.busy:
+            return finished
+        between()
+    raise AssertionError("the runner does not end")
+
+
+def total(finished: List[Dict[str, Any]], name: str) -> int:
+    assert name in COUNTS
+    return sum(counts[name] for entry in finished for counts in entry["mounts"].values())
+
+
+@pytest.mark.parametrize("processes, threads", [(1, 1), (2, 1), (1, 4), (3, 2)])
+def test_every_entry_once(trees: Tuple[Path, Path], processes: int, threads: int) -> None:
+    source, target = trees
+    runner = Runner(Settings(bytes(source), (bytes(target),), processes=processes, threads=threads))
+    runner.add(*shard(source))
+    finished = run(runner)
+    runner.finish()
+    assert [entry["shard"] for entry in finished] == [1]
+    assert total(finished, "files") == FILES == runner.files
+    assert finished[0]["failures"] == []
+    for folder in os.listdir(source):
+        for name in os.listdir(source / folder):
+            assert (target / folder / name).read_bytes() == (source / folder / name).read_bytes()
+
+
+def test_the_work_of_a_killed_worker_is_done_by_another(trees: Tuple[Path, Path]) -> None:
+    source, target = trees
+    runner = Runner(Settings(bytes(source), (bytes(target),), processes=2))
+    runner.add(*shard(source))
+    killed: List[int] = []
+
+    def kill() -> None:
+        if not killed:
+            victim = runner._workers[0].process.pid
+            assert victim
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
+
+    runner.step(0.0)
+    kill()
+    finished = run(runner)
+    runner.finish()
+    assert killed and not finished[0]["failures"]
+    assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
+
+
+def test_a_mount_that_does_not_answer_is_left_out(trees: Tuple[Path, Path], tmp_path: Path) -> None:
+    """A stopped process stands for one that hangs in a dead mount: it says nothing either."""
+    source, target = trees
+    other = tmp_path / "other"
+    other.symlink_to(target)
+    runner = Runner(Settings(bytes(source), (bytes(target), bytes(other)), processes=2), stall=0.5)
+    hanging = [worker.process.pid for worker in runner._workers if worker.mount == bytes(other)]
+    for pid in hanging:
+        os.kill(pid or 0, signal.SIGSTOP)
+    runner.add(*shard(source, 1, 0))
+    runner.add(*shard(source, 2, 1))
+    finished = run(runner)
+    runner.finish()
+    assert list(runner.sick) == [bytes(other)]
+    assert runner.sick[bytes(other)].mount == str(other)
+    assert sorted(entry["shard"] for entry in finished) == [1, 2]
+    assert not any(entry["failures"] for entry in finished)
+    assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
+
+
+def test_no_mount_answers(trees: Tuple[Path, Path]) -> None:
+    source, target = trees
+    runner = Runner(Settings(bytes(source), (bytes(target),)), stall=0.2)
+    os.kill(runner._workers[0].process.pid or 0, signal.SIGSTOP)
+    runner.add(*shard(source))
+    with pytest.raises(IngestError, match="no mount can be used: .*target .nothing was done over it for 1 s"):
+        run(runner)
+    runner.close()
+
+
+def test_a_destination_that_can_t_be_opened(trees: Tuple[Path, Path]) -> None:
+    source, target = trees
+    runner = Runner(Settings(bytes(source), (bytes(target) + b"/missing",)))
+    runner.add(*shard(source))
+    with pytest.raises(IngestError, match="no mount can be used: .*missing"):
+        run(runner)
+    runner.close()
+
+
+def test_many_long_names_and_many_failures_go_through_the_pipes(tmp_path: Path) -> None:
+    """More text both ways than a pipe holds: nobody may wait for the other."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "folder").mkdir(parents=True)
+    target.mkdir()
+    names = ["\udcff" * 240 + "%04d" % number for number in range(600)]
+    for name in names:
+        (source / "folder" / name).touch()
+    data = [shard(source, number) for number in range(1, 5)]
+    for name in names:
+        (source / "folder" / name).unlink()
+    runner = Runner(Settings(bytes(source), (bytes(target),)))
+    for entry in data:
+        runner.add(*entry)
+    finished = run(runner)
+    runner.finish()
+    assert len(finished) == 4
+    assert total(finished, "failed") == 2400 == sum(len(entry["failures"]) for entry in finished)

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A large file in ranges, when others are about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy import ranges
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Copier
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import temporary
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+
+MB = 1 << 20
+ONE, OTHER = 1, 2**63 - 1
+
+
+class Place:
+    """Three parts of 1 MiB, the last one shorter."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.destination = folder / "source", folder / "destination"
+        for tree in (self.source, self.destination):
+            tree.mkdir()
+        (self.source / "big").write_bytes(os.urandom(3 * MB - 5))
+        self.want = want_of(os.stat(self.source / "big"))
+        self.copier = Copier(bytes(self.source), bytes(self.destination), frozenset(PRESERVE))
+
+    def prepare(self, run: int) -> None:
+        ranges.prepare(self.copier, b"", b"big", self.want, run)
+
+    def part(self, number: int, run: int) -> None:
+        length = min(MB, self.want.size - number * MB)
+        ranges.copy_range(self.copier, b"", b"big", self.want, number * MB, length, run)
+
+    def finish(self, run: int) -> None:
+        ranges.finish(self.copier, b"", b"big", self.want, run)
+
+    def right(self) -> bool:
+        """The file, and nothing else, is there."""
+        copy, original = self.destination / "big", self.source / "big"
+        assert os.listdir(self.destination) == ["big"]
+        return copy.read_bytes() == original.read_bytes() and copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.copier.close()
+
+
+def test_two_runs_never_share_what_they_fill(place: Place) -> None:
+    place.prepare(ONE)
+    place.part(0, ONE)
+    place.prepare(OTHER)
+    for late in (lambda: place.part(1, ONE), lambda: place.finish(ONE)):
+        with pytest.raises(OperationError, match="another run writes this file"):
+            late()
+    assert not (place.destination / "big").exists()
+    for number in (2, 0, 1):
+        place.part(number, OTHER)
+    place.finish(OTHER)
+    assert place.right()
+    # To the first run, it is there.
+    place.part(2, ONE)
+    place.finish(ONE)
+    assert place.right()
+
+
+def test_a_finish_is_done_again_after_its_host_died(place: Place) -> None:
+    place.prepare(ONE)
+    for number in range(3):
+        place.part(number, ONE)
+    os.truncate(place.destination / os.fsdecode(temporary(b"big")), place.want.size)
+    place.finish(ONE)
+    assert place.right()
+
+
+@pytest.mark.parametrize("size", [0, MB, 3 * MB, 4 * MB])
+def test_a_file_that_is_not_the_prepared_one(place: Place, size: int) -> None:
+    (place.destination / os.fsdecode(temporary(b"big"))).write_bytes(b"x" * size)
+    with pytest.raises(OperationError, match="another run"):
+        place.part(0, ONE)
+    with pytest.raises(OperationError, match="another run"):
+        place.finish(ONE)

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths as bytes, text, lists and payloads."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import (
+    check_relative,
+    display,
+    join,
+    read_list,
+    split,
+    to_bytes,
+    to_text,
+    write_list,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Entry
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name and b"/" not in name)
+
+
+@given(st.binary(max_size=100))
+def test_text_and_json_bring_the_same_bytes_back(path: bytes) -> None:
+    assert to_bytes(to_text(path)) == path
+    assert to_bytes(json.loads(json.dumps(to_text(path)))) == path
+    assert json.dumps(to_text(path)).isascii()
+
+
+@given(st.binary(max_size=100))
+def test_what_is_displayed_is_printable_and_unambiguous(path: bytes) -> None:
+    assert display(path).isprintable()
+    display(path).encode("utf-8")
+    assert display(path) != display(path + b"\\n") != display(path + b"\n")
+
+
+@given(NAMES, NAMES)
+def test_split_is_the_inverse_of_join(directory: bytes, name: bytes) -> None:
+    assert split(join(directory, name)) == (directory, name)
+    assert split(join(b"", name)) == (b"", name)
+
+
+@pytest.mark.parametrize("path", [b"", b"/a", b"a//b", b"a/", b".", b"..", b"a/../b", b"./a", b"a\0b"])
+def test_paths_that_could_lead_outside_are_refused(path: bytes) -> None:
+    with pytest.raises(IngestError):
+        check_relative(path)
+
+
+@pytest.mark.parametrize("path", [b"a", b"..a", b"a/.b", b"...", b"\xff/\n", b"-rf"])
+def test_other_paths_are_not(path: bytes) -> None:
+    assert check_relative(path) == path
+
+
+@given(st.lists(NAMES, max_size=20), st.booleans())
+def test_lists_come_back(names: list, null: bool) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "list")
+        if not null and any(b"\n" in name for name in names):
+            Path(file).write_bytes(b"before\n")
+            with pytest.raises(IngestError, match="newline"):
+                write_list(file, names, null)
+            assert Path(file).read_bytes() == b"before\n"
+            assert os.listdir(folder) == ["list"]
+            return
+        assert write_list(file, names, null) == len(names)
+        assert list(read_list(file, null)) == names
+
+
+@given(NAMES, st.lists(st.tuples(NAMES, st.integers(0, 1 << 60), st.integers(-(1 << 60), 1 << 60)), max_size=10))
+def test_payloads_come_back(directory: bytes, files: list) -> None:
+    rows = [
+        shards.row(Entry(0, 0, name, "f", 1, 1, 0o100644, 1, 1, 2, size, 0, 0, 0, time, 0), 7, "leader\n")
+        for name, size, time in files
+    ]
+    packed = shards.pack([shards.line(directory, rows, 5)])
+    ((count, size, body),) = shards.unpack(packed)
+    assert (count, size) == (len(files), 5)
+    found, entries = shards.read_line(body)
+    assert found == directory
+    assert entries == [[name, 0o100644, 1, 2, size, time, 7, "leader\n"] for name, size, time in files]

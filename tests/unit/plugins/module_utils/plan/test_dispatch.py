@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may do which shard when: plans of real trees, hosts played by hand."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import COUNTS, Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+
+HOSTS = ["one", "two", "three"]
+LIMITS = Limits(items=2, range_threshold=1 << 20, range_size=1 << 20)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """An index of a tree with all kinds of shards."""
+    tree = tmp_path / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    for number in range(12):
+        (tree / "a" / ("file%d" % number)).write_bytes(b"x" * number)
+    os.link(tree / "a" / "file1", tree / "a" / "b" / "link")
+    (tree / "large").write_bytes(b"l" * (5 << 20))
+    scan(str(tree), str(tmp_path / "index"))
+    return str(tmp_path)
+
+
+def make(folder: str, split: str = "round_robin", verify: str = "metadata") -> sqlite3.Connection:
+    path = os.path.join(folder, "plan.db")
+    plan(os.path.join(folder, "index"), path, HOSTS, split, limits=LIMITS, verify=verify)
+    return open_plan(path)
+
+
+@pytest.fixture
+def db(folder: str) -> Iterator[sqlite3.Connection]:
+    connection = make(folder)
+    yield connection
+    connection.close()
+
+
+def players(db: sqlite3.Connection, patience: float = 60.0) -> Dict[str, Dispatcher]:
+    return {host: Dispatcher(db, host, patience) for host in HOSTS}
+
+
+def finish(dispatcher: Dispatcher, shards: List[int]) -> None:
+    counts: Dict[str, Any] = dict.fromkeys(COUNTS, 0)
+    dispatcher.record(
+        [{"shard": s, "mounts": {"/d": dict(counts, files=1, seconds=0.1)}, "failures": []} for s in shards]
+    )
+
+
+def everything(dispatcher: Dispatcher, absent: bool = False) -> List[int]:
+    """Do all that a host gets."""
+    done: List[int] = []
+    while True:
+        claimed = [entry.header.id for entry in dispatcher.claim(1, absent=absent).claimed]
+        if not claimed:
+            return done
+        finish(dispatcher, claimed)
+        done += claimed
+
+
+def left(db: sqlite3.Connection) -> int:
+    return db.execute("SELECT count(*) FROM shards WHERE state<>'done'").fetchone()[0]
+
+
+def test_a_phase_opens_when_the_one_before_is_done(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    order: List[int] = []
+    while left(db):
+        for host, dispatcher in hosts.items():
+            work = dispatcher.claim(1)
+            for entry in work.claimed:
+                phase = db.execute("SELECT phase FROM shards WHERE id=?", (entry.header.id,)).fetchone()[0]
+                assert db.execute(
+                    "SELECT count(*) FROM shards WHERE state<>'done' AND phase<?", (phase,)
+                ).fetchone()[0] == 0
+                order.append(phase)
+                finish(dispatcher, [entry.header.id])
+    assert order == sorted(order)
+    assert set(order) == {0, 1, 2, 3, 5}
+
+
+def test_no_shard_is_given_out_twice(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    finish(hosts["one"], [entry.header.id for entry in hosts["one"].claim(1 << 30).claimed])
+    first = {entry.header.id for entry in hosts["one"].claim(1 << 30).claimed}
+    second = {entry.header.id for entry in hosts["two"].claim(1 << 30).claimed}
+    assert first and second and not first & second
+    assert not hosts["one"].claim(1 << 30).claimed
+
+
+def test_few_forks_end_and_the_last_host_does_the_rest(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for host in ("one", "two"):
+        hosts[host].start()
+    for host in ("one", "two", "one"):
+        everything(hosts[host])
+    for host in ("one", "two"):
+        assert hosts[host].claim(1).later == "planned"
+        hosts[host].end("done")
+    hosts["three"].start()
+    everything(hosts["three"])
+    assert left(db) == 0
+
+
+def test_a_dead_host_s_work_goes_to_the_others_and_its_late_word_is_not_heard(
+    db: sqlite3.Connection,
+) -> None:
+    hosts = players(db)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    everything(hosts["two"])
+    lost = [entry.header.id for entry in hosts["one"].claim(1 << 30).claimed]
+    assert lost
+    everything(hosts["three"])
+    assert hosts["two"].claim(1).later == "running"
+    hosts["one"].end("dead", "gone")
+    while left(db):
+        assert everything(hosts["two"]) + everything(hosts["three"])
+    before = db.execute("SELECT count(*) FROM results").fetchone()
+    finish(hosts["one"], lost)
+    assert db.execute("SELECT count(*) FROM results").fetchone() == before
+    runners = {r for (r,) in db.execute("SELECT runner FROM shards WHERE id IN (%s)" % ",".join(map(str, lost)))}
+    assert runners <= {"two", "three"}
+
+
+def test_a_host_that_was_not_heard_of_is_buried(db: sqlite3.Connection) -> None:
+    hosts = players(db, patience=30.0)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    everything(hosts["three"])
+    assert hosts["one"].claim(1 << 30).claimed
+    db.execute("UPDATE hosts SET heartbeat=heartbeat-31 WHERE name='one'")
+    everything(hosts["two"])
+    assert db.execute("SELECT state FROM hosts WHERE name='one'").fetchone()[0] == "dead"
+    everything(hosts["three"])
+    everything(hosts["two"])
+    assert left(db) == 0
+
+
+def test_a_host_that_never_begins(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for host in ("one", "two"):
+        hosts[host].start()
+        everything(hosts[host])
+    everything(hosts["one"])
+    assert left(db)
+    while left(db):
+        assert everything(hosts["one"], absent=True) + everything(hosts["two"], absent=True)
+
+
+def test_dynamic_shards_belong_to_whoever_asks(folder: str) -> None:
+    db = make(folder, "dynamic")
+    hosts = players(db)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    while left(db):
+        for dispatcher in hosts.values():
+            finish(dispatcher, [entry.header.id for entry in dispatcher.claim(1).claimed])
+    runners = dict(db.execute("SELECT runner, count(*) FROM shards WHERE phase=1 GROUP BY runner").fetchall())
+    assert set(runners) == set(HOSTS)
+    assert max(runners.values()) - min(runners.values()) <= 1
+
+
+def test_the_last_host_takes_large_helpings(db: sqlite3.Connection) -> None:
+    hosts = players(db)
+    for host in ("one", "two"):
+        hosts[host].end("done")
+    hosts["three"].start()
+    rounds = 0
+    while left(db):
+        finish(hosts["three"], [entry.header.id for entry in hosts["three"].claim(1 << 30).claimed])
+        rounds += 1
+    assert rounds < db.execute("SELECT count(*) FROM shards").fetchone()[0]
+    db.close()
+
+
+def test_a_large_file_that_lacks_a_range_is_not_finished(db: sqlite3.Connection) -> None:
+    one = players(db)["one"]
+    one.start()
+    while True:
+        claimed = one.claim(1, absent=True).claimed
+        if claimed[0].header.op in ("finish", "link"):
+            assert claimed[0].header.broken == ("large",)
+            break
+        failures = [["/d", "large", "read", 5, "Input/output error"]] if claimed[0].header.op == "range" else []
+        for entry in claimed:
+            one.record([{"shard": entry.header.id, "mounts": {}, "failures": failures}])

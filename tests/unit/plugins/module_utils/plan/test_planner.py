@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans of real trees against the article's own commands and against arithmetic."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import join
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import check_idle, open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+
+SMALL = Limits(items=5, range_threshold=0)
+
+
+def tree(folder: Path, seed: int = 1) -> Path:
+    """Some hundred files of sizes that differ widely, five levels deep."""
+    source = folder / "source"
+    rng = random.Random(seed)
+    for number in range(300):
+        parts = ["d%d" % rng.randrange(3) for _level in range(rng.randrange(5))]
+        where = source.joinpath(*parts)
+        where.mkdir(parents=True, exist_ok=True)
+        size = int(10 ** rng.uniform(0, 6))
+        with open(where / ("file%03d" % number), "wb") as file:
+            file.truncate(size)
+    return source
+
+
+def make(folder: Path, source: Path, hosts: List[str], split: str = "round_robin", limits: Limits = SMALL, **more: Any) -> Any:
+    scan(str(source), str(folder / "index"))
+    path = str(folder / "plan.db")
+    return plan(str(folder / "index"), path, hosts, split, limits=limits, **more), open_plan(path)
+
+
+def rows(db: Any, where: str) -> List[Tuple[Any, ...]]:
+    """(host, path, row) of the shards that match, in the order of the plan."""
+    found = []
+    for host, data in db.execute("SELECT host, payload FROM shards WHERE %s ORDER BY id" % where):
+        for _files, _bytes, body in shards.unpack(data):
+            directory, entries = shards.read_line(body)
+            found += [(host, join(directory, entry[0]) if entry[0] else directory, entry) for entry in entries]
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_round_robin_is_sed(tmp_path: Path, count: int) -> None:
+    source = tree(tmp_path)
+    hosts = ["host%d" % number for number in range(1, count + 1)]
+    _done, everything = make(tmp_path, source, ["all"])
+    order = [path for _host, path, _row in rows(everything, "op='copy'")]
+    manifest = tmp_path / "manifest"
+    manifest.write_bytes(b"".join(path + b"\n" for path in order))
+    done, db = make(tmp_path, source, hosts)
+    assert done.items == len(order) == 300
+    for number, host in enumerate(hosts, 1):
+        wanted = subprocess.run(
+            ["sed", "-n", "%d~%dp" % (number, count), str(manifest)], stdout=subprocess.PIPE, check=True
+        ).stdout.splitlines()
+        assert [path for _host, path, _row in rows(db, "op='copy' AND host='%s'" % host)] == wanted
+
+
+@pytest.mark.parametrize("depths", [(None, None), (4, 4), (2, 2), (1, 3), (3, None)])
+@pytest.mark.parametrize("split", ["round_robin", "balanced", "dynamic"])
+def test_nothing_is_lost_or_planned_twice(tmp_path: Path, depths: Tuple[Optional[int], Optional[int]], split: str) -> None:
+    source = tree(tmp_path)
+    (source / "empty" / "below").mkdir(parents=True)
+    os.symlink("nowhere", source / "link")
+    _done, db = make(tmp_path, source, ["a", "b"], split, min_depth=depths[0], max_depth=depths[1])
+    listed = subprocess.run(
+        ["find", ".", "-mindepth", "1", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE, check=True
+    ).stdout.split(b"\0")[:-1]
+    planned = [path for _host, path, _row in rows(db, "op='copy'") if path != b"empty/below"]
+    assert sorted(planned) == sorted(path[2:] for path in listed)
+    directories = subprocess.run(
+        ["find", ".", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE, check=True
+    ).stdout.split(b"\0")[:-1]
+    assert sorted(path for _host, path, _row in rows(db, "op='directories'")) == sorted(
+        path[2:] for path in directories
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 16])
+def test_balanced_shares_are_equal(tmp_path: Path, count: int) -> None:
+    done, _db = make(tmp_path, tree(tmp_path), ["host%d" % number for number in range(count)], "balanced")
+    costs = [share["cost"] for share in done.hosts.values()]
+    assert len(costs) == count
+    assert max(costs) <= 1.05 * sum(costs) / count
+
+
+def test_one_large_item_prevents_balance_but_nothing_joins_it(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    with open(source / "giant", "wb") as file:
+        file.truncate(1 << 40)
+    done, db = make(tmp_path, source, ["a", "b", "c"], "balanced")
+    giant = [host for host, path, _row in rows(db, "op='copy'") if path == b"giant"]
+    assert len([1 for host, _path, _row in rows(db, "op='copy'") if host == giant[0]]) == 1
+    assert done.bytes > 1 << 40
+
+
+def test_shards_are_bounded(tmp_path: Path) -> None:
+    limit = 200_000
+    _done, db = make(tmp_path, tree(tmp_path), ["a", "b"], limits=Limits(items=7, bytes=limit, range_threshold=0))
+    for items, size, files in db.execute("SELECT items, bytes, files FROM shards WHERE op='copy'"):
+        assert items <= 7 and (size <= limit or items == 1) and files == items
+
+
+def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with open(source / "large", "wb") as file:
+        file.truncate((10 << 20) + 5)
+    done, db = make(tmp_path, source, ["a", "b"], limits=Limits(range_threshold=1 << 20, range_size=3 << 20))
+    ranges = sorted((row[6], row[7], host) for host, _path, row in rows(db, "op='range'"))
+    assert [(offset, length) for offset, length, _host in ranges] == [
+        (0, 3 << 20), (3 << 20, 3 << 20), (6 << 20, 3 << 20), (9 << 20, (1 << 20) + 5),
+    ]  # fmt: skip
+    assert {host for _offset, _length, host in ranges} == {"a", "b"}
+    assert [path for _host, path, _row in rows(db, "op IN ('prepare', 'finish')")] == [b"large"] * 2
+    assert (done.files, done.bytes) == (1, (10 << 20) + 5)
+    assert db.execute("SELECT sum(files), sum(bytes) FROM shards WHERE phase<3").fetchone() == (1, (10 << 20) + 5)
+
+
+def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for folder in ("a", "b", "c"):
+        (source / folder).mkdir(parents=True)
+    (source / "a" / "one").write_bytes(b"1")
+    groups: Dict[bytes, List[bytes]] = defaultdict(list)
+    for name in ("b/two", "c/three"):
+        os.link(source / "a" / "one", source / name)
+    _done, db = make(tmp_path, source, ["x", "y", "z"])
+    for _host, path, row in rows(db, "op='link'"):
+        groups[row[7].encode()].append(path)
+    assert [path for _host, path, _row in rows(db, "op='copy'")] == [b"a/one"]
+    assert groups == {b"a/one": [b"b/two", b"c/three"]}
+    _done, db = make(tmp_path, source, ["x"], preserve=("times",))
+    assert len(rows(db, "op='copy'")) == 3 and not rows(db, "op='link'")
+
+
+def test_directories_come_deepest_first_and_unsearchable_ones_last(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "a" / "b" / "c").mkdir(parents=True)
+    (source / "closed" / "below").mkdir(parents=True)
+    (source / "closed").chmod(0o600)
+    _done, db = make(tmp_path, source, ["x"])
+    if os.geteuid() == 0:
+        assert [path for _host, path, _row in rows(db, "phase=3")] == [b"closed/below", b"a/b/c", b"a/b", b"a", b""]
+    assert [path for _host, path, _row in rows(db, "phase=4")] == [b"closed"]
+    (source / "closed").chmod(0o700)
+
+
+def test_each_shard_is_checked_by_another_host_over_another_mount(tmp_path: Path) -> None:
+    _done, db = make(tmp_path, tree(tmp_path), ["a", "b", "c"], mounts=2)
+    pairs = db.execute(
+        "SELECT s.host, s.mount, v.host, v.mount FROM shards v JOIN shards s ON s.id=v.of WHERE v.op='verify'"
+    ).fetchall()
+    assert pairs and all(host != other and mount != over for host, mount, other, over in pairs)
+    assert Counter(host for host, _mount, _other, _over in pairs).keys() == {"a", "b", "c"}
+    _done, db = make(tmp_path, tmp_path / "source", ["a"], verify="none")
+    assert not db.execute("SELECT 1 FROM shards WHERE op='verify'").fetchone()
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    scan(str(tree(tmp_path)), str(tmp_path / "index"))
+    index, path = str(tmp_path / "index"), str(tmp_path / "plan.db")
+    for hosts, split, message in (
+        ([], "balanced", "ingestors"), (["a", "a"], "balanced", "twice: a, a"), (["a"], "fair", "split: 'fair'"),
+    ):  # fmt: skip
+        with pytest.raises(IngestError, match=message):
+            plan(index, path, hosts, split)
+    with pytest.raises(IngestError, match="index"):
+        plan(str(tmp_path / "nothing"), path, ["a"])
+    with pytest.raises(IngestError, match="plan.db"):
+        plan(index, str(tmp_path / "no" / "plan.db"), ["a"])
+    with pytest.raises(IngestError, match="there is no plan at"):
+        open_plan(str(tmp_path / "none"))
+    (tmp_path / "text").write_text("no database at all, but long enough to look like one" * 30)
+    with pytest.raises(IngestError, match="is not a plan"):
+        open_plan(str(tmp_path / "text"))
+
+
+def test_a_run_at_work_is_not_overwritten(tmp_path: Path) -> None:
+    _done, db = make(tmp_path, tree(tmp_path), ["a"])
+    path = str(tmp_path / "plan.db")
+    check_idle(path)
+    db.execute("UPDATE hosts SET state='running', heartbeat=strftime('%s', 'now')")
+    with pytest.raises(IngestError, match="another run is at work in .* \\(host a\\)"):
+        check_idle(path)
+    db.execute("UPDATE hosts SET heartbeat=heartbeat-1000")
+    check_idle(path)

@@ -41,4 +41,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         reasons[reason.replace("Skipped: ", "", 1)] += 1
     for reason, count in sorted(reasons.items()):
-        terminalreporter.write_line("left out: %d test%s: %s" % (count, "" if count == 1 else "s", reason))
+        terminalreporter.write_line(
+            "left out: %d test%s: %s" % (count, "" if count == 1 else "s", reason)
+        )

@@ -33,7 +33,9 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The module's result."""
         result = super().run(tmp, task_vars)
         del tmp
@@ -66,7 +68,7 @@ class ActionModule(ActionBase):
         try:
             os.makedirs(run_dir, exist_ok=True)
         except OSError as error:
-            raise IngestError("run_dir '%s' can't be made: %s" % (run_dir, error.strerror)) from error
+            raise IngestError(f"run_dir '{run_dir}' can't be made: {error.strerror}") from error
         work = self._make_work(options["source"])
         packed = None if here else secrets.token_hex(16)
         private = {"output": run_dir if here else None, "_work": work, "_pack": packed}
@@ -89,7 +91,7 @@ class ActionModule(ActionBase):
                     os.unlink(file)
             return manifest.finish(options, run_dir)
         finally:
-            self._low_level_execute_command("rm -rf -- %s" % shlex.quote(work))
+            self._low_level_execute_command(f"rm -rf -- {shlex.quote(work)}")
 
     def _make_work(self, source: str) -> str:
         """Make the work directory on the machine, as the user that scans. Raises IngestError.
@@ -103,21 +105,22 @@ class ActionModule(ActionBase):
             for folder in WORK_FOLDERS
             if os.path.commonpath([base, folder]) != base or not base.startswith("/")
         ]
-        tries = " || ".join("mkdir -m 0711 %s/%s && echo %s/%s" % (f, name, f, name) for f in folders)
+        tries = " || ".join(f"mkdir -m 0711 {f}/{name} && echo {f}/{name}" for f in folders)
         answer = self._low_level_execute_command(tries or "false")
         for line in answer["stdout"].splitlines():
             if line.strip().endswith("/" + name):
                 return line.strip()
         raise IngestError(
-            "source '%s': no work directory outside it can be made on %s: %s"
-            % (source, self._host, (answer["stderr"] or answer["stdout"] or "").strip())
+            f"source '{source}': no work directory outside it can be made on {self._host}: {(answer['stderr'] or answer['stdout'] or '').strip()}"
         )
 
     def _follow(self, status: dict[str, Any], work: str) -> dict[str, Any]:
         """Wait for the end of the scan; its result. Raises IngestError."""
         pid = int(status["pid"])
-        command = "touch {0}/lease; kill -0 {1} 2>/dev/null || echo gone; cat {0}/status.json".format(
-            shlex.quote(work), pid
+        command = (
+            "touch {0}/lease; kill -0 {1} 2>/dev/null || echo gone; cat {0}/status.json".format(
+                shlex.quote(work), pid
+            )
         )
         lost = 0
         for pause in chain(_PAUSES, repeat(_PAUSE)):
@@ -127,7 +130,7 @@ class ActionModule(ActionBase):
             if status["state"] == "failed":
                 raise IngestError(status["msg"])
             if lost > 5:
-                raise IngestError("the scan on %s was lost: its process has died" % self._host)
+                raise IngestError(f"the scan on {self._host} was lost: its process has died")
             time.sleep(pause)
             answer = self._low_level_execute_command(command)
             gone = "gone" in answer["stdout"].splitlines()

@@ -35,7 +35,9 @@ class ActionModule(ActionBase):
     MODULE = "scaleout.ingest.parallel_copy"
     ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The task's result for one host."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
@@ -61,9 +63,7 @@ class ActionModule(ActionBase):
         """Do this host's share of a plan. Raises IngestError."""
         meta = get_meta(db)
         if host not in meta["hosts"]:
-            raise IngestError(
-                "%s is not in the plan, which has: %s" % (host, ", ".join(meta["hosts"]))
-            )
+            raise IngestError(f"{host} is not in the plan, which has: {', '.join(meta['hosts'])}")
         options["source"] = options["source"] or meta["source"]
         options["destinations"] = options["destinations"] or meta["destinations"]
         if self._task.check_mode:
@@ -91,7 +91,9 @@ class ActionModule(ActionBase):
         dispatcher.record_silent(left_out)
         answer: dict[str, Any] = {}
         arguments = dict(
-            options, run_dir=meta["run_dir"], _verify=meta["verify"],
+            options,
+            run_dir=meta["run_dir"],
+            _verify=meta["verify"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
         )
         try:
@@ -99,13 +101,13 @@ class ActionModule(ActionBase):
             dispatcher.end("done")
             dispatcher.record_silent(closing["sick"])
             answer["warnings"] = [
-                "%s: %s was left out, and its work done over the other mounts" % (host, str(Silent(**mount)))
+                f"{host}: {Silent(**mount)!s} was left out, and its work done over the other mounts"
                 for mount in closing["sick"]
             ]
         except (Lost, AnsibleConnectionFailure) as error:
             # Its lease has run out, so its part is free for the others, which will finish it.
             dispatcher.end("dead", str(error))
-            answer["warnings"] = ["%s was lost, its work goes to the others: %s" % (host, error)]
+            answer["warnings"] = [f"{host} was lost, its work goes to the others: {error}"]
             answer["lost"] = True
             progress.send(stage="copy", host=host, state="dead")
         except BaseException as error:
@@ -115,7 +117,9 @@ class ActionModule(ActionBase):
         answer.update(
             {name: sums[name] for name in _TOTALS if name not in ("failed", "skipped")},
             # Ansible takes "skipped" itself for a task that was not run.
-            failed_items=sums["failed"], skipped_items=sums["skipped"], changed=sums["changed"] > 0,
+            failed_items=sums["failed"],
+            skipped_items=sums["skipped"],
+            changed=sums["changed"] > 0,
         )
         if sums["failed"] and not tolerate:
             answer.update(
@@ -128,9 +132,12 @@ class ActionModule(ActionBase):
 
 def _sums(db: sqlite3.Connection, host: str) -> dict[str, int]:
     row = db.execute(
-        "SELECT %s FROM results r JOIN shards s ON s.id=r.shard WHERE r.host=?" % ", ".join(
-            "coalesce(sum(CASE WHEN s.op<>'verify' OR '%s'='failed' THEN r.%s END), 0)" % (name, name)
+        "SELECT %s FROM results r JOIN shards s ON s.id=r.shard WHERE r.host=?"
+        % ", ".join(
+            "coalesce(sum(CASE WHEN s.op<>'verify' OR '%s'='failed' THEN r.%s END), 0)"
+            % (name, name)
             for name in _TOTALS
-        ), (host,),
+        ),
+        (host,),
     ).fetchone()
     return dict(zip(_TOTALS, row))

@@ -8,8 +8,12 @@ import sqlite3
 from typing import Any
 
 from ansible_collections.scaleout.ingest.plugins.action import parallel_copy
-from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import RSYNC_ARGUMENTS
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import check_options
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import (
+    RSYNC_ARGUMENTS,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import (
+    check_options,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import bucket_files
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import get_meta

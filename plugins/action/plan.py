@@ -13,7 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import write_commands
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import (
+    write_commands,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import check_idle
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
@@ -29,7 +31,9 @@ class ActionModule(ActionBase):
     _supports_async = False
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The task's result."""
         result = super().run(tmp, task_vars)
         dummy, options = self.validate_argument_spec(ARGUMENTS)
@@ -42,19 +46,31 @@ class ActionModule(ActionBase):
             if warnings:
                 result["warnings"] = warnings
             done = plan(
-                os.path.join(folder, "index"), path, options["hosts"], options["split"],
-                options["min_depth"], options["max_depth"],
+                os.path.join(folder, "index"),
+                path,
+                options["hosts"],
+                options["split"],
+                options["min_depth"],
+                options["max_depth"],
                 Limits(
-                    options["shard_items"], options["shard_bytes"],
+                    options["shard_items"],
+                    options["shard_bytes"],
                     # Ranges are the engine's; rsync takes whole files.
                     options["range_threshold"] if options["method"] == "copy" else 0,
                     options["range_size"],
                 ),
-                len(options["destinations"]), options["preserve"], options["verify"],
-                run_id=os.path.basename(folder), run_dir=folder, method=options["method"],
-                source=options["source"], destinations=options["destinations"],
-                created=_scan_started(folder), started=time.time(),
-                check=bool(self._task.check_mode), version=collection_version(),
+                len(options["destinations"]),
+                options["preserve"],
+                options["verify"],
+                run_id=os.path.basename(folder),
+                run_dir=folder,
+                method=options["method"],
+                source=options["source"],
+                destinations=options["destinations"],
+                created=_scan_started(folder),
+                started=time.time(),
+                check=bool(self._task.check_mode),
+                version=collection_version(),
             )
             if options["copy_commands"]:
                 result["copy_commands"] = _write_commands(folder, options)
@@ -95,8 +111,13 @@ def _write_commands(folder: str, options: dict[str, Any]) -> list[str]:
     index = Index(os.path.join(folder, "index"))
     try:
         return write_commands(
-            index, folder, len(options["hosts"]), to_bytes(options["source"]),
-            [to_bytes(path) for path in options["destinations"]], options["min_depth"], options["max_depth"],
+            index,
+            folder,
+            len(options["hosts"]),
+            to_bytes(options["source"]),
+            [to_bytes(path) for path in options["destinations"]],
+            options["min_depth"],
+            options["max_depth"],
         )
     finally:
         index.close()

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Dict, Optional
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import METRICS, PAGE, Report, make_report
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import (
+    METRICS,
+    PAGE,
+    Report,
+    make_report,
+)
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 ASSETS = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "report", "files"
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+    "roles",
+    "report",
+    "files",
 )
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
@@ -38,9 +46,11 @@ class ActionModule(ActionBase):
     _supports_async = False
     TRANSFERS_FILES = False
 
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Run the task."""
-        result: Dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         folder = os.path.abspath(self._loader.path_dwim(arguments["run_dir"]))
         try:
@@ -55,11 +65,13 @@ class ActionModule(ActionBase):
         if report.complaint and arguments["fail"]:
             result.update(failed=True, msg=report.complaint)
             if arguments["show"]:
-                del result["summary"]  # a failed task shows its whole result, and this was just printed
+                del result[
+                    "summary"
+                ]  # a failed task shows its whole result, and this was just printed
         return result
 
 
-def _result(report: Report) -> Dict[str, Any]:
+def _result(report: Report) -> dict[str, Any]:
     stats = report.stats
     return {
         "stats": {key: stats[key] for key in TOP},
@@ -77,4 +89,4 @@ def _copy(source: str, target: str) -> None:
         shutil.copyfile(source, part)
         os.replace(part, target)
     except OSError as error:
-        raise IngestError("metrics_file: %s can't be written: %s" % (target, error.strerror)) from error
+        raise IngestError(f"metrics_file: {target} can't be written: {error.strerror}") from error

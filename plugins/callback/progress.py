@@ -87,7 +87,7 @@ class CallbackModule(CallbackBase):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.bind(path)
         except OSError as error:
-            self._display.warning("scaleout.ingest.progress: no live progress: %s" % error)
+            self._display.warning(f"scaleout.ingest.progress: no live progress: {error}")
             return
         os.environ[VARIABLE] = path
         self._terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"

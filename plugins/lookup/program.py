@@ -36,7 +36,7 @@ _raw:
 
 import base64
 import gzip
-from typing import Any, List
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
@@ -47,7 +47,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.provision.executab
 class LookupModule(LookupBase):
     """What Ansible calls."""
 
-    def run(self, terms: List[str], variables: Any = None, **kwargs: Any) -> List[str]:
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:
         """The file, once."""
         self.set_options(var_options=variables, direct=kwargs)
         try:

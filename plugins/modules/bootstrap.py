@@ -134,10 +134,18 @@ def main() -> None:
         module.exit_json(changed=True, log=given["log"])
     try:
         wanted = bootstrap.Wanted(
-            path=given["path"], addresses=given["addresses"], export=given["export"], options=given["mount_options"],
-            base_dir=given["base_dir"], node_prefix=given["node_prefix"], node_count=given["node_count"],
-            user=given["user"] or "", environment=bootstrap.texts(given["environment"]), log=given["log"],
-            seconds=given["timeout"], force=given["force"],
+            path=given["path"],
+            addresses=given["addresses"],
+            export=given["export"],
+            options=given["mount_options"],
+            base_dir=given["base_dir"],
+            node_prefix=given["node_prefix"],
+            node_count=given["node_count"],
+            user=given["user"] or "",
+            environment=bootstrap.texts(given["environment"]),
+            log=given["log"],
+            seconds=given["timeout"],
+            force=given["force"],
         )
         done = bootstrap.bootstrap(wanted, dry=module.check_mode)
     except IngestError as error:

@@ -149,7 +149,10 @@ ARGUMENTS = {
     "source": {"type": "str"},
     "destinations": {"type": "list", "elements": "str", "required": True},
     "preserve": {
-        "type": "list", "elements": "str", "choices": list(PRESERVE), "default": list(PRESERVE),
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
     },
     "seen": {"type": "list", "elements": "dict", "default": []},
 }
@@ -162,8 +165,10 @@ def main() -> None:
     try:
         source = module.params["source"]
         holds = capabilities.of_destination(
-            to_bytes(source) if source else None, to_bytes(module.params["destinations"][0]),
-            module.params["seen"], not module.check_mode,
+            to_bytes(source) if source else None,
+            to_bytes(module.params["destinations"][0]),
+            module.params["seen"],
+            not module.check_mode,
         )
     except IngestError as error:
         module.fail_json(msg=str(error))

@@ -173,7 +173,11 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import addresses
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.changes import State, needed, settled
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.changes import (
+    State,
+    needed,
+    settled,
+)
 
 ARGUMENTS = {
     "addresses": {"type": "list", "elements": "str", "default": []},
@@ -208,19 +212,27 @@ def main() -> None:
         state = look(options, options["host"] or socket.gethostname())
         mounts = bool(state.todo) and not options["unmount"]
         if mounts and not module.get_bin_path("mount.nfs", opt_dirs=["/sbin", "/usr/sbin"]):
-            raise IngestError("there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils (Red Hat)")
+            raise IngestError(
+                "there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils (Red Hat)"
+            )
         detach(module, state)
     except IngestError as error:
         module.fail_json(msg=str(error))
     for warning in state.warnings:
         module.warn(warning)
     left_out = [silent._asdict() for silent in state.left_out]
-    facts = {} if options["unmount"] else {
-        "ansible_facts": {"ingest_mounts": state.usable, "ingest_left_out": left_out}
-    }
+    facts = (
+        {}
+        if options["unmount"]
+        else {"ansible_facts": {"ingest_mounts": state.usable, "ingest_left_out": left_out}}
+    )
     module.exit_json(
-        changed=bool(state.stale), mounts=[mount._asdict() for mount in state.mounts], todo=state.todo,
-        left_out=left_out, busy=state.busy, **facts
+        changed=bool(state.stale),
+        mounts=[mount._asdict() for mount in state.mounts],
+        todo=state.todo,
+        left_out=left_out,
+        busy=state.busy,
+        **facts,
     )
 
 
@@ -229,9 +241,11 @@ def detach(module: AnsibleModule, state: State) -> None:
     for mount in state.stale:
         if not module.check_mode:
             umount = module.get_bin_path("umount", required=True)
-            status, dummy, why = module.run_command([umount, "--lazy", "--internal-only", mount.path])
+            status, dummy, why = module.run_command(
+                [umount, "--lazy", "--internal-only", mount.path]
+            )
             if status:
-                raise IngestError("%s can't be detached: %s" % (mount.path, why.strip()))
+                raise IngestError(f"{mount.path} can't be detached: {why.strip()}")
 
 
 if __name__ == "__main__":

@@ -69,12 +69,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 # The last two are not used here, but must travel to the host to be installed.
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables, parallelcp, prime  # noqa: F401
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables  # noqa: F401
 
 ARGUMENTS = {
     "folder": {"type": "path", "default": "/usr/local/bin"},
     "names": {
-        "type": "list", "elements": "str", "choices": list(executables.COMMANDS),
+        "type": "list",
+        "elements": "str",
+        "choices": list(executables.COMMANDS),
         "default": list(executables.COMMANDS),
     },
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -117,7 +119,7 @@ def main() -> None:
     changed = False
     try:
         if not os.path.isdir(options["folder"]):
-            raise IngestError("folder: '%s' is not a directory" % options["folder"])
+            raise IngestError(f"folder: '{options['folder']}' is not a directory")
         for name, path in zip(options["names"], paths):
             if options["state"] == "absent":
                 changed |= remove(module, path)
@@ -127,7 +129,7 @@ def main() -> None:
     except IngestError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or options["folder"], error.strerror))
+        module.fail_json(msg=f"{error.filename or options['folder']}: {error.strerror}")
     module.exit_json(changed=changed, paths=paths)
 
 

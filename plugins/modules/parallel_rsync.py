@@ -122,7 +122,9 @@ planned:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import RSYNC_ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import (
+    RSYNC_ARGUMENTS,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.start import start
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError

@@ -153,7 +153,10 @@ ARGUMENTS = {
     "method": {"type": "str", "default": "copy"},
     "rsync_options": {"type": "list", "elements": "str", "default": []},
     "preserve": {
-        "type": "list", "elements": "str", "choices": list(PRESERVE), "default": list(PRESERVE),
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
     },
     "fsync": {"type": "bool", "default": False},
     "host": {"type": "str"},
@@ -170,16 +173,19 @@ def main() -> None:
     end_cleanly()
     try:
         checks.check_values(module.params)
-        destinations, silent = answering(module.params["source"], checks.destinations(module.params))
+        destinations, silent = answering(
+            module.params["source"], checks.destinations(module.params)
+        )
         check_method(module.params)
         found = checks.check(module.params["source"], destinations, not module.check_mode)
     except IngestError as error:
         module.fail_json(msg=str(error))
     for mount in silent:
-        module.warn("%s: %s is left out" % (module.params["host"] or socket.gethostname(), str(mount)))
+        module.warn(f"{module.params['host'] or socket.gethostname()}: {mount!s} is left out")
     left_out = module.params["left_out"] + [mount._asdict() for mount in silent]
     module.exit_json(
-        changed=False, file_systems=found["kinds"],
+        changed=False,
+        file_systems=found["kinds"],
         seen=dict(found["seen"], host=module.params["host"] or socket.gethostname()),
         ansible_facts={"ingest_destinations": destinations, "ingest_left_out": left_out},
     )

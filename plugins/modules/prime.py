@@ -168,14 +168,18 @@ def run_module(module: AnsibleModule) -> None:
     if not 1 <= options["part"] <= options["parts"]:
         raise IngestError("part: %d is not one of %d parts" % (options["part"], options["parts"]))
     counts = prime.prime(
-        directory, workers(options["workers"]), options["read"] and not module.check_mode,
+        directory,
+        workers(options["workers"]),
+        options["read"] and not module.check_mode,
         prime.Part(options["part"] - 1, options["parts"]),
         frozenset(to_bytes(name) for name in options["skip"]),
     )
     answer = {name: getattr(counts, name) for name in prime.Counts.NAMES}
     seconds = max(counts.seconds, 1e-3)
     answer.update(
-        entries=counts.items, entries_per_process=counts.per_process, seconds=round(counts.seconds, 3),
+        entries=counts.items,
+        entries_per_process=counts.per_process,
+        seconds=round(counts.seconds, 3),
         files_per_second=round((counts.files_read or counts.files) / seconds, 1),
         bytes_per_second=round(counts.bytes_read / seconds, 1),
         errors=len(counts.failures),
@@ -187,9 +191,9 @@ def run_module(module: AnsibleModule) -> None:
     if counts.failures:
         first = answer["failures"][0] if answer["failures"] else {}
         module.fail_json(
-            msg="%d entries below %s could not be listed or read, the first is '%s': %s" % (
-                answer["errors"], display(directory), first.get("path"), first.get("message")),
-            **answer
+            msg="%d entries below %s could not be listed or read, the first is '%s': %s"
+            % (answer["errors"], display(directory), first.get("path"), first.get("message")),
+            **answer,
         )
     module.exit_json(changed=False, **answer)
 

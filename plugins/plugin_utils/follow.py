@@ -33,7 +33,12 @@ class Follower:
     """Serves one host until the plan needs it no longer."""
 
     def __init__(
-        self, action: ActionBase, dispatcher: Dispatcher, host: str, lease: float, enough_forks: bool
+        self,
+        action: ActionBase,
+        dispatcher: Dispatcher,
+        host: str,
+        lease: float,
+        enough_forks: bool,
     ) -> None:
         self._action = action
         self._dispatcher = dispatcher
@@ -47,7 +52,9 @@ class Follower:
         self._part = 0.0  # of this host's data, that is done
         self.absent = False
 
-    def run(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    def run(
+        self, module: str, arguments: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
         """Work until nothing is left for this host. Returns the job's closing words.
 
         Raises:
@@ -125,7 +132,7 @@ class Follower:
                 return answer
             except AnsibleConnectionFailure as error:
                 if time.monotonic() - self._contact > self._lease:
-                    raise Lost("%s: %s" % (self._host, str(error).strip())) from error
+                    raise Lost(f"{self._host}: {str(error).strip()}") from error
                 time.sleep(1.0)
                 self._action._connection.reset()
 
@@ -133,7 +140,8 @@ class Follower:
         name = ".scaleout-ingest-" + secrets.token_hex(8)
         tries = " || ".join(
             "{ mkdir -m 0700 %s/%s && mkdir %s/%s/inbox %s/%s/out && echo %s/%s; }"
-            % ((base, name) * 4) for base in ("/var/tmp", "/tmp", "/dev/shm")
+            % ((base, name) * 4)
+            for base in ("/var/tmp", "/tmp", "/dev/shm")
         )
         answer = self._action._low_level_execute_command(tries)
         for line in answer["stdout"].splitlines():
@@ -141,13 +149,12 @@ class Follower:
                 self._folder = line.strip()
                 return
         raise IngestError(
-            "no work folder can be made on %s: %s"
-            % (self._host, (answer["stderr"] or answer["stdout"]).strip())
+            f"no work folder can be made on {self._host}: {(answer['stderr'] or answer['stdout']).strip()}"
         )
 
     def _remove_folder(self) -> None:
         try:
-            self._action._low_level_execute_command("rm -rf -- %s" % shlex.quote(self._folder))
+            self._action._low_level_execute_command(f"rm -rf -- {shlex.quote(self._folder)}")
         except AnsibleError:
             pass  # the job's lease ends it
 
@@ -162,7 +169,7 @@ class Follower:
             if not action._connection.become:
                 part = final + ".part"
                 action._transfer_file(local, part)
-                command = "mv %s %s" % (part, final)
+                command = f"mv {part} {final}"
             else:
                 # The user that connects sends it; the user that copies must take it over.
                 folder = action._connection._shell.tmpdir or action._make_tmp_path()
@@ -173,12 +180,12 @@ class Follower:
             answer = self._command(command)
             if answer["rc"] != 0:
                 raise IngestError(
-                    "%s: the shards can't be handed over: %s" % (self._host, answer["stderr"].strip())
+                    f"{self._host}: the shards can't be handed over: {answer['stderr'].strip()}"
                 )
             self._packages += 1
             self._with_host += len(work.claimed)
         except AnsibleConnectionFailure as error:
-            raise Lost("%s: %s" % (self._host, str(error).strip())) from error
+            raise Lost(f"{self._host}: {str(error).strip()}") from error
         finally:
             os.unlink(local)
 
@@ -191,7 +198,8 @@ class Follower:
         answer = self._command(
             # The next one may be there already.
             "touch {0}/lease; cat {1}; cat {0}/out/{2}.json 2>/dev/null".format(
-                self._folder, " ".join("%s/%s" % (self._folder, file) for file in files),
+                self._folder,
+                " ".join(f"{self._folder}/{file}" for file in files),
                 self._heard + len(files) - 1,
             )
         )
@@ -199,7 +207,7 @@ class Follower:
             status, *results = _documents(answer["stdout"])
         except ValueError as error:
             raise Lost(
-                "%s: its job has left no word: %s" % (self._host, answer["stderr"].strip())
+                f"{self._host}: its job has left no word: {answer['stderr'].strip()}"
             ) from error
         for finished in results:
             self._dispatcher.record(finished)
@@ -208,11 +216,11 @@ class Follower:
         if status["time"] != self._status.get("time"):
             self._word = time.monotonic()
         elif time.monotonic() - self._word > self._lease:
-            raise Lost("%s: its job has died" % self._host)
+            raise Lost(f"{self._host}: its job has died")
         self._status = status
         self._dispatcher.beat()
         if self._status["state"] == "failed":
-            raise IngestError("%s: %s" % (self._host, self._status["msg"]))
+            raise IngestError(f"{self._host}: {self._status['msg']}")
         return bool(
             not self._status.get("busy", True)
             and self._status["taken"] == self._packages
@@ -220,7 +228,7 @@ class Follower:
         )
 
     def _end(self) -> dict[str, Any]:
-        self._command("touch %s/inbox/end" % self._folder)
+        self._command(f"touch {self._folder}/inbox/end")
         while self._status.get("state", "running") == "running":  # no word yet if it had no work
             time.sleep(_SHORT)
             self._look()
@@ -235,8 +243,13 @@ class Follower:
         done = cost_of(max(done_files, copied["files"]), max(done_size, copied["bytes"]))
         self._part = done / max(cost_of(files, size), FILE_COST)
         progress.send(
-            stage="copy", host=self._host, state=state, total_files=files, total_bytes=size,
-            done_files=max(done_files, copied["files"]), done_bytes=max(done_size, copied["bytes"]),
+            stage="copy",
+            host=self._host,
+            state=state,
+            total_files=files,
+            total_bytes=size,
+            done_files=max(done_files, copied["files"]),
+            done_bytes=max(done_size, copied["bytes"]),
             **copied,
         )
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import socket
-from typing import Any, Optional
+from typing import Any
 
 VARIABLE = "SCALEOUT_INGEST_PROGRESS"
 
@@ -17,7 +17,7 @@ class _Sender:
     """The socket, kept open between calls; a forked process makes its own."""
 
     def __init__(self) -> None:
-        self._socket: Optional[socket.socket] = None
+        self._socket: socket.socket | None = None
         self._process = 0
 
     def send(self, data: bytes, address: str) -> None:

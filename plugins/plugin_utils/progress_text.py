@@ -84,7 +84,7 @@ class State:
         hidden = ""
         if len(hosts) > room:
             slowest = sorted(hosts, key=lambda entry: _share(*entry[1].cost))[: max(0, room)]
-            hidden = " (the %d slowest of %d hosts)" % (len(slowest), len(hosts))
+            hidden = f" (the {len(slowest)} slowest of {len(hosts)} hosts)"
             hosts = sorted(slowest)
         longest = max([len(name) for name, _host in hosts] + [len(self._stage)])
         lines = ["%-*s  %s" % (longest, name, self._host(host)) for name, host in hosts]
@@ -99,10 +99,10 @@ class State:
         if state:
             parts.append(state)
         else:
-            parts.append("%s files/s" % units.count(files).rjust(7))
-            parts.append("%s MB/s" % units.megabytes(size).rjust(6))
+            parts.append(f"{units.count(files).rjust(7)} files/s")
+            parts.append(f"{units.megabytes(size).rjust(6)} MB/s")
         if host.number("failed"):
-            parts.append("%s failed" % units.count(host.number("failed")))
+            parts.append(f"{units.count(host.number('failed'))} failed")
         return "  ".join(parts)
 
     def _total(self) -> str:
@@ -115,17 +115,19 @@ class State:
         done, whole = (sum(cost) for cost in zip(*(host.cost for host in hosts)))
         parts = [units.percent(done, whole).rjust(7)] if whole else []
         parts.append(
-            "%s of %s files" % (units.count(total("done_files")), units.count(total("total_files")))
-            if whole else "%s entries" % units.count(total("files"))
+            f"{units.count(total('done_files'))} of {units.count(total('total_files'))} files"
+            if whole
+            else f"{units.count(total('files'))} entries"
         )
         parts += [
             units.size(total("done_bytes") if whole else total("bytes")),
-            "%s files/s" % units.count(files), "%s MB/s" % units.megabytes(size),
+            f"{units.count(files)} files/s",
+            f"{units.megabytes(size)} MB/s",
         ]
         if whole > done and speed > 0:
-            parts.append("ETA %s" % _clock((whole - done) / speed))
+            parts.append(f"ETA {_clock((whole - done) / speed)}")
         if total("failed"):
-            parts.append("%s failed" % units.count(total("failed")))
+            parts.append(f"{units.count(total('failed'))} failed")
         return "  ".join(parts)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Callable, Dict
+from typing import Callable
 
 
 def is_collection(name: str) -> bool:
@@ -20,6 +20,6 @@ def is_collection(name: str) -> bool:
 class TestModule:
     """What Ansible looks for."""
 
-    def tests(self) -> Dict[str, Callable[[str], bool]]:
+    def tests(self) -> dict[str, Callable[[str], bool]]:
         """The tests of this file by name."""
         return {"collection": is_collection}

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List
+from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.path.insert(0, ROOT)
@@ -25,24 +25,34 @@ PARTS = ("copy", "latency", "methods", "playbook", "plan", "client")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=PARTS, help="of: %s" % " ".join(PARTS))
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"of: {' '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=5, help="of the race of the copiers")
-    parser.add_argument("--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all")
+    parser.add_argument(
+        "--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all"
+    )
     parser.add_argument("--memory-folder", default="/dev/shm", help="a tmpfs with 6 GB of space")
-    parser.add_argument("--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results")
-    parser.add_argument("--realtime", action="store_true", help="measure with real-time priority, which gives fair"
-                        " figures on a busy machine, at its other processes' cost (root)")
+    parser.add_argument(
+        "--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results"
+    )
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="measure with real-time priority, which gives fair"
+        " figures on a busy machine, at its other processes' cost (root)",
+    )
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
     if unknown:
-        parser.error("no such part: %s" % ", ".join(sorted(unknown)))
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     load = os.getloadavg()[0]
     if options.realtime:
         measure.PREFIX[:] = ["chrt", "--rr", "1"]
     elif load > 0.5:
-        print("the load average is %.1f: wall times on a busy machine say little" % load, flush=True)
+        print(
+            f"the load average is {load:.1f}: wall times on a busy machine say little", flush=True
+        )
     folder = tempfile.mkdtemp(prefix="bench-", dir=options.memory_folder)
-    results: List[Result] = []
+    results: list[Result] = []
     try:
         if {"copy", "methods", "playbook"} & set(options.parts):
             tree = source.linux_tree(os.path.join(options.memory_folder, "bench"))
@@ -65,7 +75,7 @@ def main() -> int:
     return report(results, options.json, load)
 
 
-def report(results: List[Result], file: str, load: float) -> int:
+def report(results: list[Result], file: str, load: float) -> int:
     """Print the table of targets, write the JSON; 1 if a target is missed."""
     print("\n%-64s %12s %12s" % ("target", "measured", "at most"))
     for result in results:
@@ -73,13 +83,25 @@ def report(results: List[Result], file: str, load: float) -> int:
             print("%-64s %12s" % (result.name, result.text(result.value)))
         else:
             verdict = "" if result.met else "   MISSED"
-            print("%-64s %12s %12s%s" % (result.name, result.text(result.value), result.text(result.limit), verdict))
-    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "load": load, "python": platform.python_version()}
-    document: Dict[str, Any] = {"time": time.time(), "machine": machine, "results": [r.as_json() for r in results]}
+            print(
+                "%-64s %12s %12s%s"
+                % (result.name, result.text(result.value), result.text(result.limit), verdict)
+            )
+    machine = {
+        "cpus": os.cpu_count(),
+        "kernel": platform.release(),
+        "load": load,
+        "python": platform.python_version(),
+    }
+    document: dict[str, Any] = {
+        "time": time.time(),
+        "machine": machine,
+        "results": [r.as_json() for r in results],
+    }
     os.makedirs(os.path.dirname(file), exist_ok=True)
     with open(file, "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=2)
-    print("\nwritten to %s" % file)
+    print(f"\nwritten to {file}")
     return 0 if all(result.met for result in results) else 1
 
 

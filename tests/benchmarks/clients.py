@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-from typing import List
 
 from ..support.compare import compare_trees
 from .measure import ROOT, Result, engine, environment, run
@@ -16,7 +15,7 @@ from .measure import ROOT, Result, engine, environment, run
 OVER_ENGINE, SECOND = 12.0, 15.0
 
 
-def playbook(source: str, folder: str) -> List[Result]:
+def playbook(source: str, folder: str) -> list[Result]:
     """Seconds over the engine's own time for the same tree, and a second run that changes nothing."""
     print("the playbook with three local clients", flush=True)
     state, to = os.path.join(folder, "state"), os.path.join(folder, "copy")
@@ -31,15 +30,20 @@ def playbook(source: str, folder: str) -> List[Result]:
         walls.append(run(command, env={**os.environ, **variables}, cwd=ROOT).seconds)
         with open(os.path.join(folder_of_run, "stats.json"), encoding="utf-8") as file:
             stats.append(json.load(file))
-        print("  %s run: %.1f s, the engine alone %.1f s" % (name, walls[-1], own), flush=True)
+        print(f"  {name} run: {walls[-1]:.1f} s, the engine alone {own:.1f} s", flush=True)
     found = compare_trees(os.fsencode(source), os.fsencode(to))
     if found:
-        raise RuntimeError("the playbook's copy differs: %s" % found[:5])
+        raise RuntimeError(f"the playbook's copy differs: {found[:5]}")
     shutil.rmtree(to)
     shutil.rmtree(state)
-    said = [{key: one.get(key) for key in ("files", "bytes", "skipped", "failed", "seconds")} for one in stats]
+    said = [
+        {key: one.get(key) for key in ("files", "bytes", "skipped", "failed", "seconds")}
+        for one in stats
+    ]
     return [
         Result("playbook, three clients: whole run", walls[0], None, details=said[0]),
         Result("playbook, three clients: over the engine's own time", walls[0] - own, OVER_ENGINE),
-        Result("playbook, three clients: second run, nothing to do", walls[1], SECOND, details=said[1]),
+        Result(
+            "playbook, three clients: second run, nothing to do", walls[1], SECOND, details=said[1]
+        ),
     ]

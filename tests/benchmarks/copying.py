@@ -9,7 +9,7 @@ import shutil
 import statistics
 import subprocess
 import time
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, NamedTuple
 
 from ..support.compare import compare_trees
 from .measure import PREFIX, Result, engine, environment, run
@@ -33,23 +33,44 @@ class Contender(NamedTuple):
     run: Callable[[str], object]
 
 
-def contenders(source: str, folder: str) -> List[Contender]:
+def contenders(source: str, folder: str) -> list[Contender]:
     """Ours and all peers that are installed."""
     state = os.path.join(folder, "state")
 
     def ours(*more: str) -> Callable[[str], object]:
-        return lambda to: run(engine(source, os.path.join(state, "run"), to, *more), env=environment())
+        return lambda to: run(
+            engine(source, os.path.join(state, "run"), to, *more), env=environment()
+        )
 
     def rclone(to: str) -> object:
-        return run(["rclone", "--config", "/dev/null", "copy", "--links", "--metadata", "--transfers", "8", source, to])
+        return run(
+            [
+                "rclone",
+                "--config",
+                "/dev/null",
+                "copy",
+                "--links",
+                "--metadata",
+                "--transfers",
+                "8",
+                source,
+                to,
+            ]
+        )
 
     def parents(to: str) -> None:
         os.makedirs(to)
         _mkdirs(source, to)
 
     def xargs(to: str) -> None:
-        found = subprocess.Popen([*PREFIX, "find", ".", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE)
-        run(["xargs", "-0", "-P2", "-n", "500", "cp", "-P", "-p", "--parents", "-t", to], cwd=source, stdin=found.stdout)
+        found = subprocess.Popen(
+            [*PREFIX, "find", ".", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE
+        )
+        run(
+            ["xargs", "-0", "-P2", "-n", "500", "cp", "-P", "-p", "--parents", "-t", to],
+            cwd=source,
+            stdin=found.stdout,
+        )
         found.wait()
 
     every = [
@@ -57,8 +78,13 @@ def contenders(source: str, folder: str) -> List[Contender]:
         Contender(PIPELINE, os.makedirs, ours()),
         Contender("cp -a", os.makedirs, lambda to: run(["cp", "-a", source + "/.", to])),
         Contender("rsync -a", os.makedirs, lambda to: run(["rsync", "-a", source + "/", to])),
-        Contender("fpsync -n 2", os.makedirs, lambda to: run(
-            ["fpsync", "-n", "2", "-t", os.path.join(state, "fpsync"), source + "/", to + "/"])),
+        Contender(
+            "fpsync -n 2",
+            os.makedirs,
+            lambda to: run(
+                ["fpsync", "-n", "2", "-t", os.path.join(state, "fpsync"), source + "/", to + "/"]
+            ),
+        ),
         Contender("rclone copy", os.makedirs, rclone),
         Contender("find | xargs -P2 cp -p", parents, xargs),
     ]
@@ -69,7 +95,7 @@ def contenders(source: str, folder: str) -> List[Contender]:
         if shutil.which(program):
             found.append(contender)
         else:
-            print("left out: %s: apt-get install %s" % (contender.name, PEERS[contender.name][0]))
+            print(f"left out: {contender.name}: apt-get install {PEERS[contender.name][0]}")
     return found
 
 
@@ -81,12 +107,12 @@ def _mkdirs(source: str, to: str) -> None:
                 os.mkdir(os.path.join(to, os.path.relpath(path, source)))
 
 
-def race(source: str, folder: str, rounds: int) -> List[Result]:
+def race(source: str, folder: str, rounds: int) -> list[Result]:
     """Copy in turns A B C A B C; medians, and the ratios of ours to each peer's."""
     print("copying %s, %d rounds in turn" % (source, rounds), flush=True)
     field = contenders(source, folder)
-    seconds: Dict[str, List[float]] = {contender.name: [] for contender in field}
-    processor: Dict[str, List[float]] = {contender.name: [] for contender in field}
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in field}
+    processor: dict[str, list[float]] = {contender.name: [] for contender in field}
     for number in range(rounds):
         for contender in field:
             to = os.path.join(folder, "copy")
@@ -99,19 +125,31 @@ def race(source: str, folder: str, rounds: int) -> List[Result]:
             if number == 0 and contender.name in (TREE, PIPELINE):
                 found = compare_trees(os.fsencode(source), os.fsencode(to))
                 if found:
-                    raise RuntimeError("%s: the copy differs: %s" % (contender.name, found[:5]))
+                    raise RuntimeError(f"{contender.name}: the copy differs: {found[:5]}")
             shutil.rmtree(to)
             shutil.rmtree(os.path.join(folder, "state"), ignore_errors=True)
-        print("  round %d: %s" % (number + 1, "  ".join("%s %.2f" % (n, s[-1]) for n, s in seconds.items())), flush=True)
+        print(
+            "  round %d: %s"
+            % (number + 1, "  ".join("%s %.2f" % (n, s[-1]) for n, s in seconds.items())),
+            flush=True,
+        )
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     results = [
-        Result("wall time: %s" % name, medians[name], details={"seconds": values}) for name, values in seconds.items()
+        Result(f"wall time: {name}", medians[name], details={"seconds": values})
+        for name, values in seconds.items()
     ]
-    results += [Result("processor time: %s" % name, statistics.median(values)) for name, values in processor.items()]
+    results += [
+        Result(f"processor time: {name}", statistics.median(values))
+        for name, values in processor.items()
+    ]
     for name, (_package, limit) in PEERS.items():
         if name in medians:
-            results.append(Result("ratio: %s / %s" % (TREE, name), medians[TREE] / medians[name], limit, ""))
+            results.append(
+                Result(f"ratio: {TREE} / {name}", medians[TREE] / medians[name], limit, "")
+            )
     for name in PEERS:
         if name in medians:
-            results.append(Result("ratio: %s / %s" % (PIPELINE, name), medians[PIPELINE] / medians[name], None, ""))
+            results.append(
+                Result(f"ratio: {PIPELINE} / {name}", medians[PIPELINE] / medians[name], None, "")
+            )
     return results

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, NamedTuple, Sequence
 
 from ..faults.mounts import faultfs
 from ..support.compare import KINDS, compare_trees
@@ -29,25 +29,27 @@ class Contender(NamedTuple):
 
     name: str
     workers: Sequence[int]
-    command: Callable[[str, str, int], List[str]]
+    command: Callable[[str, str, int], list[str]]
     peer: bool = True
     made: bool = False
 
 
-def _contenders(state: str) -> List[Contender]:
-    def ours(source: str, to: str, workers: int) -> List[str]:
+def _contenders(state: str) -> list[Contender]:
+    def ours(source: str, to: str, workers: int) -> list[str]:
         return engine(source, state, to, "--tree", "--workers", str(workers))
 
-    def pipeline(source: str, to: str, workers: int) -> List[str]:
-        return engine(source, os.path.join(state, "run"), to, "--options", '{"workers": %d}' % workers)
+    def pipeline(source: str, to: str, workers: int) -> list[str]:
+        return engine(
+            source, os.path.join(state, "run"), to, "--options", '{"workers": %d}' % workers
+        )
 
-    def rsyncs(source: str, to: str, workers: int) -> List[str]:
-        return ["sh", "-c", _XARGS % (source, workers, "sh -c 'rsync -aR \"$@\" \"$0\"' %s" % to)]
+    def rsyncs(source: str, to: str, workers: int) -> list[str]:
+        return ["sh", "-c", _XARGS % (source, workers, f'sh -c \'rsync -aR "$@" "$0"\' {to}')]
 
-    def parents(source: str, to: str, workers: int) -> List[str]:
-        return ["sh", "-c", _XARGS % (source, workers, "cp -p -P --parents -t %s" % to)]
+    def parents(source: str, to: str, workers: int) -> list[str]:
+        return ["sh", "-c", _XARGS % (source, workers, f"cp -p -P --parents -t {to}")]
 
-    def fpsync(source: str, to: str, workers: int) -> List[str]:
+    def fpsync(source: str, to: str, workers: int) -> list[str]:
         folder = os.path.join(state, "fpsync")
         return ["fpsync", "-n", str(workers), "-f", "200", "-t", folder, source + "/", to + "/"]
 
@@ -61,10 +63,10 @@ def _contenders(state: str) -> List[Contender]:
     ]
 
 
-def slow_file_system(tree: str, folder: str) -> List[Result]:
+def slow_file_system(tree: str, folder: str) -> list[Result]:
     """Copy a tree with all; the ratios of their best times."""
     print("copying %s where each call takes %d µs longer" % (tree, DELAY), flush=True)
-    best: Dict[str, Tuple[float, int, Dict[str, int]]] = {}
+    best: dict[str, tuple[float, int, dict[str, int]]] = {}
     files = sum(len(names) for _at, _below, names in os.walk(tree))
     backing, mount = os.path.join(folder, "backing"), os.path.join(folder, "slow")
     os.makedirs(backing)
@@ -87,8 +89,11 @@ def slow_file_system(tree: str, folder: str) -> List[Result]:
                 seconds = time.perf_counter() - begun
                 calls = slow.calls()
                 slow.tell("clear")
-                print("  %-34s %3d workers %7.2f s  %5.1f calls a file" % (
-                    contender.name, workers, seconds, sum(calls.values()) / files), flush=True)
+                print(
+                    "  %-34s %3d workers %7.2f s  %5.1f calls a file"
+                    % (contender.name, workers, seconds, sum(calls.values()) / files),
+                    flush=True,
+                )
                 if contender.name not in best or seconds < best[contender.name][0]:
                     best[contender.name] = seconds, workers, calls
                 _check(os.path.join(backing, "source"), behind, contender)
@@ -108,17 +113,28 @@ def _check(source: str, to: str, contender: Contender) -> None:
     ignore = KINDS - {"type", "contents", "missing"} if contender.peer else frozenset()
     found = compare_trees(os.fsencode(source), os.fsencode(to), ignore=ignore)
     if found:
-        raise RuntimeError("%s: the copy differs: %s" % (contender.name, found[:5]))
+        raise RuntimeError(f"{contender.name}: the copy differs: {found[:5]}")
 
 
 def _results(
-    best: Dict[str, Tuple[float, int, Dict[str, int]]], files: int, peers: List[str]
-) -> List[Result]:
+    best: dict[str, tuple[float, int, dict[str, int]]], files: int, peers: list[str]
+) -> list[Result]:
     results = [
-        Result("1 ms a call: %s, %d workers" % (name, workers), seconds, details={"calls": calls, "files": files})
+        Result(
+            "1 ms a call: %s, %d workers" % (name, workers),
+            seconds,
+            details={"calls": calls, "files": files},
+        )
         for name, (seconds, workers, calls) in best.items()
     ]
     fastest = min(best[name][0] for name in peers)
     for ours, limit in ((OURS, 1 / AT_LEAST), (PIPELINE, None)):
-        results.append(Result("1 ms a call, ratio: %s / the best of the others" % ours, best[ours][0] / fastest, limit, ""))
+        results.append(
+            Result(
+                f"1 ms a call, ratio: {ours} / the best of the others",
+                best[ours][0] / fastest,
+                limit,
+                "",
+            )
+        )
     return results

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 ENGINE = os.path.join(ROOT, "tests", "support", "engine.py")
 
 
 # Goes before each command that is measured: real-time priority, if it was asked for.
-PREFIX: List[str] = []
+PREFIX: list[str] = []
 
 
 class Result(NamedTuple):
@@ -24,9 +24,9 @@ class Result(NamedTuple):
 
     name: str
     value: float
-    limit: Optional[float] = None
+    limit: float | None = None
     unit: str = "s"
-    details: Optional[Dict[str, Any]] = None
+    details: dict[str, Any] | None = None
 
     @property
     def met(self) -> bool:
@@ -35,9 +35,9 @@ class Result(NamedTuple):
 
     def text(self, value: float) -> str:
         """A value with its unit."""
-        return "%.2f%s" % (value, " " + self.unit if self.unit else "")
+        return f"{value:.2f}{' ' + self.unit if self.unit else ''}"
 
-    def as_json(self) -> Dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """For the results' file."""
         return {**self._asdict(), "met": self.met}
 
@@ -53,7 +53,7 @@ class Run(NamedTuple):
     output: str
 
 
-def environment(**more: str) -> Dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """The environment in which the engine can be imported."""
     collections = os.path.join(ROOT, ".collections")
     link = os.path.join(collections, "ansible_collections", "scaleout", "ingest")
@@ -63,28 +63,41 @@ def environment(**more: str) -> Dict[str, str]:
     return {**os.environ, "INGEST_COLLECTIONS": collections, "PYTHONPATH": collections, **more}
 
 
-def run(command: List[str], weigh: bool = False, **options: Any) -> Run:
+def run(command: list[str], weigh: bool = False, **options: Any) -> Run:
     """Run a command to its end.
 
     Raises:
         RuntimeError: it failed.
     """
     begun = time.perf_counter()
-    process = subprocess.Popen(PREFIX + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    process = subprocess.Popen(
+        PREFIX + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
     scale = Scale(process.pid) if weigh else None
     before = os.times()
     out, err = process.communicate()
     seconds = time.perf_counter() - begun
     after = os.times()
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    processor = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     if scale:
         scale.stop()
     if process.returncode:
-        raise RuntimeError("%s: exit status %d: %s" % (command, process.returncode, (err or out)[-2000:].decode(errors="replace")))
-    return Run(seconds, processor, scale.largest if scale else 0, scale.together if scale else 0, out.decode(errors="replace"))
+        raise RuntimeError(
+            "%s: exit status %d: %s"
+            % (command, process.returncode, (err or out)[-2000:].decode(errors="replace"))
+        )
+    return Run(
+        seconds,
+        processor,
+        scale.largest if scale else 0,
+        scale.together if scale else 0,
+        out.decode(errors="replace"),
+    )
 
 
-def engine(*arguments: str) -> List[str]:
+def engine(*arguments: str) -> list[str]:
     """The command that runs the engine."""
     return [sys.executable, ENGINE, *arguments]
 
@@ -109,10 +122,12 @@ class Scale(threading.Thread):
             pids = _family(self._pid)
             # VmHWM is a process' own peak: nothing between two weighings is missed.
             self.largest = max([self.largest, *(_field("status", pid, "VmHWM:") for pid in pids)])
-            self.together = max(self.together, sum(_field("smaps_rollup", pid, "Pss:") for pid in pids))
+            self.together = max(
+                self.together, sum(_field("smaps_rollup", pid, "Pss:") for pid in pids)
+            )
 
 
-def _family(pid: int) -> List[int]:
+def _family(pid: int) -> list[int]:
     pids = [pid]
     for parent in pids:
         try:

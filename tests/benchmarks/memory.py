@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 import time
-from typing import Iterator, List, Tuple
+from typing import Iterator
 
 from .measure import ROOT, Result, engine, environment, run
 
@@ -37,21 +37,48 @@ def write_index(folder: str, entries: int, shards: int = SHARDS) -> None:
         for place, n in enumerate(numbers):
             path = b"top%05d/directory %07d" % (n // 1000, n)
             at = first + place * PER_DIRECTORY
-            rows.append((100_000 + n, 1 + n // 1000, path, path.replace(b"/", b"\0"), 2, 0, PER_DIRECTORY, at, at + PER_DIRECTORY - 1))
+            rows.append(
+                (
+                    100_000 + n,
+                    1 + n // 1000,
+                    path,
+                    path.replace(b"/", b"\0"),
+                    2,
+                    0,
+                    PER_DIRECTORY,
+                    at,
+                    at + PER_DIRECTORY - 1,
+                )
+            )
         db.executemany(
             "INSERT INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?1 + 1, 1, 16877, 0, 0, 2, 8, %d, %d, %d, ?7, ?7,"
-            " ?7 * 1000, ?7 * 4096, ?6, ?8, ?9)" % (now, now, now), rows)
-        db.executemany("INSERT INTO entries VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, 1, 0, 0, 1000, 8, 0, %d, %d, %d)"
-                       % (now, now, now), _entries(numbers))
+            " ?7 * 1000, ?7 * 4096, ?6, ?8, ?9)" % (now, now, now),
+            rows,
+        )
+        db.executemany(
+            "INSERT INTO entries VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, 1, 0, 0, 1000, 8, 0, %d, %d, %d)"
+            % (now, now, now),
+            _entries(numbers),
+        )
         db.execute("CREATE INDEX directories_sort ON directories(sort)")
-        meta = {"source": "/nowhere", "include": [], "exclude": [], "globs": [], "started": now / 1e9,
-                "finished": now / 1e9, "shards": shards}
-        db.executemany("INSERT INTO meta VALUES (?, ?)", [(key, json.dumps(value)) for key, value in meta.items()])
+        meta = {
+            "source": "/nowhere",
+            "include": [],
+            "exclude": [],
+            "globs": [],
+            "started": now / 1e9,
+            "finished": now / 1e9,
+            "shards": shards,
+        }
+        db.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [(key, json.dumps(value)) for key, value in meta.items()],
+        )
         db.execute("COMMIT")
         db.close()
 
 
-def _entries(numbers: range) -> Iterator[Tuple[int, int, bytes]]:
+def _entries(numbers: range) -> Iterator[tuple[int, int, bytes]]:
     row = 0
     for n in numbers:
         for entry in range(PER_DIRECTORY):
@@ -59,7 +86,7 @@ def _entries(numbers: range) -> Iterator[Tuple[int, int, bytes]]:
             yield row, 100_000 + n, b"some file %08d.dat" % entry
 
 
-def plan_ten_million(folder: str) -> List[Result]:
+def plan_ten_million(folder: str) -> list[Result]:
     """Peak memory of a process that plans them, for each split."""
     index = os.path.join(folder, "index")
     print("writing an index of %d entries" % ENTRIES, flush=True)
@@ -68,18 +95,28 @@ def plan_ten_million(folder: str) -> List[Result]:
     for split in ("round_robin", "balanced"):
         plan = os.path.join(folder, "plan.db")
         done = run(engine("--plan", index, plan, split), weigh=True, env=environment())
-        print("  %s: %.0f s, %.0f MB, plan.db %.0f MB" % (split, done.seconds, done.largest, os.path.getsize(plan) / 1e6), flush=True)
+        print(
+            f"  {split}: {done.seconds:.0f} s, {done.largest:.0f} MB, plan.db {os.path.getsize(plan) / 1000000.0:.0f} MB",
+            flush=True,
+        )
         planned = json.loads(done.output)
         if planned != ENTRIES:
             raise RuntimeError("%d of %d items planned" % (planned, ENTRIES))
-        results.append(Result("memory: plan of 10 million entries, %s (RSS)" % split, done.largest, PLAN_LIMIT, "MB",
-                              {"seconds": done.seconds}))
+        results.append(
+            Result(
+                f"memory: plan of 10 million entries, {split} (RSS)",
+                done.largest,
+                PLAN_LIMIT,
+                "MB",
+                {"seconds": done.seconds},
+            )
+        )
         os.unlink(plan)
     shutil.rmtree(index)
     return results
 
 
-def client_of_a_million(folder: str) -> List[Result]:
+def client_of_a_million(folder: str) -> list[Result]:
     """Peak memory of scan, plan and copy of as many empty files on one client."""
     source, to = os.path.join(folder, "million"), os.path.join(folder, "copy")
     print("making %d empty files" % FILES, flush=True)
@@ -93,12 +130,27 @@ def client_of_a_million(folder: str) -> List[Result]:
     done = run(engine(source, os.path.join(folder, "state"), to), weigh=True, env=environment())
     counts = json.loads(done.output)["counts"]
     if counts["files"] != FILES or counts["failed"]:
-        raise RuntimeError("not all was copied: %s" % counts)
-    print("  %.0f s, largest process %.0f MB, all %.0f MB" % (done.seconds, done.largest, done.together), flush=True)
+        raise RuntimeError(f"not all was copied: {counts}")
+    print(
+        f"  {done.seconds:.0f} s, largest process {done.largest:.0f} MB, all {done.together:.0f} MB",
+        flush=True,
+    )
     for tree in (source, to, os.path.join(folder, "state")):
         shutil.rmtree(tree)
     details = {"seconds": done.seconds}
     return [
-        Result("memory: client of 1 million files, largest process (RSS)", done.largest, CLIENT_LIMIT, "MB", details),
-        Result("memory: client of 1 million files, all its processes (PSS)", done.together, CLIENT_LIMIT, "MB", details),
+        Result(
+            "memory: client of 1 million files, largest process (RSS)",
+            done.largest,
+            CLIENT_LIMIT,
+            "MB",
+            details,
+        ),
+        Result(
+            "memory: client of 1 million files, all its processes (PSS)",
+            done.together,
+            CLIENT_LIMIT,
+            "MB",
+            details,
+        ),
     ]

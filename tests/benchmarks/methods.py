@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from typing import Callable, Dict, List
+from typing import Callable
 
 from ..support.compare import compare_trees
 from .measure import Result, engine, environment, run
@@ -37,11 +37,11 @@ def timed(what: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def two_phase_rsync(tree: str, folder: str, rounds: int) -> List[Result]:
+def two_phase_rsync(tree: str, folder: str, rounds: int) -> list[Result]:
     """The pipeline with method rsync against what people do with fpsync, in turns."""
     for program in ("rsync", "fpsync"):
         if not shutil.which(program):
-            print("left out: %s: apt-get install rsync fpart" % PEER)
+            print(f"left out: {PEER}: apt-get install rsync fpart")
             return []
     to, state = os.path.join(folder, "copy"), os.path.join(folder, "state")
     options = json.dumps({"method": "rsync"})
@@ -54,7 +54,7 @@ def two_phase_rsync(tree: str, folder: str, rounds: int) -> List[Result]:
             run(["fpsync", "-n", "8", "-t", state, tree + "/", to + "/"])
 
     print("two-phase rsync of %s, %d rounds in turn" % (tree, rounds), flush=True)
-    seconds: Dict[str, List[float]] = {OURS: [], PEER: []}
+    seconds: dict[str, list[float]] = {OURS: [], PEER: []}
     for number in range(rounds):
         for name, contender in ((OURS, ours), (PEER, peer)):
             os.makedirs(to)
@@ -64,23 +64,33 @@ def two_phase_rsync(tree: str, folder: str, rounds: int) -> List[Result]:
                 _must_be_equal(tree, to)
             shutil.rmtree(to)
             shutil.rmtree(state)
-        print("  round %d: %s" % (number + 1, "  ".join("%.2f" % s[-1] for s in seconds.values())), flush=True)
+        print(
+            "  round %d: %s" % (number + 1, "  ".join("%.2f" % s[-1] for s in seconds.values())),
+            flush=True,
+        )
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return [
-        *(Result("wall time: %s" % name, value, details={"seconds": seconds[name]}) for name, value in medians.items()),
-        Result("ratio: %s / %s" % ("method rsync", PEER), medians[OURS] / medians[PEER], 0.9, ""),
+        *(
+            Result(f"wall time: {name}", value, details={"seconds": seconds[name]})
+            for name, value in medians.items()
+        ),
+        Result(f"ratio: method rsync / {PEER}", medians[OURS] / medians[PEER], 0.9, ""),
     ]
 
 
-def parallelcp(folder: str, rounds: int) -> List[Result]:
+def parallelcp(folder: str, rounds: int) -> list[Result]:
     """The installed command on all of glibc's source; the article's script on a tenth of it."""
     archives = sorted(glob.glob(GLIBC))
     if not archives or not shutil.which("parallel"):
-        print("left out: parallelcp against the article's script: apt-get install glibc-source parallel")
+        print(
+            "left out: parallelcp against the article's script: apt-get install glibc-source parallel"
+        )
         return []
     with tarfile.open(archives[-1]) as archive:
         archive.extractall(folder)
-    source = next(path for path in glob.glob(os.path.join(folder, "glibc-*")) if os.path.isdir(path))
+    source = next(
+        path for path in glob.glob(os.path.join(folder, "glibc-*")) if os.path.isdir(path)
+    )
     part, to = os.path.join(folder, "part"), os.path.join(folder, "copy")
     files = sum(len(names) for _at, _dirs, names in os.walk(source))
     some = _take_part(source, part)
@@ -94,16 +104,24 @@ def parallelcp(folder: str, rounds: int) -> List[Result]:
         shutil.rmtree(to)
     os.makedirs(to)
     # Relative: with an absolute source the script copies nothing and exits with 0.
-    article = timed(lambda: run(
-        ["bash", "-c", ARTICLE], cwd=folder, env={**os.environ, "SOURCE_DIR": "part", "DEST_DIR": "copy"},
-        stdin=subprocess.DEVNULL,
-    ))
+    article = timed(
+        lambda: run(
+            ["bash", "-c", ARTICLE],
+            cwd=folder,
+            env={**os.environ, "SOURCE_DIR": "part", "DEST_DIR": "copy"},
+            stdin=subprocess.DEVNULL,
+        )
+    )
     shutil.rmtree(to)
     whole = article * files / some
     mine = statistics.median(ours)
     return [
         Result("wall time: parallelcp, glibc", mine, details={"seconds": ours, "files": files}),
-        Result("wall time: the article's script, %d of the files" % some, article, details={"files": some}),
+        Result(
+            "wall time: the article's script, %d of the files" % some,
+            article,
+            details={"files": some},
+        ),
         Result("wall time: the article's script, all files (from that part)", whole),
         Result("ratio: parallelcp / the article's script", mine / whole, 1 / 50, ""),
     ]
@@ -137,4 +155,4 @@ def _install(folder: str) -> str:
 def _must_be_equal(source: str, copy: str) -> None:
     found = compare_trees(os.fsencode(source), os.fsencode(copy))
     if found:
-        raise RuntimeError("the copy differs: %s" % found[:5])
+        raise RuntimeError(f"the copy differs: {found[:5]}")

@@ -25,9 +25,11 @@ def linux_tree(folder: str) -> str:
         return tree
     if not os.path.isfile(ARCHIVE):
         if os.geteuid() or not shutil.which("apt-get"):
-            sys.exit("make bench: %s is missing: apt-get install linux-source-6.1" % ARCHIVE)
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "linux-source-6.1"], check=True)
-    print("unpacking %s into %s (once)" % (ARCHIVE, folder), flush=True)
+            sys.exit(f"make bench: {ARCHIVE} is missing: apt-get install linux-source-6.1")
+        subprocess.run(
+            ["apt-get", "install", "-y", "--no-install-recommends", "linux-source-6.1"], check=True
+        )
+    print(f"unpacking {ARCHIVE} into {folder} (once)", flush=True)
     part = os.path.join(folder, ".unpacking-%d" % os.getpid())
     os.makedirs(part)
     subprocess.run(["tar", "-C", part, "-xJf", ARCHIVE], check=True)
@@ -41,7 +43,7 @@ def glibc_tree(folder: str, files: int = 0) -> str:
     so many entries in the order of their names. Exits if it can't be had."""
     archives = glob.glob(GLIBC)
     if not archives:
-        sys.exit("make bench: %s is missing: apt-get install glibc-source" % GLIBC)
+        sys.exit(f"make bench: {GLIBC} is missing: apt-get install glibc-source")
     name = os.path.basename(archives[0])[: -len(".tar.xz")]
     tree = os.path.join(folder, "%s-first-%d" % (name, files) if files else name)
     if os.path.isdir(tree):
@@ -53,7 +55,9 @@ def glibc_tree(folder: str, files: int = 0) -> str:
         if files:
             taken = [member for member in members if not member.isdir()][:files]
             parents = {parent for member in taken for parent in _above(member.name)}
-            members = [member for member in members if member.isdir() and member.name in parents] + taken
+            members = [
+                member for member in members if member.isdir() and member.name in parents
+            ] + taken
         archive.extractall(part, members)
     os.rename(os.path.join(part, name), tree)
     os.rmdir(part)

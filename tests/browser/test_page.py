@@ -23,8 +23,16 @@ return Array.from(document.querySelectorAll("canvas")).map(function (canvas) {
   return [canvas.id, count];
 });
 """
-TICKS = "return Chart.getChart(arguments[0]).scales.x.ticks.map(function (tick) { return tick.label; })"
-CHARTS = {"chart-rate-files", "chart-rate-bytes", "chart-share", "chart-sizes-files", "chart-sizes-bytes"}
+TICKS = (
+    "return Chart.getChart(arguments[0]).scales.x.ticks.map(function (tick) { return tick.label; })"
+)
+CHARTS = {
+    "chart-rate-files",
+    "chart-rate-bytes",
+    "chart-share",
+    "chart-sizes-files",
+    "chart-sizes-bytes",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +48,7 @@ def show(driver: Any, folder: str, **options: Any) -> None:
     reports.report(sampleplan.make_run(folder, **options))
     browser.requests(driver)
     driver.get_log("browser")
-    driver.get("file://%s/report.html" % folder)
+    driver.get(f"file://{folder}/report.html")
 
 
 def check(driver: Any, folder: str) -> None:
@@ -48,7 +56,7 @@ def check(driver: Any, folder: str) -> None:
     pixels = dict(driver.execute_script(PIXELS))
     assert set(pixels) == CHARTS and min(pixels.values()) > 1000, pixels
     assert driver.get_log("browser") == []
-    assert browser.requests(driver) == ["file://%s/report.html" % folder]
+    assert browser.requests(driver) == [f"file://{folder}/report.html"]
     assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     picture = os.environ.get("INGEST_SCREENSHOTS")
     if picture:
@@ -72,11 +80,17 @@ def test_a_short_run(driver: Any, tmp_path: Any) -> None:
 
 
 def test_sixty_clients_in_the_dark(driver: Any, tmp_path: Any) -> None:
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
     show(driver, str(tmp_path), hosts=60, mounts=12, files=12000, seconds=4000, dead=True)
     check(driver, str(tmp_path))
     assert len(driver.find_elements("css selector", "#share table:first-of-type tbody tr")) >= 60
-    assert driver.execute_script("return getComputedStyle(document.documentElement).backgroundColor") == "rgb(16, 20, 26)"
+    assert (
+        driver.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+        == "rgb(16, 20, 26)"
+    )
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
@@ -86,7 +100,13 @@ def test_hostile_names_are_text(driver: Any, tmp_path: Any) -> None:
     assert driver.title.startswith("Ingest 20270115T080000")
     assert driver.execute_script("return document.scripts.length") == 3
     text = driver.find_element("id", "failures").text
-    for shown in ("</script><script>document.title='owned'</script>", "<img src=x onerror=alert(1)>", "new\\nline", "\\xff\\xfe", "{{ braces }}"):
+    for shown in (
+        "</script><script>document.title='owned'</script>",
+        "<img src=x onerror=alert(1)>",
+        "new\\nline",
+        "\\xff\\xfe",
+        "{{ braces }}",
+    ):
         assert shown in text
     names = driver.execute_script("return Chart.getChart('chart-share').data.labels")
     assert names[0].startswith("cl</script>ient")
@@ -94,7 +114,9 @@ def test_hostile_names_are_text(driver: Any, tmp_path: Any) -> None:
 
 def test_print(driver: Any, tmp_path: Any) -> None:
     show(driver, str(tmp_path), hosts=20, failures=40)
-    paper = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"])
+    paper = base64.b64decode(
+        driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"]
+    )
     assert paper.startswith(b"%PDF") and len(paper) > 20000
     if os.environ.get("INGEST_SCREENSHOTS"):
         with open(os.path.join(os.environ["INGEST_SCREENSHOTS"], "print.pdf"), "wb") as stream:
@@ -107,7 +129,12 @@ def test_tables_without_javascript(tmp_path: Any) -> None:
         show(driver, str(tmp_path), failures=5)
         assert not driver.find_element("class name", "canvas").is_displayed()
         text = driver.find_element("tag name", "body").text
-        for part in ("client01", "/mnt/destination1/projects", "genomics/2024/run00/reads", "EACCES"):
+        for part in (
+            "client01",
+            "/mnt/destination1/projects",
+            "genomics/2024/run00/reads",
+            "EACCES",
+        ):
             assert part in text
     finally:
         driver.quit()

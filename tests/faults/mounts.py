@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from typing import Dict, Iterator, List
+from typing import Iterator
 
 import pytest
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faultfs.c")
 ROOT = os.geteuid() == 0
-_built: List[str] = []
+_built: list[str] = []
 
 
 def _build() -> str:
@@ -26,14 +26,18 @@ def _build() -> str:
         return _built[0]
     for tool in ("gcc", "pkg-config", "fusermount3"):
         if not shutil.which(tool):
-            pytest.skip("needs gcc, pkg-config, fuse3 and libfuse3-dev: %s is missing" % tool)
+            pytest.skip(f"needs gcc, pkg-config, fuse3 and libfuse3-dev: {tool} is missing")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("needs access to /dev/fuse")
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], capture_output=True, text=True, check=False)
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "fuse3"], capture_output=True, text=True, check=False
+    )
     if flags.returncode:
         pytest.skip("needs gcc, pkg-config, fuse3 and libfuse3-dev: libfuse3-dev is missing")
     program = os.path.join(tempfile.mkdtemp(prefix="faultfs-"), "faultfs")
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, SOURCE, *flags.stdout.split()], check=True)
+    subprocess.run(
+        ["gcc", "-O2", "-Wall", "-Werror", "-o", program, SOURCE, *flags.stdout.split()], check=True
+    )
     _built.append(program)
     return program
 
@@ -57,14 +61,16 @@ class FaultFS:
         """Forget all rules and counts."""
         self.tell("clear")
 
-    def calls(self) -> Dict[str, int]:
+    def calls(self) -> dict[str, int]:
         """How many calls of each kind came since the last clear."""
         with open(self.path + b"/.faults", "rb") as control:
             return {name: int(count) for name, count in (line.decode().split() for line in control)}
 
 
 @contextlib.contextmanager
-def faultfs(backing: bytes, mountpoint: bytes, threads: int = 10, remember: float = 0) -> Iterator[FaultFS]:
+def faultfs(
+    backing: bytes, mountpoint: bytes, threads: int = 10, remember: float = 0
+) -> Iterator[FaultFS]:
     """Mount it, to do so many calls at once; skips the test where that can't be.
 
     The kernel remembers names and attributes for ``remember`` seconds; at 0 what is seen is what the
@@ -75,13 +81,17 @@ def faultfs(backing: bytes, mountpoint: bytes, threads: int = 10, remember: floa
     options = "default_permissions" + (",allow_other" if ROOT else "")
     options += ",attr_timeout={0},entry_timeout={0}".format(remember)
     options += ",max_threads=%d,max_idle_threads=%d" % (threads, threads)
-    process = subprocess.Popen([program, backing, mountpoint, "-f", "-o", options], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [program, backing, mountpoint, "-f", "-o", options], stderr=subprocess.PIPE
+    )
     try:
         for _try in range(200):
             if os.path.ismount(mountpoint):
                 break
             if process.poll() is not None:
-                pytest.skip("can't mount with FUSE: %s" % process.stderr.read().decode(errors="replace").strip())
+                pytest.skip(
+                    f"can't mount with FUSE: {process.stderr.read().decode(errors='replace').strip()}"
+                )
             time.sleep(0.02)
         yield FaultFS(backing, mountpoint)
     finally:
@@ -106,7 +116,9 @@ def mounted(mountpoint: bytes, *arguments: str) -> Iterator[bytes]:
     os.makedirs(mountpoint, exist_ok=True)
     done = subprocess.run(["mount", *arguments, mountpoint], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("can't mount %s: %s" % (" ".join(arguments), done.stderr.decode(errors="replace").strip()))
+        pytest.skip(
+            f"can't mount {' '.join(arguments)}: {done.stderr.decode(errors='replace').strip()}"
+        )
     try:
         yield mountpoint
     finally:
@@ -116,7 +128,9 @@ def mounted(mountpoint: bytes, *arguments: str) -> Iterator[bytes]:
 @contextlib.contextmanager
 def tiny(mountpoint: bytes, size: str = "1m", inodes: int = 0) -> Iterator[bytes]:
     """A tmpfs with little space or few inodes."""
-    with mounted(mountpoint, "-t", "tmpfs", "-o", "size=%s,nr_inodes=%d" % (size, inodes), "none") as path:
+    with mounted(
+        mountpoint, "-t", "tmpfs", "-o", "size=%s,nr_inodes=%d" % (size, inodes), "none"
+    ) as path:
         yield path
 
 
@@ -128,7 +142,9 @@ def coarse_ext4(folder: str) -> Iterator[bytes]:
         file.truncate(32 << 20)
     if not shutil.which("mkfs.ext4"):
         pytest.skip("needs mkfs.ext4")
-    subprocess.run(["mkfs.ext4", "-q", "-I", "128", "-F", image], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        ["mkfs.ext4", "-q", "-I", "128", "-F", image], check=True, stderr=subprocess.DEVNULL
+    )
     with mounted(os.fsencode(os.path.join(folder, "ext4")), "-o", "loop", image) as path:
         shutil.rmtree(path + b"/lost+found")
         yield path

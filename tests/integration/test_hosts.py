@@ -31,8 +31,15 @@ def test_each_has_its_own_name_files_and_processes(hosts: Hosts) -> None:
 
 def test_become(hosts: Hosts, folder: str) -> None:
     inventory = hosts.write_inventory(folder + "/inventory.json", user="operator1")
-    assert "uid=4242" in ansible("adhoc", "-i", inventory, "host1", "-m", "ansible.builtin.command", "-a", "id").output
-    run = ansible("adhoc", "-i", inventory, "all", "-b", "-m", "ansible.builtin.command", "-a", "id")
+    assert (
+        "uid=4242"
+        in ansible(
+            "adhoc", "-i", inventory, "host1", "-m", "ansible.builtin.command", "-a", "id"
+        ).output
+    )
+    run = ansible(
+        "adhoc", "-i", inventory, "all", "-b", "-m", "ansible.builtin.command", "-a", "id"
+    )
     assert run.output.count("uid=0(root)") == 3
 
 

@@ -10,7 +10,13 @@ import subprocess
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support.place import Place
-from ansible_collections.scaleout.ingest.tests.support.playbook import ALONE, INGEST, ansible, ingest, stats
+from ansible_collections.scaleout.ingest.tests.support.playbook import (
+    ALONE,
+    INGEST,
+    ansible,
+    ingest,
+    stats,
+)
 
 TOP = [
     "run_id",
@@ -34,7 +40,9 @@ TOP = [
 def count(tree: str) -> int:
     """Entries that are not directories."""
     listed = subprocess.run(
-        ["find", tree, "-mindepth", "1", "!", "-type", "d", "-printf", "x"], stdout=subprocess.PIPE, check=True
+        ["find", tree, "-mindepth", "1", "!", "-type", "d", "-printf", "x"],
+        stdout=subprocess.PIPE,
+        check=True,
     )
     return len(listed.stdout)
 
@@ -57,7 +65,9 @@ def test_everything_arrives_once(place: Place) -> None:
         assert os.path.exists(os.path.join(place.run, name)), name
     assert os.path.join(place.run, "report.html") in run.output
 
-    again = ingest(place.folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2")
+    again = ingest(
+        place.folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2"
+    )
     assert again.status == 0, again.output
     assert again.changed == 0, again.output
     assert stats(place.run + "2")["files"] == 0
@@ -74,7 +84,9 @@ def test_everything_arrives_once(place: Place) -> None:
     ],
 )
 def test_every_way_to_run_it(place: Place, variables: dict, arguments: list) -> None:
-    run = ingest(place.folder, *arguments, source=place.source, destinations=[place.destination], **variables)
+    run = ingest(
+        place.folder, *arguments, source=place.source, destinations=[place.destination], **variables
+    )
     assert run.status == 0, run.output
     assert place.differences() == []
     if arguments:
@@ -85,7 +97,9 @@ def test_every_way_to_run_it(place: Place, variables: dict, arguments: list) -> 
 
 def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
     before = sorted(os.listdir(place.folder))
-    run = ingest(place.folder, "--check", "--diff", source=place.source, destinations=[place.destination])
+    run = ingest(
+        place.folder, "--check", "--diff", source=place.source, destinations=[place.destination]
+    )
     assert run.status == 0, run.output
     assert not os.path.exists(place.destination)
     assert sorted(os.listdir(place.folder)) == sorted([*before, "run", "variables.json"])
@@ -95,7 +109,8 @@ def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["with space", "{{ lookup('pipe', 'id') }}", 'it\'s "quoted" $HOME `id`', "-rf", "grüße"]
+    "name",
+    ["with space", "{{ lookup('pipe', 'id') }}", 'it\'s "quoted" $HOME `id`', "-rf", "grüße"],
 )
 def test_names_of_the_trees_themselves(folder: str, name: str) -> None:
     place = Place(os.path.join(folder, name))
@@ -128,10 +143,25 @@ def bad_inputs() -> list:
             "{folder}/source/below",
         ),
         ("around the source", {"destinations": ["{folder}"]}, "ingest_destinations", "{folder}"),
-        ("the source", {"destinations": ["{folder}/source"]}, "ingest_destinations", "{folder}/source"),
-        ("twice", {"destinations": ["{folder}/d", "{folder}/./d/"]}, "ingest_destinations", "{folder}/d"),
+        (
+            "the source",
+            {"destinations": ["{folder}/source"]},
+            "ingest_destinations",
+            "{folder}/source",
+        ),
+        (
+            "twice",
+            {"destinations": ["{folder}/d", "{folder}/./d/"]},
+            "ingest_destinations",
+            "{folder}/d",
+        ),
         ("no destination", {"destinations": []}, "ingest_destinations", ""),
-        ("not writable", {"destinations": ["/proc/destination"]}, "ingest_destinations", "/proc/destination"),
+        (
+            "not writable",
+            {"destinations": ["/proc/destination"]},
+            "ingest_destinations",
+            "/proc/destination",
+        ),
         ("method", {"method": "scp"}, "ingest_method", "scp"),
         ("split", {"split": "fair"}, "ingest_split", "fair"),
         ("verify", {"verify": "maybe"}, "ingest_verify", "maybe"),
@@ -148,7 +178,11 @@ def test_bad_input_is_one_clear_sentence(folder: str, case: tuple) -> None:
         with open(path, "w", encoding="ascii"):
             pass
     before = sorted(os.listdir(folder))
-    variables = {"source": folder + "/source", "destinations": [folder + "/destination"], **fill(changes, folder)}
+    variables = {
+        "source": folder + "/source",
+        "destinations": [folder + "/destination"],
+        **fill(changes, folder),
+    }
     run = ingest(folder, **variables)
     assert run.status != 0
     assert variable in run.output
@@ -173,7 +207,9 @@ def test_no_hosts(place: Place) -> None:
     inventory = place.folder + "/empty.json"
     with open(inventory, "w", encoding="ascii") as file:
         json.dump({"ingestors": {"hosts": {}}}, file)
-    run = ingest(place.folder, inventory=inventory, source=place.source, destinations=[place.destination])
+    run = ingest(
+        place.folder, inventory=inventory, source=place.source, destinations=[place.destination]
+    )
     assert run.status != 0, run.output
     assert "ingestors" in run.output
     assert not os.path.exists(place.destination)
@@ -192,7 +228,9 @@ def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
             file.write(os.urandom(1 << 20))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
     try:
-        run = ingest(folder, source=place.source, destinations=[place.destination], check_space=False)
+        run = ingest(
+            folder, source=place.source, destinations=[place.destination], check_space=False
+        )
         assert run.status != 0, run.output
         assert "Traceback" not in run.output
         numbers = stats(place.run)
@@ -201,7 +239,9 @@ def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
         assert numbers["failed"] == len({failure["path"] for failure in failures}) > 0
         assert {failure["errno"] for failure in failures} == {28}
         subprocess.run(["mount", "-o", "remount,size=40m", small], check=True)
-        again = ingest(folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2")
+        again = ingest(
+            folder, source=place.source, destinations=[place.destination], run_dir=place.run + "2"
+        )
         assert again.status == 0, again.output
         assert place.differences() == []
     finally:
@@ -209,9 +249,16 @@ def test_a_full_disk_is_a_failure_of_the_items_it_hits(folder: str) -> None:
 
 
 def test_variables_on_the_command_line(place: Place) -> None:
-    pairs = "ingest_source=%s ingest_run_dir=%s" % (place.source, place.run)
+    pairs = f"ingest_source={place.source} ingest_run_dir={place.run}"
     run = ansible(
-        "playbook", INGEST, "-i", ALONE, "-e", pairs, "-e", json.dumps({"ingest_destinations": [place.destination]})
+        "playbook",
+        INGEST,
+        "-i",
+        ALONE,
+        "-e",
+        pairs,
+        "-e",
+        json.dumps({"ingest_destinations": [place.destination]}),
     )
     assert run.status == 0, run.output
     assert place.differences() == []

@@ -53,7 +53,9 @@ def test_paramiko(hosts: Hosts, shared: Place) -> None:
     # The connection reads known hosts only from the user's home.
     os.makedirs(shared.folder + "/home/.ssh")
     shutil.copy(hosts.base + "/known_hosts", shared.folder + "/home/.ssh/known_hosts")
-    inventory = hosts.write_inventory(shared.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh")
+    inventory = hosts.write_inventory(
+        shared.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh"
+    )
     run = ingest(
         shared.folder,
         inventory=inventory,
@@ -69,7 +71,11 @@ def test_become(hosts: Hosts, shared: Place) -> None:
     os.chmod(shared.source, 0o700)  # root's
     inventory = hosts.write_inventory(shared.folder + "/inventory.json", user="operator1")
     run = ingest(
-        shared.folder, "--become", inventory=inventory, source=shared.source, destinations=[shared.destination]
+        shared.folder,
+        "--become",
+        inventory=inventory,
+        source=shared.source,
+        destinations=[shared.destination],
     )
     assert run.status == 0, run.output
     assert shared.differences() == []
@@ -78,7 +84,9 @@ def test_become(hosts: Hosts, shared: Place) -> None:
 def test_without_become_the_unreadable_source_is_said(hosts: Hosts, shared: Place) -> None:
     os.chmod(shared.source, 0o700)
     inventory = hosts.write_inventory(shared.folder + "/inventory.json", user="operator1")
-    run = ingest(shared.folder, inventory=inventory, source=shared.source, destinations=[shared.destination])
+    run = ingest(
+        shared.folder, inventory=inventory, source=shared.source, destinations=[shared.destination]
+    )
     assert run.status != 0, run.output
     assert "ingest_source" in run.output
     assert shared.source in run.output
@@ -93,7 +101,9 @@ def test_the_oldest_python_on_the_hosts(hosts: Hosts, shared: Place) -> None:
     inventory = hosts.write_inventory(
         shared.folder + "/inventory.json", variables={"ansible_python_interpreter": python}
     )
-    run = ingest(shared.folder, inventory=inventory, source=shared.source, destinations=[shared.destination])
+    run = ingest(
+        shared.folder, inventory=inventory, source=shared.source, destinations=[shared.destination]
+    )
     assert run.status == 0, run.output
     assert shared.differences() == []
 
@@ -135,7 +145,9 @@ def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
     os.mkdir(cluster)
     place.destination = cluster + "/copy"
     with Hosts(3, [cluster + ":/mnt/destination1", place.source + ":/mnt/source"]) as hosts:
-        killer = threading.Thread(target=_once_busy, args=(place, lambda: getattr(hosts, death)("host2")))
+        killer = threading.Thread(
+            target=_once_busy, args=(place, lambda: getattr(hosts, death)("host2"))
+        )
         killer.start()
         inventory = hosts.write_inventory(
             folder + "/inventory.json",

@@ -17,7 +17,12 @@ from ansible_collections.scaleout.ingest.tests.support.playbook import ingest, s
 def test_openssh(server: Any, place: Place) -> None:
     if not shutil.which("ssh"):
         pytest.skip("no ssh client on this machine")
-    run = ingest(place.folder, inventory=server.inventory, source=place.source, destinations=[place.destination])
+    run = ingest(
+        place.folder,
+        inventory=server.inventory,
+        source=place.source,
+        destinations=[place.destination],
+    )
     assert run.status == 0, run.output
     assert place.differences() == []
     assert sorted(stats(place.run)["hosts"]) == ["host1", "host2"]
@@ -28,7 +33,9 @@ def test_paramiko(server: Any, place: Place) -> None:
         pytest.skip("the paramiko connection is gone since ansible-core 2.21")
     os.makedirs(place.folder + "/home/.ssh")
     shutil.copy(server.folder + "/known_hosts", place.folder + "/home/.ssh/known_hosts")
-    inventory = server.write_inventory(place.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh")
+    inventory = server.write_inventory(
+        place.folder + "/inventory.json", connection="ansible.builtin.paramiko_ssh"
+    )
     run = ingest(
         place.folder,
         inventory=inventory,

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-from typing import Dict
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support.place import Place
@@ -20,7 +19,9 @@ def make(cwd: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
     """Run make as a user would: variables in the environment or on the command line."""
     if not os.path.exists(ROOT + "/.venv/ready") or not shutil.which("make"):
         pytest.skip("`make ingest` was not set up in this checkout")
-    kept: Dict[str, str] = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept: dict[str, str] = {
+        name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ
+    }
     return subprocess.run(
         ["make", "-C", ROOT, "ingest", *arguments],
         cwd=cwd,
@@ -33,7 +34,7 @@ def make(cwd: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
 
 
 def test_make_ingest_of_a_tree_of_the_users(folder: str) -> None:
-    place = Place(os.path.join(folder, "it's $HOME \"here\" {{ x }}")).build()
+    place = Place(os.path.join(folder, 'it\'s $HOME "here" {{ x }}')).build()
     done = make(place.folder, "DEST=$$(id) copy", "CLIENTS=4", SRC="source", RUN=folder + "/run")
     output = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, output
@@ -70,7 +71,11 @@ def test_built_installed_and_run_elsewhere(place: Place) -> None:
     with tarfile.open(os.path.join(folder, tarball)) as archive:
         names = archive.getnames()
     assert "playbooks/ingest.yml" in names
-    assert [name for name in names if name.startswith((".venv", ".git/", ".cache", ".collections", "runs"))] == []
+    assert [
+        name
+        for name in names
+        if name.startswith((".venv", ".git/", ".cache", ".collections", "runs"))
+    ] == []
     assert os.path.getsize(os.path.join(folder, tarball)) < 5_000_000
     collections = folder + "/collections"
     nothing = folder + "/ansible.cfg"

@@ -37,13 +37,26 @@ PLAY = """
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 
-def play(folder: str, inventory: str, *arguments: str, **options: Any) -> tuple[Run, dict[str, Any]]:
+def play(
+    folder: str, inventory: str, *arguments: str, **options: Any
+) -> tuple[Run, dict[str, Any]]:
     """One manifest task; its result."""
     with open(folder + "/play.yml", "w", encoding="ascii") as file:
         file.write(PLAY)
     with open(folder + "/variables.json", "w", encoding="utf-8") as file:
-        json.dump({"options": {name: unsafe(value) for name, value in options.items()}, "folder": folder}, file)
-    run = ansible("playbook", "-i", inventory, "-e", "@%s/variables.json" % folder, *arguments, folder + "/play.yml")
+        json.dump(
+            {"options": {name: unsafe(value) for name, value in options.items()}, "folder": folder},
+            file,
+        )
+    run = ansible(
+        "playbook",
+        "-i",
+        inventory,
+        "-e",
+        f"@{folder}/variables.json",
+        *arguments,
+        folder + "/play.yml",
+    )
     answer = {}
     if os.path.exists(folder + "/answer.json"):
         with open(folder + "/answer.json", encoding="utf-8") as file:
@@ -88,17 +101,31 @@ def left_over_on(hosts: Hosts, name: str) -> set[str]:
 @pytest.mark.parametrize("check", [[], ["--check"]])
 def test_local(place: Place, check: list[str]) -> None:
     run, answer = play(
-        place.folder, local_inventory(place.folder), *check, source=place.source, run_dir=place.run, plain_files={}
+        place.folder,
+        local_inventory(place.folder),
+        *check,
+        source=place.source,
+        run_dir=place.run,
+        plain_files={},
     )
     assert run.status == 0, run.output
     assert answer["changed"] is False
     check_index(place.source, place.run)
-    assert sorted(os.listdir(place.run)) == ["client1", "client2", "client3", "directories.tsv", "index", "manifest"]
+    assert sorted(os.listdir(place.run)) == [
+        "client1",
+        "client2",
+        "client3",
+        "directories.tsv",
+        "index",
+        "manifest",
+    ]
     assert not left_over()
 
 
 def test_output_stays_where_it_runs(place: Place) -> None:
-    run, answer = play(place.folder, local_inventory(place.folder), source=place.source, output=place.run)
+    run, answer = play(
+        place.folder, local_inventory(place.folder), source=place.source, output=place.run
+    )
     assert run.status == 0, run.output
     assert answer["output"] == place.run
     check_index(place.source, place.run)
@@ -135,7 +162,9 @@ def test_the_examples_run(folder: str) -> None:
 def test_bad_input(place: Place, options: dict[str, Any], message: str) -> None:
     given = {"source": place.source, "run_dir": place.run, **options}
     run, answer = play(
-        place.folder, local_inventory(place.folder), **{k: v for k, v in given.items() if v is not None}
+        place.folder,
+        local_inventory(place.folder),
+        **{k: v for k, v in given.items() if v is not None},
     )
     assert run.status == 2
     assert message in " ".join(run.output.split()), run.output
@@ -145,10 +174,13 @@ def test_bad_input(place: Place, options: dict[str, Any], message: str) -> None:
 
 def test_run_folder_in_the_source(place: Place) -> None:
     run, _answer = play(
-        place.folder, local_inventory(place.folder), source=place.source, run_dir=place.source + "/run"
+        place.folder,
+        local_inventory(place.folder),
+        source=place.source,
+        run_dir=place.source + "/run",
     )
     assert run.status == 2
-    assert "run_dir '%s/run' lies inside the source" % place.source in " ".join(run.output.split())
+    assert f"run_dir '{place.source}/run' lies inside the source" in " ".join(run.output.split())
 
 
 # ---------------------------------------------------------------- over SSH
@@ -158,7 +190,9 @@ def remote(hosts: Hosts, shared: Place, *arguments: str, **settings: Any) -> Non
     """Scan on a host and compare what comes to the controller."""
     folder = shared.folder
     inventory = hosts.write_inventory(folder + "/inventory.json", **settings)
-    run, answer = play(folder, inventory, *arguments, source=shared.source, run_dir=shared.run, max_depth=1)
+    run, answer = play(
+        folder, inventory, *arguments, source=shared.source, run_dir=shared.run, max_depth=1
+    )
     assert run.status == 0, run.output
     assert answer["errors"] == 0 and answer["item_directories"] > 5
     check_index(shared.source, shared.run)
@@ -190,8 +224,15 @@ def test_ssh_paramiko(hosts: Hosts, shared: Place) -> None:
     except ImportError:
         pytest.skip("this ansible-core has no paramiko connection any more")
     remote(
-        hosts, shared, "--become", user="operator1", connection="paramiko_ssh",
-        variables={"ansible_paramiko_private_key_file": hosts.base + "/key", "ansible_host_key_checking": False},
+        hosts,
+        shared,
+        "--become",
+        user="operator1",
+        connection="paramiko_ssh",
+        variables={
+            "ansible_paramiko_private_key_file": hosts.base + "/key",
+            "ansible_host_key_checking": False,
+        },
     )
 
 
@@ -202,10 +243,21 @@ def test_ssh_become_another_user_without_rights(hosts: Hosts, shared: Place) -> 
     os.mkdir(closed, 0o700)
     inventory = hosts.write_inventory(folder + "/inventory.json", user="operator1")
     run, answer = play(
-        folder, inventory, "--become", "--become-user", "nobody", source=shared.source, run_dir=shared.run
+        folder,
+        inventory,
+        "--become",
+        "--become-user",
+        "nobody",
+        source=shared.source,
+        run_dir=shared.run,
     )
     assert run.status == 0, run.output
-    assert {"path": "closed", "operation": "open", "errno": 13, "message": "Permission denied"} in answer["failures"]
+    assert {
+        "path": "closed",
+        "operation": "open",
+        "errno": 13,
+        "message": "Permission denied",
+    } in answer["failures"]
     assert "the source could not be read completely" in " ".join(run.output.split())
     index = Index(shared.run + "/index")
     indexes.check(index)
@@ -219,7 +271,10 @@ def test_local_become(place: Place) -> None:
         pytest.skip("only root can become another user here")
     os.chmod(place.folder, 0o755)
     inventory = local_inventory(
-        place.folder, ansible_become=True, ansible_become_user="nobody", ansible_python_interpreter="/usr/bin/python3"
+        place.folder,
+        ansible_become=True,
+        ansible_become_user="nobody",
+        ansible_python_interpreter="/usr/bin/python3",
     )
     run, answer = play(place.folder, inventory, source=place.source, run_dir=place.run)
     assert run.status == 0, run.output

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import subprocess
-from typing import Any, Dict, Iterator
+from typing import Any, Iterator
 
 import jsonschema
 import pytest
@@ -24,9 +24,12 @@ from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run
 PROVISION = os.path.join(ROOT, "playbooks", "provision.yml")
 USER_DATA = os.path.join(ROOT, "playbooks", "user_data.yml")
 AZURE_LIMIT = 65535  # bytes of user data
-CLUSTER: Dict[str, Any] = {
-    "ingest_cluster_addresses": ["10.0.0.101-103", "fd00::1"], "ingest_cluster_export": "/ms azure \"{{ x }}\"",
-    "ingest_bootstrap_script_path": "/bootstrap/b.sh", "ingest_readahead": 15360, "ingest_tcp_slot_table_entries": 128,
+CLUSTER: dict[str, Any] = {
+    "ingest_cluster_addresses": ["10.0.0.101-103", "fd00::1"],
+    "ingest_cluster_export": '/ms azure "{{ x }}"',
+    "ingest_bootstrap_script_path": "/bootstrap/b.sh",
+    "ingest_readahead": 15360,
+    "ingest_tcp_slot_table_entries": 128,
     "ingest_user_data_environment": {"MINE": "it's"},
 }
 
@@ -60,10 +63,12 @@ def repository(folder: str) -> None:
         file.write(control)
     with open(tree + "/usr/bin/ingest-stand-in", "w", encoding="ascii") as file:
         file.write("#!/bin/sh\n")
-    subprocess.run(["dpkg-deb", "-b", tree, folder + "/one.deb"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["dpkg-deb", "-b", tree, folder + "/one.deb"], check=True, stdout=subprocess.DEVNULL
+    )
     with open(folder + "/one.deb", "rb") as deb:
         data = deb.read()
-    more = "Filename: ./one.deb\nSize: %d\nSHA256: %s\n" % (len(data), hashlib.sha256(data).hexdigest())
+    more = f"Filename: ./one.deb\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
     with open(folder + "/Packages", "w", encoding="ascii") as file:
         file.write(control + more)
 
@@ -72,15 +77,26 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
     place = plain.shared + "/repository"
     os.mkdir(place)
     repository(place)
-    plain.ssh("host1", "rm", "-rf", "/etc/apt/sources.list.d", "/etc/apt/sources.list", "/var/lib/apt/lists")
-    line = "deb [trusted=yes] file:%s ./\n" % place
+    plain.ssh(
+        "host1",
+        "rm",
+        "-rf",
+        "/etc/apt/sources.list.d",
+        "/etc/apt/sources.list",
+        "/var/lib/apt/lists",
+    )
+    line = f"deb [trusted=yes] file:{place} ./\n"
     with open(plain.shared + "/sources.list", "w", encoding="ascii") as file:
         file.write(line)
     plain.ssh("host1", "cp", plain.shared + "/sources.list", "/etc/apt/sources.list")
     plain.ssh("host1", "mkdir", "-p", "/var/lib/apt/lists/partial")
-    inventory = plain.write_inventory(folder + "/inventory.json", "operator1", variables={"ansible_become": True})
+    inventory = plain.write_inventory(
+        folder + "/inventory.json", "operator1", variables={"ansible_become": True}
+    )
     settings = {
-        "ingest_tcp_max_slot_table_entries": 512, "ingest_readahead": 4096, "ingestor_commands_folder": "/usr/local/sbin"
+        "ingest_tcp_max_slot_table_entries": 512,
+        "ingest_readahead": 4096,
+        "ingestor_commands_folder": "/usr/local/sbin",
     }
     dry = provision("--check", inventory=inventory, ingestor_packages=[], **settings)
     assert dry.status == 0, dry.output
@@ -95,23 +111,37 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
     again = provision(inventory=inventory, ingestor_packages=["ingest-stand-in"], **settings)
     assert again.status == 0, again.output
     assert again.changed == 0
-    missing = provision(inventory=inventory, ingestor_packages=["ingest-stand-in", "no-such-package"], **settings)
+    missing = provision(
+        inventory=inventory, ingestor_packages=["ingest-stand-in", "no-such-package"], **settings
+    )
     assert missing.status == 2
     words = "ingestor_packages: apt can't install ingest-stand-in, no-such-package on host1 (say [] if it has them otherwise): "
-    assert words + "No package matching 'no-such-package' is available" in re.sub(r"\s+", " ", missing.output)
+    assert words + "No package matching 'no-such-package' is available" in re.sub(
+        r"\s+", " ", missing.output
+    )
     assert provision(inventory=inventory, ingestor_packages=[], **settings).changed == 0
 
 
 @pytest.mark.parametrize(
     ("manager", "client"),
-    [("apt", "nfs-common"), ("dnf", "nfs-utils"), ("dnf5", "nfs-utils"), ("yum", "nfs-utils"), ("zypper", "nfs-client")],
+    [
+        ("apt", "nfs-common"),
+        ("dnf", "nfs-utils"),
+        ("dnf5", "nfs-utils"),
+        ("yum", "nfs-utils"),
+        ("zypper", "nfs-client"),
+    ],
 )
-def test_the_packages_have_the_names_of_the_distribution(folder: str, manager: str, client: str) -> None:
+def test_the_packages_have_the_names_of_the_distribution(
+    folder: str, manager: str, client: str
+) -> None:
     play = {
-        "hosts": "localhost", "gather_facts": False, "vars_files": [ROOT + "/roles/ingestor/vars/main.yml"],
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [ROOT + "/roles/ingestor/vars/main.yml"],
         "tasks": [
             {"ansible.builtin.set_fact": {"pkg_mgr": manager, "cacheable": True}},
-            {"ansible.builtin.assert": {"that": "_ingestor_packages == ['%s', 'rsync']" % client}},
+            {"ansible.builtin.assert": {"that": f"_ingestor_packages == ['{client}', 'rsync']"}},
         ],
     }
     with open(folder + "/play.json", "w", encoding="utf-8") as file:
@@ -130,7 +160,7 @@ def test_the_packages_have_the_names_of_the_distribution(folder: str, manager: s
         ({}, "The inventory has no hosts in the group 'ingestors'."),
     ],
 )
-def test_one_sentence(variables: Dict[str, Any], sentence: str) -> None:
+def test_one_sentence(variables: dict[str, Any], sentence: str) -> None:
     run = provision(**variables)
     assert run.status == 2
     assert sentence in re.sub(r"\s+", " ", run.output)
@@ -142,11 +172,17 @@ def azure(folder: str, there: bool, **more: Any) -> Run:
     if there:
         os.makedirs(folder + "/ansible_collections/azure/azcollection")
     variables = {
-        "ingest_provider": "azure", "ingest_azure_resource_group": "group", "ingest_azure_location": "westeurope",
-        "ingest_azure_network": "net", "ingest_azure_subnet": "clients", "ingest_azure_ssh_public_key": "ssh-ed25519 AAAA me",
+        "ingest_provider": "azure",
+        "ingest_azure_resource_group": "group",
+        "ingest_azure_location": "westeurope",
+        "ingest_azure_network": "net",
+        "ingest_azure_subnet": "clients",
+        "ingest_azure_ssh_public_key": "ssh-ed25519 AAAA me",
     }
     variables.update(more)
-    return ansible("playbook", "-i", "localhost,", "-e", json.dumps(variables), PROVISION, env=environment)
+    return ansible(
+        "playbook", "-i", "localhost,", "-e", json.dumps(variables), PROVISION, env=environment
+    )
 
 
 def test_without_the_collection_for_azure(folder: str) -> None:
@@ -154,7 +190,9 @@ def test_without_the_collection_for_azure(folder: str) -> None:
     if "Check the key" in run.output:
         pytest.skip("azure.azcollection is installed here")
     assert run.status == 2
-    assert "ingest_provider: azure needs the collection azure.azcollection" in re.sub(r"\s+", " ", run.output)
+    assert "ingest_provider: azure needs the collection azure.azcollection" in re.sub(
+        r"\s+", " ", run.output
+    )
 
 
 def test_a_private_key_is_refused(folder: str) -> None:
@@ -172,7 +210,13 @@ def user_data(folder: str, **variables: Any) -> Run:
     variables["ingest_user_data"] = folder + "/user-data.yml"
     path = folder + "/variables.json"
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({key: value if "{{" not in str(value) else {"__ansible_unsafe": value} for key, value in variables.items()}, file)
+        json.dump(
+            {
+                key: value if "{{" not in str(value) else {"__ansible_unsafe": value}
+                for key, value in variables.items()
+            },
+            file,
+        )
     return ansible("playbook", "-i", "localhost,", "-e", "@" + path, USER_DATA)
 
 
@@ -189,31 +233,45 @@ def test_user_data(folder: str) -> None:
     assert config["runcmd"] == [[program["path"], settings["path"]]]
     given = json.loads(settings["content"])
     assert given["mounts"]["addresses"] == CLUSTER["ingest_cluster_addresses"]
-    assert given["mounts"]["export"] == given["bootstrap"]["export"] == CLUSTER["ingest_cluster_export"]
+    assert (
+        given["mounts"]["export"]
+        == given["bootstrap"]["export"]
+        == CLUSTER["ingest_cluster_export"]
+    )
     assert given["bootstrap"]["environment"] == {"MINE": "it's"}
     assert (given["slots"], given["max_slots"], given["readahead"]) == (128, None, 15360)
     assert user_data(folder, **CLUSTER).changed == 0
-    assert gzip.decompress(base64.b64decode(program["content"])).startswith(b"#!/usr/bin/env python3\n")
+    assert gzip.decompress(base64.b64decode(program["content"])).startswith(
+        b"#!/usr/bin/env python3\n"
+    )
 
     # The program runs, under each of its names.
     path = folder + "/ingestor"
     with open(path, "wb") as out:
         out.write(gzip.decompress(base64.b64decode(program["content"])))
     os.chmod(path, 0o755)
-    assert subprocess.run([path], stderr=subprocess.PIPE, check=False).stderr == b"usage: ingestor FILE\n"
+    assert (
+        subprocess.run([path], stderr=subprocess.PIPE, check=False).stderr
+        == b"usage: ingestor FILE\n"
+    )
     missing = subprocess.run([path, "/nowhere"], stderr=subprocess.PIPE, check=False)
     assert (missing.returncode, missing.stderr[:34]) == (1, b"ingestor: /nowhere can't be read: ")
     with open(folder + "/settings.json", "w", encoding="utf-8") as file:
         json.dump({"commands_folder": folder}, file)
     assert subprocess.run([path, folder + "/settings.json"], check=False).returncode == 0
-    counted = subprocess.run([folder + "/prime", "--directory", folder], stdout=subprocess.PIPE, check=False)
+    counted = subprocess.run(
+        [folder + "/prime", "--directory", folder], stdout=subprocess.PIPE, check=False
+    )
     assert b"directories  1\n" in counted.stdout
 
 
 def test_user_data_for_rhel_8(folder: str) -> None:
     """Whose own Python is too old."""
     packages = ["python3.12", "nfs-utils", "rsync"]
-    variables = {"ingest_user_data_packages": packages, "ingest_user_data_python": "/usr/bin/python3.12"}
+    variables = {
+        "ingest_user_data_packages": packages,
+        "ingest_user_data_python": "/usr/bin/python3.12",
+    }
     assert user_data(folder, **CLUSTER, **variables).status == 0
     with open(folder + "/user-data.yml", encoding="utf-8") as file:
         config = yaml.safe_load(file)

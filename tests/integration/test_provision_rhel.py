@@ -46,8 +46,19 @@ def publish(folder: str, version: int) -> None:
         spec = os.path.join(folder, name + ".spec")
         with open(spec, "w", encoding="ascii") as file:
             file.write(SPEC % (name, version, name, name))
-        command = ["rpmbuild", "-bb", "--quiet", "--nodeps", "--define", "_topdir " + folder, "--define", "_rpmdir " + folder]
-        subprocess.run([*command, spec], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            "rpmbuild",
+            "-bb",
+            "--quiet",
+            "--nodeps",
+            "--define",
+            "_topdir " + folder,
+            "--define",
+            "_rpmdir " + folder,
+        ]
+        subprocess.run(
+            [*command, spec], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     subprocess.run(["createrepo_c", "--quiet", folder], check=True)
     assert len(glob.glob(folder + "/noarch/*.rpm")) == 2
 
@@ -59,7 +70,9 @@ class Rocky:
         self.hosts = hosts
         self.repository = hosts.shared + "/repository"
         variables = {"ansible_become": True, "ingestor_commands_folder": "/usr/local/sbin"}
-        self.inventory = hosts.write_inventory(hosts.shared + "/inventory.json", "operator1", variables=variables)
+        self.inventory = hosts.write_inventory(
+            hosts.shared + "/inventory.json", "operator1", variables=variables
+        )
         publish(self.repository, 1)
         self.write("/usr/lib/os-release", RELEASE)
         self.write("/etc/redhat-release", "Rocky Linux release 9.4 (Blue Onyx)\n")
@@ -80,7 +93,7 @@ class Rocky:
 @pytest.fixture(name="rocky", scope="module")
 def _rocky() -> Iterator[Rocky]:
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    reason = "installing a package needs %s" % ", ".join(missing) if missing else why_not()
+    reason = f"installing a package needs {', '.join(missing)}" if missing else why_not()
     if reason:
         pytest.skip(reason)
     with Hosts(1) as running:
@@ -96,8 +109,14 @@ def test_a_host_of_the_rhel_family_becomes_an_ingestor(rocky: Rocky) -> None:
     first = rocky.provision(**settings)
     assert first.status == 0, first.output
     assert (first.recap["host1"]["changed"], first.recap["host1"]["rescued"]) == (4, 0)
-    assert rocky.run("rpm", "-q", "nfs-utils", "rsync") == "nfs-utils-1-1.el9.noarch\nrsync-1-1.el9.noarch\n"
-    assert rocky.run("tail", "-n1", "/etc/modprobe.d/scaleout-ingest.conf") == "options sunrpc tcp_max_slot_table_entries=512\n"
+    assert (
+        rocky.run("rpm", "-q", "nfs-utils", "rsync")
+        == "nfs-utils-1-1.el9.noarch\nrsync-1-1.el9.noarch\n"
+    )
+    assert (
+        rocky.run("tail", "-n1", "/etc/modprobe.d/scaleout-ingest.conf")
+        == "options sunrpc tcp_max_slot_table_entries=512\n"
+    )
     assert "files" in rocky.run("/usr/local/sbin/prime", "--directory", "/etc/yum.repos.d")
     again = rocky.provision(**settings)
     assert (again.status, again.changed) == (0, 0), again.output
@@ -111,20 +130,32 @@ def test_a_list_of_packages_that_is_too_old(rocky: Rocky) -> None:
     run = rocky.provision()
     assert run.status == 0, run.output
     assert run.recap["host1"]["rescued"] == 1
-    assert rocky.run("rpm", "-q", "nfs-utils", "rsync") == "nfs-utils-2-1.el9.noarch\nrsync-2-1.el9.noarch\n"
+    assert (
+        rocky.run("rpm", "-q", "nfs-utils", "rsync")
+        == "nfs-utils-2-1.el9.noarch\nrsync-2-1.el9.noarch\n"
+    )
 
 
 def test_a_package_that_is_not_there(rocky: Rocky) -> None:
     run = rocky.provision(ingestor_packages=["rsync", "no-such-package"])
     assert run.status == 2
     sentence = "ingestor_packages: dnf can't install rsync, no-such-package on host1 (say [] if it has them otherwise): "
-    assert sentence + "Failed to install some of the specified packages; No package no-such-package available." in words(run)
+    assert (
+        sentence
+        + "Failed to install some of the specified packages; No package no-such-package available."
+        in words(run)
+    )
 
 
 def test_an_old_python(rocky: Rocky) -> None:
     """RHEL 8 has no other than /usr/libexec/platform-python, on which Ansible's modules end with a traceback."""
-    rocky.write("/usr/libexec/platform-python", "SyntaxError: future feature annotations is not defined\n")
+    rocky.write(
+        "/usr/libexec/platform-python", "SyntaxError: future feature annotations is not defined\n"
+    )
     run = rocky.provision(ansible_python_interpreter="/usr/libexec/platform-python")
     assert run.status == 2
     sentence = "host1: no module of Ansible runs there, for the reason above. It needs root and Python 3.8 or newer; RHEL 8 has"
-    assert sentence + " that only in a package such as python3.12 (docs/provisioning.md says how)." in words(run)
+    assert (
+        sentence + " that only in a package such as python3.12 (docs/provisioning.md says how)."
+        in words(run)
+    )

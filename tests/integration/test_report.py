@@ -19,24 +19,32 @@ def test_the_playbook(folder: str) -> None:
     assert run.status == 0 and run.changed == 0, run.output
     assert "Ingest 20270115T080000 done: 300 files" in run.output
     assert stats(folder + "/run")["files"] == 300
-    with open(folder + "/copy.prom", "rb") as copy, open(folder + "/run/metrics.prom", "rb") as metrics:
+    with open(folder + "/copy.prom", "rb") as copy, open(
+        folder + "/run/metrics.prom", "rb"
+    ) as metrics:
         assert copy.read() == metrics.read()
 
 
 def test_a_run_with_failures(folder: str) -> None:
     sampleplan.make_run(folder + "/run", files=300, failures=8, hostile=True)
     run = ingest(folder, playbook=PLAYBOOK)
-    assert run.status == 2 and "8 items failed: see %s/run/failures.jsonl" % folder in run.output, run.output
+    assert run.status == 2 and f"8 items failed: see {folder}/run/failures.jsonl" in run.output, (
+        run.output
+    )
     run = ingest(folder, "--check", playbook=PLAYBOOK, report_fail=False)
     assert run.status == 0, run.output
 
 
 def test_the_examples(folder: str) -> None:
     sampleplan.make_run(folder + "/run", files=300)
-    tasks = EXAMPLES.replace("runs/20260102T030405", folder + "/run").replace("/var/lib/prometheus/node-exporter", folder)
+    tasks = EXAMPLES.replace("runs/20260102T030405", folder + "/run").replace(
+        "/var/lib/prometheus/node-exporter", folder
+    )
     with open(folder + "/play.yml", "w", encoding="utf-8") as play:
-        play.write("- hosts: localhost\n  gather_facts: false\n  tasks:\n" + "".join(
-            "    %s\n" % line for line in tasks.splitlines()))
+        play.write(
+            "- hosts: localhost\n  gather_facts: false\n  tasks:\n"
+            + "".join(f"    {line}\n" for line in tasks.splitlines())
+        )
     run = ansible("playbook", folder + "/play.yml")
     assert run.status == 0 and run.recap["localhost"]["ok"] == 2, run.output
     assert os.path.getsize(folder + "/scaleout_ingest.prom")
@@ -44,4 +52,6 @@ def test_the_examples(folder: str) -> None:
 
 def test_no_plan(folder: str) -> None:
     run = ingest(folder, playbook=PLAYBOOK)
-    assert run.status == 2 and "there is no plan at" in run.output and "Traceback" not in run.output, run.output
+    assert (
+        run.status == 2 and "there is no plan at" in run.output and "Traceback" not in run.output
+    ), run.output

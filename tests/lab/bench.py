@@ -25,7 +25,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Sequence
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -39,16 +39,16 @@ from tests.benchmarks import measure, source  # noqa: E402
 MOUNT = "vers=3,proto=tcp,nolock,noacl"
 DESTINATION, SOURCE = MOUNT + ",softerr,timeo=100,retrans=2", MOUNT + ",ro,nocto"
 MEGA = 1_000_000
-missed: List[str] = []
+missed: list[str] = []
 
 
-def target(name: str, value: float, least: Optional[float], unit: str = "times") -> None:
+def target(name: str, value: float, least: float | None, unit: str = "times") -> None:
     """Print a figure, and remember if it is less than it should be."""
-    verdict = "" if least is None else "   (at least %.2f)" % least
+    verdict = "" if least is None else f"   (at least {least:.2f})"
     if least is not None and value < least:
         missed.append(name)
         verdict += "   MISSED"
-    print("%-72s %8.2f %s%s" % (name, value, unit, verdict), flush=True)
+    print(f"{name:72} {value:8.2f} {unit}{verdict}", flush=True)
 
 
 class Client:
@@ -59,33 +59,50 @@ class Client:
         self._folder = os.path.join(lab.base, "bench")
         package = os.path.join(self._folder, "ansible_collections", "scaleout", "ingest")
         for name in ("plugins/module_utils", "tests/support"):
-            shutil.copytree(os.path.join(ROOT, name), os.path.join(package, name),
-                            ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                os.path.join(ROOT, name),
+                os.path.join(package, name),
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
         self._engine = os.path.join(package, "tests", "support", "engine.py")
         self._race = shutil.copy(os.path.join(HERE, "timed_copies.py"), self._folder)
         self.parallelcp = os.path.join(self._folder, "parallelcp")
-        subprocess.run([
-            sys.executable, "-c", "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import "
-            "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', '/usr/bin/python3'))",
-            self.parallelcp], env=measure.environment(), check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import "
+                "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', '/usr/bin/python3'))",
+                self.parallelcp,
+            ],
+            env=measure.environment(),
+            check=True,
+        )
         os.chmod(self.parallelcp, 0o755)
 
-    def engine(self, *options: str) -> List[str]:
+    def engine(self, *options: str) -> list[str]:
         """The command that runs the engine over all mounts; its plan is then in the client's /tmp/run."""
         return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run", "{all}", *options]
 
-    def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> Dict[str, Any]:
+    def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> dict[str, Any]:
         """Run a command over fresh mounts, see timed_copies.py. Raises RuntimeError if it fails."""
         wanted = dict(
-            more, command=list(command), options=DESTINATION, source_options=SOURCE,
+            more,
+            command=list(command),
+            options=DESTINATION,
+            source_options=SOURCE,
             source=self._lab.address(100) + ":/source",
-            destinations=["%s:/cluster" % address for address in list(self._lab.nodes.values())[:mounts]],
+            destinations=[
+                f"{address}:/cluster" for address in list(self._lab.nodes.values())[:mounts]
+            ],
             environment={"INGEST_COLLECTIONS": self._folder, "PYTHONPATH": self._folder},
         )
         self.run("rm", "-rf", "/tmp/run", "/tmp/fpsync")
-        answer: Dict[str, Any] = json.loads(self.run("/usr/bin/python3", self._race, json.dumps(wanted)))
+        answer: dict[str, Any] = json.loads(
+            self.run("/usr/bin/python3", self._race, json.dumps(wanted))
+        )
         if answer["status"]:
-            raise RuntimeError("%s: %s" % (command, answer["output"]))
+            raise RuntimeError(f"{command}: {answer['output']}")
         return answer
 
     def run(self, *words: str) -> str:
@@ -98,7 +115,7 @@ class Client:
 
     def data_seconds(self) -> float:
         """How long the last run of the engine took for the data."""
-        text = "import sqlite3; print(*sqlite3.connect('/tmp/run/plan.db').execute('%s').fetchone())" % DATA
+        text = f"import sqlite3; print(*sqlite3.connect('/tmp/run/plan.db').execute('{DATA}').fetchone())"
         return float(self.run("/usr/bin/python3", "-c", text))
 
 
@@ -119,7 +136,9 @@ def files(lab: cluster.Lab, count: int, size: int) -> None:
                 file.write(os.urandom(MEGA))
 
 
-def over_mounts(options: argparse.Namespace, count: int, size: int, slow: int = 0) -> Tuple[float, float]:
+def over_mounts(
+    options: argparse.Namespace, count: int, size: int, slow: int = 0
+) -> tuple[float, float]:
     """Seconds for the data of so many files over one mount and over three, with nodes of 80 Mbit/s, the
     second one of ``slow`` Mbit/s if that is given."""
     with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
@@ -138,29 +157,39 @@ def over_mounts(options: argparse.Namespace, count: int, size: int, slow: int = 
 
 def spread(options: argparse.Namespace) -> None:
     one, three = over_mounts(options, 6, 20 * MEGA)
-    print("nodes of 80 Mbit/s, 6 files of 20 MB: one mount %.1f s (%.1f MB/s), three %.1f s (%.1f MB/s)" % (
-        one, 120 / one, three, 120 / three))
+    print(
+        f"nodes of 80 Mbit/s, 6 files of 20 MB: one mount {one:.1f} s ({120 / one:.1f} MB/s), three {three:.1f} s ({120 / three:.1f} MB/s)"
+    )
     target("one client: three mounts / one mount", one / three, 2.7)
 
 
 def uneven(options: argparse.Namespace) -> None:
     one, three = over_mounts(options, 30, 4 * MEGA, slow=20)
-    print("nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount %.1f s, all three %.1f s" % (one, three))
-    target("one client, uneven nodes: three mounts / the first (ideal 2.25, equal parts 0.75)", one / three, 1.7)
+    print(
+        f"nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount {one:.1f} s, all three {three:.1f} s"
+    )
+    target(
+        "one client, uneven nodes: three mounts / the first (ideal 2.25, equal parts 0.75)",
+        one / three,
+        1.7,
+    )
 
 
 def one_range(options: argparse.Namespace) -> None:
     one, three = over_mounts(options, 1, 96 * MEGA)
-    print("nodes of 80 Mbit/s, one file of 96 MB: one mount %.1f s, three %.1f s" % (one, three))
+    print(f"nodes of 80 Mbit/s, one file of 96 MB: one mount {one:.1f} s, three {three:.1f} s")
     target("one client, one file in ranges: three mounts / one mount", one / three, 2.4)
 
 
 def clients(_options: argparse.Namespace) -> None:
     with cluster.Lab(cluster.Shape(clients=3, nodes=3, client_mbit=40)) as lab:
         files(lab, 60, 4 * MEGA)
-        one, three = (_playbook(lab, name, limit) for name, limit in (("one", "client1"), ("three", "all")))
-    print("clients of 40 Mbit/s, 60 files of 4 MB: one client %.1f s (%.1f MB/s), three %.1f s (%.1f MB/s)" % (
-        one, 240 / one, three, 240 / three))
+        one, three = (
+            _playbook(lab, name, limit) for name, limit in (("one", "client1"), ("three", "all"))
+        )
+    print(
+        f"clients of 40 Mbit/s, 60 files of 4 MB: one client {one:.1f} s ({240 / one:.1f} MB/s), three {three:.1f} s ({240 / three:.1f} MB/s)"
+    )
     target("three clients / one client", one / three, 2.85)
 
 
@@ -168,10 +197,21 @@ def _playbook(lab: cluster.Lab, name: str, limit: str) -> float:
     folder = os.path.join(lab.base, "runs", name)
     shutil.rmtree(os.path.join(lab.export, "copy"), ignore_errors=True)
     done = subprocess.run(
-        [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", lab.inventory, "--limit", limit,
-         os.path.join(ROOT, "playbooks", "ingest.yml"),
-         "-e", json.dumps({"ingest_run_dir": folder, "ingest_verify": "none"})],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        [
+            os.path.join(os.path.dirname(sys.executable), "ansible-playbook"),
+            "-i",
+            lab.inventory,
+            "--limit",
+            limit,
+            os.path.join(ROOT, "playbooks", "ingest.yml"),
+            "-e",
+            json.dumps({"ingest_run_dir": folder, "ingest_verify": "none"}),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(done.stdout.decode(errors="replace")[-3000:])
@@ -196,14 +236,19 @@ def latency(options: argparse.Namespace) -> None:
             "fpsync -n 16": ["fpsync", "-n", "16", "-t", "/tmp/fpsync", "{0}/", "{1}/"],
         }
         print("0.5 ms each way, %d files of glibc's source, one mount" % count, flush=True)
-        took: Dict[str, float] = {}
+        took: dict[str, float] = {}
         for name, command in contenders.items():
-            took[name] = median(lambda words=command: client.race(words, below="/tree")["seconds"], options.rounds)  # type: ignore[misc]
-            print("  %-34s %8.1f s" % (name, took[name]), flush=True)
+            took[name] = median(
+                lambda words=command: client.race(words, below="/tree")["seconds"], options.rounds
+            )  # type: ignore[misc]
+            print(f"  {name:34} {took[name]:8.1f} s", flush=True)
         for peer in ("cp -a", "rsync -a", "fpsync -n 16"):
-            target("latency: parallelcp against %s" % peer, took[peer] / took["parallelcp"], 4.0)
-            target("latency: the whole pipeline against %s" % peer,
-                   took[peer] / took["scan + plan + copy + second pass"], None)
+            target(f"latency: parallelcp against {peer}", took[peer] / took["parallelcp"], 4.0)
+            target(
+                f"latency: the whole pipeline against {peer}",
+                took[peer] / took["scan + plan + copy + second pass"],
+                None,
+            )
 
 
 def calls(_options: argparse.Namespace) -> None:
@@ -227,35 +272,52 @@ def calls(_options: argparse.Namespace) -> None:
             found = client.race(command)["calls"]
             sums = [sum(side.values()) / count for side in found]
             totals[name] = sum(sums)
-            kinds = ["%s %.1f" % (kind, number / count) for side in found[::-1]
-                     for kind, number in sorted(side.items()) if number > count / 2]
-            print("  %-12s destination %5.2f  source %5.2f   %s" % (name, sums[1], sums[0], "  ".join(kinds)))
+            kinds = [
+                f"{kind} {number / count:.1f}"
+                for side in found[::-1]
+                for kind, number in sorted(side.items())
+                if number > count / 2
+            ]
+            print(
+                f"  {name:12} destination {sums[1]:5.2f}  source {sums[0]:5.2f}   {'  '.join(kinds)}"
+            )
         for peer in ("cp -p", "cp -a", "rsync -a"):
-            target("calls of %s / ours" % peer, totals[peer] / totals["ours"], 1.0)
+            target(f"calls of {peer} / ours", totals[peer] / totals["ours"], 1.0)
 
 
-PARTS = {"spread": spread, "uneven": uneven, "range": one_range, "clients": clients, "latency": latency,
-         "calls": calls}
+PARTS = {
+    "spread": spread,
+    "uneven": uneven,
+    "range": one_range,
+    "clients": clients,
+    "latency": latency,
+    "calls": calls,
+}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make lab-bench", formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="make lab-bench",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
+    )
     parser.add_argument("parts", nargs="*", default=list(PARTS), help="all unless given")
-    parser.add_argument("--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all")
+    parser.add_argument(
+        "--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="medians of so many")
     parser.add_argument("--memory-folder", default="/dev/shm/bench", help="a tmpfs for the trees")
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
     if unknown:
-        parser.error("no such part: %s" % ", ".join(sorted(unknown)))
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     reason = cluster.why_not()
     if reason:
         parser.error(reason)
     for part in options.parts:
         PARTS[part](options)
     if missed:
-        print("missed: %s" % "; ".join(missed))
+        print(f"missed: {'; '.join(missed)}")
     return 1 if missed else 0
 
 
@@ -266,6 +328,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except RuntimeError as problem:
-        sys.exit("lab-bench: %s" % problem)
+        sys.exit(f"lab-bench: {problem}")
     except KeyboardInterrupt:
         sys.exit("lab-bench: stopped; everything is torn down")

@@ -20,7 +20,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import NamedTuple
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 BASE = "/var/tmp/scaleout-ingest-lab"
@@ -58,7 +58,7 @@ class Shape(NamedTuple):
     memory_mib: int = 1024
 
 
-def missing_packages() -> List[str]:
+def missing_packages() -> list[str]:
     """The Debian packages that this machine lacks."""
     lacking = {package for name, package in PACKAGES.items() if not shutil.which(name, path=PATH)}
     if not glob.glob(_VFS):
@@ -66,13 +66,13 @@ def missing_packages() -> List[str]:
     return sorted(lacking)
 
 
-def why_not() -> Optional[str]:
+def why_not() -> str | None:
     """Why no lab can run here, as a short sentence, or None."""
     if os.geteuid() != 0:
         return "the lab needs root"
     missing = missing_packages()
     if missing:
-        return "the lab needs Debian's packages %s: make lab-setup" % " ".join(missing)
+        return f"the lab needs Debian's packages {' '.join(missing)}: make lab-setup"
     if not os.path.exists("/dev/net/tun"):
         return "the lab needs /dev/net/tun"
     return None
@@ -87,8 +87,8 @@ class Lab:
         self.clients = {"client%d" % i: "" for i in range(1, shape.clients + 1)}
         self.number = 0
         self._lock = -1
-        self._processes: Dict[str, subprocess.Popen] = {}
-        self._frozen: Set[str] = set()
+        self._processes: dict[str, subprocess.Popen] = {}
+        self._frozen: set[str] = set()
 
     def __enter__(self) -> Lab:
         try:
@@ -135,7 +135,10 @@ class Lab:
         """The IPv6 address of a node, a client or the NAS, whose last part is that of its IPv4 address."""
         if name == "nas":
             return NETWORK6 % (self.number, 100)
-        return NETWORK6 % (self.number, int((self.nodes.get(name) or self.clients[name]).rpartition(".")[2]))
+        return NETWORK6 % (
+            self.number,
+            int((self.nodes.get(name) or self.clients[name]).rpartition(".")[2]),
+        )
 
     # -- life --------------------------------------------------------------------------------
 
@@ -194,7 +197,19 @@ class Lab:
         self._ip("link", "add", "br0", "type", "bridge")
         self._ip("link", "set", "br0", "up")
         # This machine's own end, for SSH.
-        _run("ip", "link", "add", self.network, "type", "veth", "peer", "name", "out", "netns", self.network)
+        _run(
+            "ip",
+            "link",
+            "add",
+            self.network,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "out",
+            "netns",
+            self.network,
+        )
         _run("ip", "addr", "add", self.address(1) + "/24", "dev", self.network)
         _run("ip", "link", "set", self.network, "up")
         self._ip("link", "set", "out", "master", "br0", "up")
@@ -208,7 +223,7 @@ class Lab:
 
     def limit_node(self, name: str, mbit: int) -> None:
         """Give one node another rate than the others, both ways."""
-        self._limit("%s-%s" % (self.network, name), "eth0", mbit)
+        self._limit(f"{self.network}-{name}", "eth0", mbit)
         self._limit(self.network, "v-" + name, mbit)
 
     def _link(self, client: str) -> None:
@@ -228,8 +243,17 @@ class Lab:
             self._ip("link", "set", tap, "master", bridge, "up")
             self._ip("link", "set", near, "master", bridge, "up")
             self._ip("link", "set", far, "master", "br0", "up")
-            self._spawn("delay" + number, ["nsenter", "--net=/run/netns/" + self.network,
-                                           relay, near, far, str(shape.delay_us)])
+            self._spawn(
+                "delay" + number,
+                [
+                    "nsenter",
+                    "--net=/run/netns/" + self.network,
+                    relay,
+                    near,
+                    far,
+                    str(shape.delay_us),
+                ],
+            )
         else:
             self._ip("link", "set", tap, "master", "br0", "up")
         if shape.client_mbit:
@@ -240,20 +264,52 @@ class Lab:
             self._ip("link", "set", ifb, "up")
             tc = ["tc", "-n", self.network]
             _run(*tc, "qdisc", "add", "dev", tap, "ingress")
-            _run(*tc, "filter", "add", "dev", tap, "parent", "ffff:", "protocol", "all", "u32", "match", "u32",
-                 "0", "0", "action", "mirred", "egress", "redirect", "dev", ifb)
+            _run(
+                *tc,
+                "filter",
+                "add",
+                "dev",
+                tap,
+                "parent",
+                "ffff:",
+                "protocol",
+                "all",
+                "u32",
+                "match",
+                "u32",
+                "0",
+                "0",
+                "action",
+                "mirred",
+                "egress",
+                "redirect",
+                "dev",
+                ifb,
+            )
             self._limit(self.network, ifb, shape.client_mbit)
 
     # -- servers -----------------------------------------------------------------------------
 
     def _server(self, name: str, address: str, folder: str, pseudo: str, mbit: int) -> None:
-        namespace = "%s-%s" % (self.network, name)
+        namespace = f"{self.network}-{name}"
         _run("ip", "netns", "add", namespace)
-        self._ip("link", "add", "v-" + name, "type", "veth", "peer", "name", "eth0", "netns", namespace)
+        self._ip(
+            "link", "add", "v-" + name, "type", "veth", "peer", "name", "eth0", "netns", namespace
+        )
         self._ip("link", "set", "v-" + name, "master", "br0", "up")
         _run("ip", "-n", namespace, "link", "set", "lo", "up")
         _run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", "eth0")
-        _run("ip", "-n", namespace, "addr", "add", self.address6(name) + "/64", "dev", "eth0", "nodad")
+        _run(
+            "ip",
+            "-n",
+            namespace,
+            "addr",
+            "add",
+            self.address6(name) + "/64",
+            "dev",
+            "eth0",
+            "nodad",
+        )
         _run("ip", "-n", namespace, "link", "set", "eth0", "up")
         if mbit:
             self.limit_node(name, mbit)
@@ -270,8 +326,17 @@ class Lab:
         if name in self._processes:  # it was only unplugged
             return
         config, log = (os.path.join(self.base, name + end) for end in (".conf", ".log"))
-        self._spawn(name, ["nsenter", "--net=/run/netns/%s-%s" % (self.network, name),
-                           *_NAMESPACES, os.path.join(self.base, "server_init.sh"), config, log])
+        self._spawn(
+            name,
+            [
+                "nsenter",
+                f"--net=/run/netns/{self.network}-{name}",
+                *_NAMESPACES,
+                os.path.join(self.base, "server_init.sh"),
+                config,
+                log,
+            ],
+        )
 
     def kill_node(self, name: str) -> None:
         """A node loses its power: its address is silent, and what it knew is gone."""
@@ -301,11 +366,22 @@ class Lab:
     def start_client(self, name: str, wait: bool = True) -> None:
         """Boot a client."""
         kernel = [
-            "linux.uml", "mem=%dM" % self.shape.memory_mib, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            "init=%s/client_init.sh" % self.base, "vec0:transport=tap,ifname=tap%s,depth=128,gro=1,mac=%s" % (
-                name.replace("client", ""), _hardware(self.clients[name])),
-            "con=null", "con0=null,fd:1", "quiet", "uml_dir=%s/uml" % self.base, "umid=" + name,
-            "lab_base=" + self.base, "lab_name=" + name, "lab_address=" + self.clients[name],
+            "linux.uml",
+            "mem=%dM" % self.shape.memory_mib,
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            f"init={self.base}/client_init.sh",
+            f"vec0:transport=tap,ifname=tap{name.replace('client', '')},depth=128,gro=1,mac={_hardware(self.clients[name])}",
+            "con=null",
+            "con0=null,fd:1",
+            "quiet",
+            f"uml_dir={self.base}/uml",
+            "umid=" + name,
+            "lab_base=" + self.base,
+            "lab_name=" + name,
+            "lab_address=" + self.clients[name],
             "lab_address6=" + self.address6(name),
         ]
         self._spawn(name, ["nsenter", "--net=/run/netns/" + self.network, *_NAMESPACES, *kernel])
@@ -316,15 +392,23 @@ class Lab:
         """A client dies at once."""
         self._kill(name)
 
-    def ssh(self, name: str, *command: str, timeout: Optional[float] = None) -> subprocess.CompletedProcess:
+    def ssh(
+        self, name: str, *command: str, timeout: float | None = None
+    ) -> subprocess.CompletedProcess:
         """Run a command on a client, as root; its output as bytes in stdout."""
         line = ["ssh", "-i", self.base + "/key", *self._ssh_options(), "-o", "BatchMode=yes"]
         line += ["root@" + self.clients[name], "--", *command]
-        return subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, timeout=timeout)
+        return subprocess.run(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, timeout=timeout
+        )
 
-    def _ssh_options(self) -> List[str]:
-        words = ("UserKnownHostsFile=%s/known_hosts" % self.base, "GlobalKnownHostsFile=/dev/null",
-                 "StrictHostKeyChecking=yes", "IdentitiesOnly=yes")
+    def _ssh_options(self) -> list[str]:
+        words = (
+            f"UserKnownHostsFile={self.base}/known_hosts",
+            "GlobalKnownHostsFile=/dev/null",
+            "StrictHostKeyChecking=yes",
+            "IdentitiesOnly=yes",
+        )
         return [word for option in words for word in ("-o", option)]
 
     def _write_inventory(self) -> None:
@@ -333,7 +417,7 @@ class Lab:
             for name, address in self.clients.items():
                 hosts[name] = {"ansible_host": address}
                 with open(os.path.join(self.base, name + ".key.pub"), encoding="ascii") as key:
-                    known.write("%s %s\n" % (address, " ".join(key.read().split()[:2])))
+                    known.write(f"{address} {' '.join(key.read().split()[:2])}\n")
         addresses = list(self.nodes.values())
         variables = {
             "ansible_user": "root",
@@ -357,11 +441,16 @@ class Lab:
 
     # -- processes ---------------------------------------------------------------------------
 
-    def _spawn(self, name: str, command: List[str]) -> None:
+    def _spawn(self, name: str, command: list[str]) -> None:
         with open(os.path.join(self.base, name + ".out"), "ab") as log:
             self._processes[name] = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd="/", start_new_session=True, env=dict(os.environ, PATH=PATH, HOME="/root"),
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                env=dict(os.environ, PATH=PATH, HOME="/root"),
             )
 
     def _kill(self, name: str) -> None:
@@ -372,7 +461,9 @@ class Lab:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(2 if name in self.nodes or name in self.clients or name == "nas" else 0)
+                process.wait(
+                    2 if name in self.nodes or name in self.clients or name == "nas" else 0
+                )
             process.kill()
             process.wait()
 
@@ -383,12 +474,23 @@ class Lab:
                 if port != 22 or line.recv(4) == b"SSH-":
                     return
             time.sleep(0.1)
-        with open(os.path.join(self.base, name + ".out"), encoding="utf-8", errors="replace") as log:
-            raise RuntimeError("%s did not come up: %s" % (name, log.read()[-2000:].strip()))
+        with open(
+            os.path.join(self.base, name + ".out"), encoding="utf-8", errors="replace"
+        ) as log:
+            raise RuntimeError(f"{name} did not come up: {log.read()[-2000:].strip()}")
 
 
-_NAMESPACES = ("unshare", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc",
-               "--propagation", "private")
+_NAMESPACES = (
+    "unshare",
+    "--mount",
+    "--ipc",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--propagation",
+    "private",
+)
 
 # Several servers over one directory: what they remember of it must not be older than a call.
 _GANESHA = """\
@@ -410,7 +512,7 @@ def _hardware(address: str) -> str:
     return "02:00:%02x:%02x:%02x:%02x" % tuple(int(part) for part in address.split("."))
 
 
-def _children(pid: int) -> List[int]:
+def _children(pid: int) -> list[int]:
     try:
         with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
             return [int(word) for word in file.read().split()]
@@ -418,7 +520,7 @@ def _children(pid: int) -> List[int]:
         return []
 
 
-def _entries(folder: str) -> List[str]:
+def _entries(folder: str) -> list[str]:
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder)]
     except FileNotFoundError:
@@ -427,24 +529,34 @@ def _entries(folder: str) -> List[str]:
 
 def _quiet(*command: str) -> int:
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
         env=dict(os.environ, PATH=PATH),
     ).returncode
 
 
 def _run(*command: str) -> None:
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
         env=dict(os.environ, PATH=PATH),
     )
     if done.returncode:
-        raise RuntimeError("%s: %s" % (" ".join(command), done.stdout.decode(errors="replace").strip()))
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout.decode(errors='replace').strip()}")
 
 
-def _lock(number: int) -> Optional[int]:
+def _lock(number: int) -> int | None:
     """The lock of a slot, if no living lab has it; what a dead one left there is removed."""
     os.makedirs(BASE, exist_ok=True)
-    lock = os.open(os.path.join(BASE, "%d.lock" % number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(
+        os.path.join(BASE, "%d.lock" % number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

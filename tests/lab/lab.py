@@ -33,7 +33,7 @@ import subprocess
 import sys
 import time
 import types
-from typing import Dict, Iterator, List, Union
+from typing import Iterator
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -58,7 +58,7 @@ def shape() -> cluster.Shape:
     for name in cluster.Shape._fields:
         text = os.environ.get(name.upper(), "")
         if text and not text.isdigit():
-            raise Failed("%s is %r, which is no number" % (name.upper(), text))
+            raise Failed(f"{name.upper()} is {text!r}, which is no number")
         if text:
             values[name] = int(text)
     wanted = cluster.Shape(**values)
@@ -75,44 +75,67 @@ def run() -> None:
     wanted = shape()
     started = time.monotonic()
     with cluster.Lab(wanted) as lab:
-        say("%d nodes and %d clients are up in %.0f s" % (wanted.nodes, wanted.clients, time.monotonic() - started))
+        say(
+            "%d nodes and %d clients are up in %.0f s"
+            % (wanted.nodes, wanted.clients, time.monotonic() - started)
+        )
         build_source(lab)
         first = ingest(lab, "first")
         compare(lab)
         say("the copy is the same, byte by byte, on the server's side")
         second = ingest(lab, "second")
-        changed = {host: counts["changed"] for host, counts in second["stats"].items() if counts["changed"]}
+        changed = {
+            host: counts["changed"] for host, counts in second["stats"].items() if counts["changed"]
+        }
         if changed:
-            raise Failed("the second run changed something: %s" % changed)
+            raise Failed(f"the second run changed something: {changed}")
         compare(lab)
         say("the second run changed nothing")
         mounts = {path for host in first["run"]["hosts"].values() for path in host["mounts"]}
-        say("%d files, %d bytes over the mounts %s; %.0f s in all" % (
-            first["run"]["files"], first["run"]["bytes"], " ".join(sorted(mounts)), time.monotonic() - started))
+        say(
+            "%d files, %d bytes over the mounts %s; %.0f s in all"
+            % (
+                first["run"]["files"],
+                first["run"]["bytes"],
+                " ".join(sorted(mounts)),
+                time.monotonic() - started,
+            )
+        )
 
 
-def build_source(lab: Union[cluster.Lab, types.SimpleNamespace]) -> None:
+def build_source(lab: cluster.Lab | types.SimpleNamespace) -> None:
     """A hostile tree and a real one on the NAS."""
     os.chmod(lab.source, 0o755)
     os.mkdir(os.path.join(lab.source, "hostile"))
     nodes = trees.hostile()
-    nodes = [n if OLDEST < n.mtime < NEWEST else n._replace(mtime=OLDEST + 1 + n.mtime % OLDEST) for n in nodes]
+    nodes = [
+        n if OLDEST < n.mtime < NEWEST else n._replace(mtime=OLDEST + 1 + n.mtime % OLDEST)
+        for n in nodes
+    ]
     trees.build(os.fsencode(os.path.join(lab.source, "hostile")), nodes)
     real = os.environ.get("SRC") or os.path.dirname(os.__file__) + "/email"
     if subprocess.run(["cp", "-a", "--", real, lab.source + "/real"], check=False).returncode:
-        raise Failed("%s can't be copied into the lab" % real)
+        raise Failed(f"{real} can't be copied into the lab")
 
 
-def ingest(lab: cluster.Lab, name: str) -> Dict:
+def ingest(lab: cluster.Lab, name: str) -> dict:
     """Run the playbook; ``stats`` is Ansible's recap, ``run`` the run's stats.json. Raises Failed."""
     folder = os.path.join(lab.base, "runs", name)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     playbook = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
     command = [playbook, "-i", lab.inventory, os.path.join(ROOT, "playbooks", "ingest.yml")]
-    command += ["-e", json.dumps({"ingest_run_dir": folder}), *shlex.split(os.environ.get("ARGS", ""))]
+    command += [
+        "-e",
+        json.dumps({"ingest_run_dir": folder}),
+        *shlex.split(os.environ.get("ARGS", "")),
+    ]
     with open(folder + ".log", "wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         assert process.stdout
         output = b""
@@ -131,17 +154,19 @@ def ingest(lab: cluster.Lab, name: str) -> Dict:
         return {"run": json.load(file), "stats": recap_of(output.decode(errors="replace"))}
 
 
-def recap_of(output: str) -> Dict[str, Dict[str, int]]:
+def recap_of(output: str) -> dict[str, dict[str, int]]:
     """Ansible's PLAY RECAP as numbers."""
     found = {}
     for line in output.partition("PLAY RECAP")[2].splitlines()[1:]:
         host, colon, counts = line.partition(" : ")
         if colon:
-            found[host.strip()] = {key: int(value) for key, value in (word.split("=") for word in counts.split())}
+            found[host.strip()] = {
+                key: int(value) for key, value in (word.split("=") for word in counts.split())
+            }
     return found
 
 
-def compare(lab: Union[cluster.Lab, types.SimpleNamespace]) -> None:
+def compare(lab: cluster.Lab | types.SimpleNamespace) -> None:
     """Raises Failed if the copy differs from its source."""
     source, copy = os.fsencode(lab.source), os.fsencode(os.path.join(lab.export, "copy"))
     links = {judge.show(path) for path in _links(source)}
@@ -150,7 +175,7 @@ def compare(lab: Union[cluster.Lab, types.SimpleNamespace]) -> None:
     for line in found[:20]:
         say(line)
     if found:
-        raise Failed("the copy differs from its source in %d places" % len(found))
+        raise Failed(f"the copy differs from its source in {len(found)} places")
 
 
 def _links(top: bytes) -> Iterator[bytes]:
@@ -168,9 +193,15 @@ def say(text: str) -> None:
 
 # -- labs that stay ------------------------------------------------------------------------------
 
-VERBS = {"node-kill": "kill_node", "node-stop": "stop_node", "node-freeze": "freeze_node",
-         "node-unplug": "unplug_node", "node-start": "start_node",
-         "client-kill": "kill_client", "client-start": "start_client"}
+VERBS = {
+    "node-kill": "kill_node",
+    "node-stop": "stop_node",
+    "node-freeze": "freeze_node",
+    "node-unplug": "unplug_node",
+    "node-start": "start_node",
+    "client-kill": "kill_client",
+    "client-start": "start_client",
+}
 
 
 def keep(folder: str) -> None:
@@ -182,8 +213,13 @@ def keep(folder: str) -> None:
             os.unlink(here)
         listener.bind(here)
         listener.listen()
-        state = {"base": lab.base, "source": lab.source, "export": lab.export,
-                 "clients": lab.clients, "nodes": lab.nodes}
+        state = {
+            "base": lab.base,
+            "source": lab.source,
+            "export": lab.export,
+            "clients": lab.clients,
+            "nodes": lab.nodes,
+        }
         with open(os.path.join(folder, "lab.json.new"), "w", encoding="utf-8") as file:
             json.dump(state, file, indent=2)
         os.rename(file.name, os.path.join(folder, "lab.json"))
@@ -208,11 +244,11 @@ def ask(folder: str, words: str) -> None:
         try:
             line.connect(os.path.join(folder, "lab.sock"))
         except OSError as error:
-            raise Failed("there is no lab in %s" % folder) from error
+            raise Failed(f"there is no lab in {folder}") from error
         line.sendall(words.encode())
         answer = line.recv(10000).decode()
     if answer != "ok":
-        raise Failed(answer or "the lab in %s has ended" % folder)
+        raise Failed(answer or f"the lab in {folder} has ended")
 
 
 def up(folder: str) -> None:
@@ -226,13 +262,15 @@ def up(folder: str) -> None:
             os.unlink(os.path.join(folder, name))
     command = [sys.executable, os.path.abspath(__file__), "keep", folder]
     with open(os.path.join(folder, "lab.log"), "wb") as log:
-        keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        keeper = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     while not os.path.exists(os.path.join(folder, "lab.json")):
         if keeper.poll() is not None:
             with open(os.path.join(folder, "lab.log"), encoding="utf-8", errors="replace") as words:
                 raise Failed(words.read().strip())
         time.sleep(0.05)
-    say("up: %s/inventory.json" % folder)
+    say(f"up: {folder}/inventory.json")
 
 
 def down(folder: str) -> None:
@@ -249,16 +287,23 @@ def of(folder: str) -> types.SimpleNamespace:
         with open(os.path.join(folder, "lab.json"), encoding="utf-8") as file:
             return types.SimpleNamespace(**json.load(file))
     except OSError as error:
-        raise Failed("there is no lab in %s" % folder) from error
+        raise Failed(f"there is no lab in {folder}") from error
 
 
-def ssh(folder: str, name: str, command: List[str]) -> int:
+def ssh(folder: str, name: str, command: list[str]) -> int:
     """Run a command on a client; returns its status."""
     with open(os.path.join(folder, "inventory.json"), encoding="utf-8") as file:
         group = json.load(file)["ingestors"]
     variables = group["vars"]
-    line = ["ssh", "-i", variables["ansible_ssh_private_key_file"], *shlex.split(variables["ansible_ssh_common_args"])]
-    return subprocess.run([*line, "root@" + group["hosts"][name]["ansible_host"], "--", *command], check=False).returncode
+    line = [
+        "ssh",
+        "-i",
+        variables["ansible_ssh_private_key_file"],
+        *shlex.split(variables["ansible_ssh_common_args"]),
+    ]
+    return subprocess.run(
+        [*line, "root@" + group["hosts"][name]["ansible_host"], "--", *command], check=False
+    ).returncode
 
 
 def setup() -> None:
@@ -271,10 +316,10 @@ def setup() -> None:
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
         if subprocess.run(["apt-get", "-q", *command], env=environment, check=False).returncode:
-            raise Failed("apt-get %s failed" % command[0])
+            raise Failed(f"apt-get {command[0]} failed")
 
 
-def main(words: List[str]) -> int:
+def main(words: list[str]) -> int:
     """The command line. Raises Failed."""
     verb, count = (words[0] if words else ""), len(words)
     if verb == "setup" and count == 1:
@@ -297,7 +342,7 @@ def main(words: List[str]) -> int:
         compare(of(words[1]))
         say("the copy is the same, byte by byte, on the server's side")
     elif verb in VERBS and count == 3:
-        ask(words[1], "%s %s" % (verb, words[2]))
+        ask(words[1], f"{verb} {words[2]}")
     elif verb == "ssh" and count > 3:
         return ssh(words[1], words[2], words[3:])
     else:
@@ -318,6 +363,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except (Failed, RuntimeError) as problem:
-        sys.exit("lab: %s" % problem)
+        sys.exit(f"lab: {problem}")
     except KeyboardInterrupt:
         sys.exit("lab: stopped; everything is torn down")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -28,15 +28,28 @@ PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
 class Play:
     """A playbook that runs, or has run."""
 
-    def __init__(self, lab: cluster.Lab, playbook: str, variables: Dict[str, Any], words: List[str]) -> None:
+    def __init__(
+        self, lab: cluster.Lab, playbook: str, variables: dict[str, Any], words: list[str]
+    ) -> None:
         self.lab = lab
         self.run_dir = tempfile.mkdtemp(prefix="run-", dir=lab.base)
         self._log = open(self.run_dir + ".log", "w+b")  # noqa: SIM115 - closed by its owner
-        command = [PLAYBOOK, "-i", lab.inventory, playbook, "-e", json.dumps({"ingest_run_dir": self.run_dir, **variables})]
+        command = [
+            PLAYBOOK,
+            "-i",
+            lab.inventory,
+            playbook,
+            "-e",
+            json.dumps({"ingest_run_dir": self.run_dir, **variables}),
+        ]
         # One line for a message, however long it is.
         environment = dict(os.environ, COLUMNS="2000", ANSIBLE_FORCE_COLOR="0")
         self._process = subprocess.Popen(
-            [*command, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
+            [*command, *words],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
             env=environment,
         )
 
@@ -64,7 +77,7 @@ class Play:
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError("no end after %g s: %s" % (seconds, self.output)) from None
+            raise AssertionError(f"no end after {seconds:g} s: {self.output}") from None
 
     def good(self, seconds: float = 170) -> Play:
         """Wait; it must succeed."""
@@ -84,7 +97,12 @@ class Play:
         except IngestError:
             return False  # not there yet, or not yet all of it
         try:
-            return db.execute("SELECT 1 FROM shards WHERE phase = ? AND claimed LIMIT 1", (phase,)).fetchone() is not None
+            return (
+                db.execute(
+                    "SELECT 1 FROM shards WHERE phase = ? AND claimed LIMIT 1", (phase,)
+                ).fetchone()
+                is not None
+            )
         finally:
             db.close()
 
@@ -92,10 +110,10 @@ class Play:
         """Tasks that changed something, on all hosts."""
         return sum(counts["changed"] for counts in tool.recap_of(self.output).values())
 
-    def stats(self) -> Dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """The run's stats.json."""
         with open(self.run_dir + "/stats.json", encoding="utf-8") as file:
-            found: Dict[str, Any] = json.load(file)
+            found: dict[str, Any] = json.load(file)
             return found
 
     def page(self) -> str:
@@ -116,7 +134,7 @@ class Driven:
     def __init__(self, lab: cluster.Lab) -> None:
         self.lab = lab
         self.base = lab.base
-        self.plays: List[Play] = []
+        self.plays: list[Play] = []
 
     def address(self, node: str) -> str:
         """A node's address, or the NAS's."""
@@ -126,33 +144,47 @@ class Driven:
         """Run the role cluster_mounts."""
         path = os.path.join(self.base, "mounts.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump([{
-                "name": "Mounts", "hosts": "ingestors", "gather_facts": False,
-                "roles": ["scaleout.ingest.cluster_mounts"],
-            }], file)
+            json.dump(
+                [
+                    {
+                        "name": "Mounts",
+                        "hosts": "ingestors",
+                        "gather_facts": False,
+                        "roles": ["scaleout.ingest.cluster_mounts"],
+                    }
+                ],
+                file,
+            )
         return self._play(path, variables, [])
 
     def ingest(self, *words: str, **variables: Any) -> Play:
         """Start the ingest."""
         return self._play(os.path.join(ROOT, "playbooks", "ingest.yml"), variables, list(words))
 
-    def _play(self, playbook: str, variables: Dict[str, Any], words: List[str]) -> Play:
+    def _play(self, playbook: str, variables: dict[str, Any], words: list[str]) -> Play:
         self.plays.append(Play(self.lab, playbook, variables, words))
         return self.plays[-1]
 
-    def ssh(self, command: str, client: str = "client1", status: Optional[int] = 0) -> str:
+    def ssh(self, command: str, client: str = "client1", status: int | None = 0) -> str:
         """A shell command's output on a client."""
         done = self.lab.ssh(client, command, timeout=60)
         assert status is None or done.returncode == status, (command, done)
         return done.stdout.decode()
 
-    def mounts(self, client: str = "client1") -> Dict[str, List[str]]:
+    def mounts(self, client: str = "client1") -> dict[str, list[str]]:
         """By mount point what is mounted and its options, of NFS."""
         lines = [line.split() for line in self.ssh("cat /proc/mounts", client).splitlines()]
-        return {line[1]: [line[0], *line[3].split(",")] for line in lines if line[2].startswith("nfs")}
+        return {
+            line[1]: [line[0], *line[3].split(",")] for line in lines if line[2].startswith("nfs")
+        }
 
     def fill(
-        self, files: int, size: int = 3000, large: int = 0, large_size: int = 30 << 20, folders: int = 50
+        self,
+        files: int,
+        size: int = 3000,
+        large: int = 0,
+        large_size: int = 30 << 20,
+        folders: int = 50,
     ) -> None:
         """Files on the NAS: some small ones in so many directories, and some large ones."""
         for number in range(files):
@@ -205,6 +237,10 @@ def need() -> None:
         pytest.skip(reason)
 
 
-def warnings(output: str) -> List[str]:
+def warnings(output: str) -> list[str]:
     """What Ansible warned of, but for its own deprecations."""
-    return [line for line in re.findall(r"^\[WARNING\]: (.*)$", output, re.M) if "eprecation" not in line]
+    return [
+        line
+        for line in re.findall(r"^\[WARNING\]: (.*)$", output, re.M)
+        if "eprecation" not in line
+    ]

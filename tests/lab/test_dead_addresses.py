@@ -24,8 +24,10 @@ def named(lab: Driven, play: Play, node: str) -> None:
     (entry,) = play.stats()["dead_addresses"]
     assert (entry["address"], entry["host"]) == (address, "client1")
     assert entry["source"] == address + ":/cluster"
-    assert any(address in line and entry["mount"] in line for line in warnings(play.output)), play.output
-    assert "%s did not answer (" % address in play.output
+    assert any(address in line and entry["mount"] in line for line in warnings(play.output)), (
+        play.output
+    )
+    assert f"{address} did not answer (" in play.output
     assert address in play.page().partition("Addresses that did not answer")[2]
 
 
@@ -49,7 +51,7 @@ def test_a_node_dies_in_mid_run(lab: Driven, way: str, options: str, limit: floa
     died = time.monotonic()
     play.until(lambda: "TASK [Unmount]" in play.output, 170)
     took = time.monotonic() - died
-    print("%s, %s: %.0f s to the end of the copy" % (way, options, took))
+    print(f"{way}, {options}: {took:.0f} s to the end of the copy")
     play.good()
     lab.same()
     named(lab, play, "node2")
@@ -59,10 +61,14 @@ def test_a_node_dies_in_mid_run(lab: Driven, way: str, options: str, limit: floa
     left = lab.mounts()
     assert set(left) <= {"/mnt/source"}
     # A killed worker that waits for the dead server, and has a file of the source open.
-    assert not left or any(line.startswith("client1: /mnt/source (%s:/source) stays mounted" % lab.address("nas"))
-                           for line in warnings(play.output)), play.output
-    assert any(line.startswith("client1: %s does not answer, so /mnt/destination" % lab.address("node2"))
-               for line in warnings(play.output)), play.output
+    assert not left or any(
+        line.startswith(f"client1: /mnt/source ({lab.address('nas')}:/source) stays mounted")
+        for line in warnings(play.output)
+    ), play.output
+    assert any(
+        line.startswith(f"client1: {lab.address('node2')} does not answer, so /mnt/destination")
+        for line in warnings(play.output)
+    ), play.output
 
 
 @pytest.mark.parametrize("method", ["rsync", "msrsync"])
@@ -106,7 +112,10 @@ def test_dead_before_the_run_and_between_two(lab: Driven) -> None:
     play = lab.ingest(ingest_mount_options=HARD).good()
     lab.same()
     named(lab, play, "node3")
-    assert set(play.stats()["hosts"]["client1"]["mounts"]) == {"/mnt/destination1/copy", "/mnt/destination2/copy"}
+    assert set(play.stats()["hosts"]["client1"]["mounts"]) == {
+        "/mnt/destination1/copy",
+        "/mnt/destination2/copy",
+    }
 
 
 def test_dead_between_the_plays(lab: Driven) -> None:
@@ -132,7 +141,9 @@ def test_every_address_is_dead(lab: Driven) -> None:
     assert re.search(
         r"client1: no address of the cluster can be used: %s on /mnt/destination1 \((no answer within 5 s|No route to host)\), "
         r"%s on /mnt/destination2 \(no answer within 5 s\), %s on /mnt/destination3 \(Connection refused\)"
-        % tuple(map(re.escape, (one, two, three))), output), output
+        % tuple(map(re.escape, (one, two, three))),
+        output,
+    ), output
     assert lab.copied() == 0
 
 
@@ -143,7 +154,10 @@ def test_every_address_dies_in_mid_run(lab: Driven) -> None:
     for node in lab.lab.nodes:
         lab.lab.freeze_node(node)
     output = play.bad()
-    addresses = ["%s on /mnt/destination%d/copy (no answer within 5 s)" % (lab.address("node%d" % n), n) for n in (1, 2, 3)]
+    addresses = [
+        "%s on /mnt/destination%d/copy (no answer within 5 s)" % (lab.address("node%d" % n), n)
+        for n in (1, 2, 3)
+    ]
     assert "client1: no mount answers: " + ", ".join(addresses) in output
 
 
@@ -151,11 +165,16 @@ def test_every_address_dies_in_mid_run(lab: Driven) -> None:
 def test_the_source_dies_in_mid_run(lab: Driven, options: str) -> None:
     """No mount of the destination is blamed."""
     lab.fill(6000)
-    play = lab.ingest(ingest_source_mount_options=BASE + "ro,nocto," + options, ingest_stall_timeout=8)
+    play = lab.ingest(
+        ingest_source_mount_options=BASE + "ro,nocto," + options, ingest_stall_timeout=8
+    )
     play.until(lambda: lab.copied() > 300)
     lab.lab.unplug_node("nas")
     output = play.bad()
-    assert "client1: the source %s on /mnt/source (no answer within 5 s) does not answer" % lab.address("nas") in output
+    assert (
+        f"client1: the source {lab.address('nas')} on /mnt/source (no answer within 5 s) does not answer"
+        in output
+    )
     assert "left out" not in output
 
 
@@ -179,5 +198,8 @@ def test_the_source_dies_in_the_scan(lab: Driven) -> None:
     lab.lab.unplug_node("nas")
     begun = time.monotonic()
     output = play.bad()
-    assert "the source %s on /mnt/source (no answer within 5 s) does not answer" % lab.address("nas") in output
+    assert (
+        f"the source {lab.address('nas')} on /mnt/source (no answer within 5 s) does not answer"
+        in output
+    )
     assert time.monotonic() - begun < 90

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from types import ModuleType
-from typing import List
 
 import pytest
 
@@ -38,15 +37,20 @@ def _able() -> None:
         pytest.skip(reason)
 
 
-def left(number: int) -> List[str]:
+def left(number: int) -> list[str]:
     """What is there of a lab."""
     name = "ingestlab%d" % number
-    found = [path for path in os.listdir("/run/netns") if path == name or path.startswith(name + "-")]
-    found += [path for path in (os.path.join(cluster.BASE, str(number)), "/sys/class/net/" + name)
-              if os.path.exists(path)]
+    found = [
+        path for path in os.listdir("/run/netns") if path == name or path.startswith(name + "-")
+    ]
+    found += [
+        path
+        for path in (os.path.join(cluster.BASE, str(number)), "/sys/class/net/" + name)
+        if os.path.exists(path)
+    ]
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open("/proc/%s/cmdline" % pid, "rb") as file:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
                 if b"%s/%d/" % (cluster.BASE.encode(), number) in file.read():
                     found.append("process " + pid)
         except OSError:
@@ -57,8 +61,13 @@ def left(number: int) -> List[str]:
 def test_the_whole_way() -> None:
     environment = dict(os.environ, CLIENTS="2", NODES="2")
     done = subprocess.run(
-        [sys.executable, LAB, "run"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, check=False, timeout=600,
+        [sys.executable, LAB, "run"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        timeout=600,
     )
     output = done.stdout.decode(errors="replace")
     assert done.returncode == 0, output
@@ -79,7 +88,9 @@ def test_a_lab_that_is_stopped_leaves_nothing(number: int, tmp_path: os.PathLike
     environment = dict(os.environ, CLIENTS="1", NODES="1")
     folder = os.path.join(tmp_path, "lab")
     os.mkdir(folder)
-    keeper = subprocess.Popen([sys.executable, LAB, "keep", folder], env=environment, stdin=subprocess.DEVNULL)
+    keeper = subprocess.Popen(
+        [sys.executable, LAB, "keep", folder], env=environment, stdin=subprocess.DEVNULL
+    )
     while not os.path.exists(folder + "/lab.json"):
         assert keeper.poll() is None
         time.sleep(0.1)

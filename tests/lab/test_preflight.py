@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Iterator, List
+from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.lab import cluster
@@ -68,14 +68,19 @@ def restart(lab: Driven, node: str) -> None:
     lab.lab._wait(node, lab.address(node), 2049)
 
 
-def about(play: Play) -> List[str]:
+def about(play: Play) -> list[str]:
     """The warnings about what will not survive."""
     return [line for line in warnings(play.output) if line.startswith("the destination")]
 
 
-def left(lab: Driven) -> List[str]:
+def left(lab: Driven) -> list[str]:
     """What the preflight made and did not remove."""
-    return [name for _at, folders, files in os.walk(lab.lab.export) for name in folders + files if name.startswith(".ingest")]
+    return [
+        name
+        for _at, folders, files in os.walk(lab.lab.export)
+        for name in folders + files
+        if name.startswith(".ingest")
+    ]
 
 
 def test_what_nfs_carries(lab: Driven) -> None:
@@ -103,17 +108,24 @@ def test_what_nfs_carries(lab: Driven) -> None:
 def test_attributes_that_the_source_could_have(lab: Driven) -> None:
     """A source in the client's own memory."""
     for client in lab.lab.clients:
-        lab.ssh("mkdir -p /mnt/own && touch -d 2000-01-01 /mnt/own/file /mnt/own && ln -s file /mnt/own/link", client)
+        lab.ssh(
+            "mkdir -p /mnt/own && touch -d 2000-01-01 /mnt/own/file /mnt/own && ln -s file /mnt/own/link",
+            client,
+        )
     play = lab.ingest(ingest_source="/mnt/own", ingest_source_address="").good()
     words = about(play)
     assert [line.partition(" (")[0] for line in words] == [
         "the destination keeps no extended attributes trusted.*, security.*"
-        if "trusted.*" in words[0] else "the destination keeps no extended attributes",
-        "the destination keeps no POSIX ACLs", "the destination keeps no times of symbolic links: those of 'link'",
+        if "trusted.*" in words[0]
+        else "the destination keeps no extended attributes",
+        "the destination keeps no POSIX ACLs",
+        "the destination keeps no times of symbolic links: those of 'link'",
     ]
     quiet = lab.ingest("--check", ingest_source="/mnt/own", ingest_source_address="").good()
     assert about(quiet) == []
-    chosen = lab.ingest(ingest_source="/mnt/own", ingest_source_address="", ingest_preserve=["mode", "links"]).good()
+    chosen = lab.ingest(
+        ingest_source="/mnt/own", ingest_source_address="", ingest_preserve=["mode", "links"]
+    ).good()
     assert about(chosen) == []
 
 
@@ -121,7 +133,10 @@ def test_a_squashed_root(lab: Driven) -> None:
     for node in lab.lab.nodes:
         change(lab, node, "No_Root_Squash", "Root_Squash")
     refused = " ".join(lab.ingest().bad().split())
-    assert "'/mnt/destination1/copy' can't be written by uid 0 (Permission denied) on client1" in refused
+    assert (
+        "'/mnt/destination1/copy' can't be written by uid 0 (Permission denied) on client1"
+        in refused
+    )
     assert os.listdir(lab.lab.export) == []
     os.chmod(lab.lab.export, 0o777)
     with open(lab.lab.source + "/tool", "wb") as file:
@@ -148,9 +163,12 @@ def test_one_address_exports_another_directory(lab: Driven) -> None:
     other = lab.base + "/elsewhere"
     os.mkdir(other)
     try:
-        change(lab, "node2", "Path = %s;" % lab.lab.export, "Path = %s;" % other)
+        change(lab, "node2", f"Path = {lab.lab.export};", f"Path = {other};")
         output = " ".join(lab.ingest().bad().split())
-        assert "'/mnt/destination1/copy' and '/mnt/destination2/copy' are not the same directory on client1" in output
+        assert (
+            "'/mnt/destination1/copy' and '/mnt/destination2/copy' are not the same directory on client1"
+            in output
+        )
         assert os.listdir(lab.lab.export) == [] == os.listdir(other)
     finally:
         shutil.rmtree(other)

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List
+from typing import Any
 
 BASE = "/mnt/race"
 
@@ -27,9 +27,9 @@ def mount(what: str, where: str, options: str) -> None:
     subprocess.run(["mount", "-t", "nfs", "-o", options, what, where], check=True)
 
 
-def calls(where: str) -> Dict[str, int]:
+def calls(where: str) -> dict[str, int]:
     """NFS calls over a mount so far, by their names."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     here = False
     with open("/proc/self/mountstats", encoding="ascii") as stats:
         for line in stats:
@@ -42,7 +42,7 @@ def calls(where: str) -> Dict[str, int]:
 
 
 def main() -> int:
-    wanted: Dict[str, Any] = json.loads(sys.argv[1])
+    wanted: dict[str, Any] = json.loads(sys.argv[1])
     source, below = BASE + "/source", wanted.get("below", "")
     mounts = ["%s/%d" % (BASE, number + 1) for number in range(len(wanted["destinations"]))]
     for address, where in zip(wanted["destinations"], mounts):
@@ -55,13 +55,21 @@ def main() -> int:
     targets = [where + "/race" for where in mounts]
     for target in targets:
         os.stat(target)
-    command: List[str] = []
+    command: list[str] = []
     for word in wanted["command"]:
-        command += targets if word == "{all}" else [word.replace("{0}", source + below).replace("{1}", targets[0])]
+        command += (
+            targets
+            if word == "{all}"
+            else [word.replace("{0}", source + below).replace("{1}", targets[0])]
+        )
     before = {where: calls(where) for where in (source, mounts[0])}
     begun = time.monotonic()
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
         env=dict(os.environ, **wanted.get("environment", {})),
     )
     seconds = time.monotonic() - begun
@@ -70,7 +78,11 @@ def main() -> int:
         for where in (source, mounts[0])
     ]
     output = done.stdout.decode(errors="replace")[-2000:]
-    print(json.dumps({"seconds": seconds, "calls": counted, "status": done.returncode, "output": output}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "calls": counted, "status": done.returncode, "output": output}
+        )
+    )
     return 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import Any, List
+from typing import Any
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -29,12 +29,16 @@ def start(profile: str, javascript: bool = True) -> Any:
     for flag in (*FLAGS, "--user-data-dir=" + profile):
         options.add_argument(flag)
     if not javascript:
-        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        options.add_experimental_option(
+            "prefs", {"profile.managed_default_content_settings.javascript": 2}
+        )
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    return webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
 
 
-def requests(driver: Any) -> List[str]:
+def requests(driver: Any) -> list[str]:
     """The addresses that were asked for since the last call, but by the browser's own first page."""
     found = []
     for entry in driver.get_log("performance"):

@@ -13,12 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Optional
 
 _SCHEMA = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
 
 
-def schema(folder: str) -> Optional[str]:
+def schema(folder: str) -> str | None:
     """The path of the schema in ``folder``, fetched if it isn't there; None if that can't be."""
     path = os.path.join(folder, "schema.json")
     if os.path.exists(path):
@@ -29,11 +28,23 @@ def schema(folder: str) -> Optional[str]:
         for name in ("lists/partial", "cache/archives/partial", "root"):
             os.makedirs(os.path.join(work, name))
         # Lists of its own: the machine's may be missing or old, and only root may renew them.
-        apt = ["apt-get", "-q", "-o", "Dir::State::lists=%s/lists" % work, "-o", "Dir::Cache=%s/cache" % work]
+        apt = [
+            "apt-get",
+            "-q",
+            "-o",
+            f"Dir::State::lists={work}/lists",
+            "-o",
+            f"Dir::Cache={work}/cache",
+        ]
         apt += ["-o", "APT::Sandbox::User="]
         for command in ([*apt, "update"], [*apt, "download", "cloud-init"]):
             done = subprocess.run(
-                command, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+                command,
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
             if done.returncode:
                 return None

@@ -14,7 +14,7 @@ import os
 import resource
 import stat
 import sys
-from typing import AbstractSet, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Iterator, NamedTuple, Tuple
 
 # What can be left out of a comparison. "root": every attribute of the two top directories.
 KINDS = frozenset(
@@ -51,35 +51,35 @@ class Comparison:
     def __init__(self, ignore: AbstractSet[str], granularity: int) -> None:
         unknown = set(ignore) - KINDS
         if unknown:
-            raise ValueError("can't ignore %s: only %s" % (sorted(unknown), sorted(KINDS)))
+            raise ValueError(f"can't ignore {sorted(unknown)}: only {sorted(KINDS)}")
         self.ignore = ignore
         self.granularity = granularity
-        self.found: List[str] = []
+        self.found: list[str] = []
         self.entries = 0
         # path -> the file it is a name of, for files with several names
-        self.groups: Tuple[Dict[bytes, Group], Dict[bytes, Group]] = ({}, {})
-        self.names: Dict[Group, int] = {}  # of the second tree: expected number of names
+        self.groups: tuple[dict[bytes, Group], dict[bytes, Group]] = ({}, {})
+        self.names: dict[Group, int] = {}  # of the second tree: expected number of names
 
     def differ(self, kind: str, path: bytes, text: str) -> None:
         """Note a difference of that kind."""
         if kind not in self.ignore:
-            self.found.append("%s: %s: %s" % (show(path), kind, text))
+            self.found.append(f"{show(path)}: {kind}: {text}")
 
     def unequal(self, kind: str, path: bytes, a: object, b: object) -> None:
         """Note a difference if the two values differ."""
         if a != b:
-            self.differ(kind, path, "%s, but %s" % (a, b))
+            self.differ(kind, path, f"{a}, but {b}")
 
 
 def show(path: bytes) -> str:
     """A path for people, without loss; long ones with their middle left out."""
     text = repr(path)[2:-1] or "."
-    return text if len(text) <= 300 else "%s...(%d bytes)...%s" % (text[:120], len(path), text[-120:])
+    return text if len(text) <= 300 else f"{text[:120]}...({len(path)} bytes)...{text[-120:]}"
 
 
 def compare_trees(
     a: bytes, b: bytes, *, ignore: AbstractSet[str] = frozenset(), granularity: int = 1
-) -> List[str]:
+) -> list[str]:
     """The differences of tree ``b`` from tree ``a``, a line each; empty if there are none.
 
     Args:
@@ -111,7 +111,7 @@ def _allow_many_files() -> None:
 
 def _walk(comparison: Comparison, top_a: int, top_b: int) -> None:
     """Depth first, with a stack of our own: trees may be deeper than Python's recursion."""
-    stack: List[Tuple[int, int, bytes, Iterator[bytes]]] = [
+    stack: list[tuple[int, int, bytes, Iterator[bytes]]] = [
         (top_a, top_b, b"", iter(_pair(comparison, top_a, top_b, b"")))
     ]
     while stack:
@@ -126,17 +126,19 @@ def _walk(comparison: Comparison, top_a: int, top_b: int) -> None:
         below = path + b"/" + name if path else name
         pair = _entry(comparison, below, at_a, at_b, name)
         if pair:
-            stack.append((pair[0], pair[1], below, iter(_pair(comparison, pair[0], pair[1], below))))
+            stack.append(
+                (pair[0], pair[1], below, iter(_pair(comparison, pair[0], pair[1], below)))
+            )
 
 
-def _pair(comparison: Comparison, at_a: int, at_b: int, path: bytes) -> List[bytes]:
+def _pair(comparison: Comparison, at_a: int, at_b: int, path: bytes) -> list[bytes]:
     """The names that both directories have."""
     lists = []
     for at in (at_a, at_b):
         try:
             lists.append({os.fsencode(name) for name in os.listdir(at)})
         except OSError as error:
-            comparison.differ("contents", path, "can't be listed: %s" % error)
+            comparison.differ("contents", path, f"can't be listed: {error}")
             return []
     for name in sorted(lists[0] - lists[1]):
         comparison.differ("missing", _join(path, name), "is only in the first tree")
@@ -149,13 +151,17 @@ def _join(path: bytes, name: bytes) -> bytes:
     return path + b"/" + name if path else name
 
 
-def _entry(comparison: Comparison, path: bytes, at_a: int, at_b: int, name: bytes) -> Optional[Tuple[int, int]]:
+def _entry(
+    comparison: Comparison, path: bytes, at_a: int, at_b: int, name: bytes
+) -> tuple[int, int] | None:
     """Compare one name; for a directory, both sides opened."""
     comparison.entries += 1
     try:
-        a, b = (Side(at, name, os.lstat(b"/proc/self/fd/%d/%s" % (at, name))) for at in (at_a, at_b))
+        a, b = (
+            Side(at, name, os.lstat(b"/proc/self/fd/%d/%s" % (at, name))) for at in (at_a, at_b)
+        )
         if stat.S_IFMT(a.st.st_mode) != stat.S_IFMT(b.st.st_mode):
-            comparison.differ("type", path, "%s, but %s" % (_type(a.st), _type(b.st)))
+            comparison.differ("type", path, f"{_type(a.st)}, but {_type(b.st)}")
             return None
         _attributes(comparison, path, a, b)
         if stat.S_ISDIR(a.st.st_mode):
@@ -172,11 +178,11 @@ def _entry(comparison: Comparison, path: bytes, at_a: int, at_b: int, name: byte
         elif stat.S_ISCHR(a.st.st_mode) or stat.S_ISBLK(a.st.st_mode):
             comparison.unequal("rdev", path, _device(a.st), _device(b.st))
     except OSError as error:
-        comparison.differ("contents", path, "can't be compared: %s" % error)
+        comparison.differ("contents", path, f"can't be compared: {error}")
     return None
 
 
-def _open_both(a: Side, b: Side) -> Tuple[int, int]:
+def _open_both(a: Side, b: Side) -> tuple[int, int]:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     first = os.open(a.name, flags, dir_fd=a.at)
     try:
@@ -206,7 +212,7 @@ def _attributes(comparison: Comparison, path: bytes, a: Side, b: Side) -> None:
     """What every type has."""
     comparison.unequal("owner", path, *("%d:%d" % (s.st.st_uid, s.st.st_gid) for s in (a, b)))
     if not stat.S_ISLNK(a.st.st_mode):  # a link's own mode means nothing and can't be set
-        comparison.unequal("mode", path, *("%04o" % stat.S_IMODE(s.st.st_mode) for s in (a, b)))
+        comparison.unequal("mode", path, *(f"{stat.S_IMODE(s.st.st_mode):04o}" for s in (a, b)))
     grain = comparison.granularity
     if a.st.st_mtime_ns // grain != b.st.st_mtime_ns // grain:
         comparison.differ("mtime", path, "%d ns, but %d ns" % (a.st.st_mtime_ns, b.st.st_mtime_ns))
@@ -216,10 +222,12 @@ def _attributes(comparison: Comparison, path: bytes, a: Side, b: Side) -> None:
     for name in sorted(set(first) | set(second)):
         kind = "acl" if name in ACLS else "xattr"
         if first.get(name) != second.get(name):
-            comparison.differ(kind, path, "%s is %r, but %r" % (name, first.get(name), second.get(name)))
+            comparison.differ(
+                kind, path, f"{name} is {first.get(name)!r}, but {second.get(name)!r}"
+            )
 
 
-def _xattrs(side: Side) -> Dict[str, bytes]:
+def _xattrs(side: Side) -> dict[str, bytes]:
     try:
         names = os.listxattr(side.path, follow_symlinks=False)
         return {
@@ -239,7 +247,7 @@ def _file(comparison: Comparison, path: bytes, a: Side, b: Side) -> None:
         return
     if {"contents", "sparse"} <= comparison.ignore or not a.st.st_size:
         return
-    opened: List[int] = []
+    opened: list[int] = []
     try:
         for side in (a, b):
             opened.append(os.open(side.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=side.at))
@@ -252,7 +260,7 @@ def _file(comparison: Comparison, path: bytes, a: Side, b: Side) -> None:
             os.close(fd)
 
 
-def _data(fd: int, size: int) -> Iterator[Tuple[int, int]]:
+def _data(fd: int, size: int) -> Iterator[tuple[int, int]]:
     """(start, end) of the parts of a file that are not holes."""
     at = 0
     while at < size:
@@ -268,7 +276,7 @@ def _data(fd: int, size: int) -> Iterator[Tuple[int, int]]:
 
 
 def _contents(
-    comparison: Comparison, path: bytes, opened: List[int], data: List[List[Tuple[int, int]]]
+    comparison: Comparison, path: bytes, opened: list[int], data: list[list[tuple[int, int]]]
 ) -> None:
     """Compare the bytes, but for what is a hole in both."""
     done = 0
@@ -278,7 +286,9 @@ def _contents(
             first = os.pread(opened[0], min(BLOCK, end - at), at)
             second = os.pread(opened[1], len(first), at)
             if not first or first != second:
-                where = next((i for i, (x, y) in enumerate(zip(first, second)) if x != y), len(second))
+                where = next(
+                    (i for i, (x, y) in enumerate(zip(first, second)) if x != y), len(second)
+                )
                 comparison.differ("contents", path, "differ at byte %d" % (at + where))
                 return
             at += len(first)
@@ -286,7 +296,11 @@ def _contents(
 
 
 def _sparse(
-    comparison: Comparison, path: bytes, a: os.stat_result, b: os.stat_result, data: List[List[Tuple[int, int]]]
+    comparison: Comparison,
+    path: bytes,
+    a: os.stat_result,
+    b: os.stat_result,
+    data: list[list[tuple[int, int]]],
 ) -> None:
     """A copy may be more sparse than its source, or by a little less (other block sizes)."""
     if a.st_blocks * 512 >= a.st_size:
@@ -302,7 +316,7 @@ def _hard_links(comparison: Comparison) -> None:
     """The names must fall into the same groups on both sides."""
     partitions = []
     for groups in comparison.groups:
-        members: Dict[Group, List[bytes]] = {}
+        members: dict[Group, list[bytes]] = {}
         for path, group in groups.items():
             members.setdefault(group, []).append(path)
         partitions.append({path: frozenset(members[group]) for path, group in groups.items()})
@@ -310,13 +324,18 @@ def _hard_links(comparison: Comparison) -> None:
         first, second = (part.get(path, frozenset([path])) for part in partitions)
         if first != second:
             comparison.differ(
-                "links", path, "is one file with %s, but with %s" % (_others(first, path), _others(second, path))
+                "links",
+                path,
+                f"is one file with {_others(first, path)}, but with {_others(second, path)}",
             )
     for path, group in comparison.groups[1].items():
         inside = len(partitions[1][path])
         if comparison.names[group] != inside and "extra" not in comparison.ignore:
             comparison.differ(
-                "links", path, "the second tree's has %d names, %d in the tree" % (comparison.names[group], inside)
+                "links",
+                path,
+                "the second tree's has %d names, %d in the tree"
+                % (comparison.names[group], inside),
             )
 
 
@@ -328,7 +347,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare two trees in every attribute.")
     parser.add_argument("a", type=os.fsencode)
     parser.add_argument("b", type=os.fsencode)
-    parser.add_argument("--ignore", default="", help="kinds that don't count: " + " ".join(sorted(KINDS)))
+    parser.add_argument(
+        "--ignore", default="", help="kinds that don't count: " + " ".join(sorted(KINDS))
+    )
     parser.add_argument("--granularity", type=int, default=1, help="of times, in ns")
     options = parser.parse_args()
     found = compare_trees(

@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import sys
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 if __name__ == "__main__":
     sys.path.insert(0, os.environ["INGEST_COLLECTIONS"])
@@ -36,27 +36,33 @@ class Failed(NamedTuple):
 class Result(NamedTuple):
     """What a run says of itself. counts: files directories bytes skipped changed failed."""
 
-    counts: Dict[str, int]
-    failures: List[Failed]
-    losses: Dict[str, int]
+    counts: dict[str, int]
+    failures: list[Failed]
+    losses: dict[str, int]
 
     @property
-    def errors(self) -> Dict[bytes, List[Tuple[str, int]]]:
+    def errors(self) -> dict[bytes, list[tuple[str, int]]]:
         """The failures by path."""
-        errors: Dict[bytes, List[Tuple[str, int]]] = {}
+        errors: dict[bytes, list[tuple[str, int]]] = {}
         for failed in self.failures:
             errors.setdefault(failed.path, []).append((failed.operation, failed.errno))
         return errors
 
 
-def ingest(source: bytes, destinations: Sequence[bytes], run: str, limits: Dict[str, int] = {}, **options: Any) -> Result:
+def ingest(
+    source: bytes,
+    destinations: Sequence[bytes],
+    run: str,
+    limits: dict[str, int] = {},
+    **options: Any,
+) -> Result:
     """Scan, plan and copy; each call is a new run, its state in the folder ``run``."""
     os.makedirs(run, exist_ok=True)
     counts = pipeline.ingest(source, destinations, run, limits=Limits(**limits), **options)
     return Result(counts, _failures(run), _losses(run))
 
 
-def _rows(file: str, query: str) -> List[Tuple[Any, ...]]:
+def _rows(file: str, query: str) -> list[tuple[Any, ...]]:
     db = sqlite3.connect(file)
     try:
         return db.execute(query).fetchall()
@@ -64,7 +70,7 @@ def _rows(file: str, query: str) -> List[Tuple[Any, ...]]:
         db.close()
 
 
-def _failures(run: str) -> List[Failed]:
+def _failures(run: str) -> list[Failed]:
     query = "SELECT CAST(path AS BLOB), operation, errno, message FROM "
     rows = _rows(os.path.join(run, "plan.db"), query + "failures")
     index = os.path.join(run, "index")
@@ -74,7 +80,7 @@ def _failures(run: str) -> List[Failed]:
     return [Failed(*row) for row in rows]
 
 
-def _losses(run: str) -> Dict[str, int]:
+def _losses(run: str) -> dict[str, int]:
     rows = _rows(os.path.join(run, "plan.db"), "SELECT kind, sum(count) FROM losses GROUP BY kind")
     return dict(rows)  # type: ignore[arg-type]
 
@@ -85,7 +91,9 @@ def copy_tree(source: bytes, destination: bytes, workers: int = 0) -> Result:
     names = ("files", "directories", "bytes", "skipped", "changed")
     counts = {name: getattr(found, name) for name in names}
     losses = {kind: loss[0] for kind, loss in found.losses.kinds.items()}
-    return Result(dict(counts, failed=len(found.failures)), [Failed(*f) for f in found.failures], losses)
+    return Result(
+        dict(counts, failed=len(found.failures)), [Failed(*f) for f in found.failures], losses
+    )
 
 
 def make_plan(index: str, file: str, split: str) -> int:
@@ -104,15 +112,21 @@ def main() -> int:
     parser.add_argument("--plan", action="store_true", help="only plan: INDEX PLAN SPLIT")
     arguments = parser.parse_args()
     if arguments.plan:
-        items = make_plan(os.fsdecode(arguments.source), arguments.run, os.fsdecode(arguments.destinations[0]))
+        items = make_plan(
+            os.fsdecode(arguments.source), arguments.run, os.fsdecode(arguments.destinations[0])
+        )
         sys.stdout.write(json.dumps(items))
         return 0
     if arguments.tree:
         result = copy_tree(arguments.source, arguments.destinations[0], arguments.workers)
     else:
-        result = ingest(arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options))
+        result = ingest(
+            arguments.source, arguments.destinations, arguments.run, **json.loads(arguments.options)
+        )
     fails = [[os.fsdecode(f.path), f.operation, f.errno, f.message] for f in result.failures]
-    sys.stdout.write(json.dumps({"counts": result.counts, "failures": fails, "losses": result.losses}))
+    sys.stdout.write(
+        json.dumps({"counts": result.counts, "failures": fails, "losses": result.losses})
+    )
     return 1 if result.failures and arguments.tree else 0
 
 

@@ -31,7 +31,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Iterator, Sequence
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 BASE = "/var/tmp/scaleout-ingest-hosts"
@@ -42,7 +42,7 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 LINE_UP_SECONDS = 20  # until a host answers
 
 
-def why_not() -> Optional[str]:
+def why_not() -> str | None:
     """Why no such host can run here, as a short sentence, or None."""
     if os.geteuid() != 0:
         return "hosts in network namespaces need root"
@@ -56,16 +56,24 @@ def why_not() -> Optional[str]:
 
 def _quiet(*command: str) -> int:
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
     ).returncode
 
 
 def _run(*command: str) -> None:
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if done.returncode:
-        raise RuntimeError("%s: %s" % (" ".join(command), done.stdout.decode(errors="replace").strip()))
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout.decode(errors='replace').strip()}")
 
 
 class Slot:
@@ -78,10 +86,12 @@ class Slot:
         self._lock = lock
 
     @classmethod
-    def take(cls, number: int) -> Optional[Slot]:
+    def take(cls, number: int) -> Slot | None:
         """The slot, if no living run has it; what a dead one left in it is removed."""
         os.makedirs(BASE, exist_ok=True)
-        lock = os.open(os.path.join(BASE, "%d.lock" % number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(
+            os.path.join(BASE, "%d.lock" % number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -120,7 +130,7 @@ class Host:
         self.name = name
         self.address = address
         self.link = link
-        self.process: Optional[subprocess.Popen] = None
+        self.process: subprocess.Popen | None = None
 
 
 class Hosts:
@@ -132,8 +142,8 @@ class Hosts:
     def __init__(self, count: int, binds: Sequence[str] = ()) -> None:
         self.count = count
         self.binds = list(binds)
-        self.hosts: Dict[str, Host] = {}
-        self._slot: Optional[Slot] = None
+        self.hosts: dict[str, Host] = {}
+        self._slot: Slot | None = None
 
     def __enter__(self) -> Hosts:
         try:
@@ -179,8 +189,19 @@ class Hosts:
         _run("ip", "link", "set", slot.bridge, "up")
         for number in range(1, self.count + 1):
             name = "host%d" % number
-            _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(self.base, name + ".key"))
-            self.hosts[name] = Host(name, NETWORK % (slot.number, 10 + number), "ing%dh%d" % (slot.number, number))
+            _run(
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-f",
+                os.path.join(self.base, name + ".key"),
+            )
+            self.hosts[name] = Host(
+                name, NETWORK % (slot.number, 10 + number), "ing%dh%d" % (slot.number, number)
+            )
             self._boot(name)
         self._write_known_hosts()
         self.write_inventory(self.inventory)
@@ -197,21 +218,50 @@ class Hosts:
         host = self.hosts[name]
         _quiet("ip", "link", "del", host.link)
         command = ["setpriv", "--pdeathsig", "KILL"]  # a run that crashes takes its hosts along
-        command += ["unshare", "--mount", "--uts", "--ipc", "--pid", "--net", "--fork", "--kill-child"]
+        command += [
+            "unshare",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            "--net",
+            "--fork",
+            "--kill-child",
+        ]
         command += ["--propagation", "private", os.path.join(HERE, "host_init.sh")]
         command += [self.base, name, host.address, *self.binds]
         with open(os.path.join(self.base, name + ".log"), "ab") as log:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, cwd="/"
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
             )
         host.process = process
         with open(os.path.join(self.base, name + ".pid"), "w", encoding="ascii") as file:
             file.write(str(process.pid))
         _wait_for_namespace(process)
         # The same hardware address each time: this machine remembers it.
-        hardware = "02:00:%02x:%02x:%02x:%02x" % tuple(int(part) for part in host.address.split("."))
-        _run("ip", "link", "add", host.link, "type", "veth", "peer", "name", "eth0", "address", hardware,
-             "netns", str(process.pid))
+        hardware = "02:00:%02x:%02x:%02x:%02x" % tuple(
+            int(part) for part in host.address.split(".")
+        )
+        _run(
+            "ip",
+            "link",
+            "add",
+            host.link,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "address",
+            hardware,
+            "netns",
+            str(process.pid),
+        )
         _run("ip", "link", "set", host.link, "master", self.slot.bridge, "up")
         assert process.stdin
         process.stdin.write(b"\n")
@@ -221,29 +271,38 @@ class Hosts:
         host = self.hosts[name]
         end = time.monotonic() + LINE_UP_SECONDS
         while time.monotonic() < end and host.process and host.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((host.address, 22), 1) as line:
+            with contextlib.suppress(OSError), socket.create_connection(
+                (host.address, 22), 1
+            ) as line:
                 if line.recv(4) == b"SSH-":
                     return
             time.sleep(0.02)
-        with open(os.path.join(self.base, name + ".log"), encoding="utf-8", errors="replace") as log:
-            raise RuntimeError("%s did not come up: %s" % (name, log.read().strip()))
+        with open(
+            os.path.join(self.base, name + ".log"), encoding="utf-8", errors="replace"
+        ) as log:
+            raise RuntimeError(f"{name} did not come up: {log.read().strip()}")
 
     def _write_known_hosts(self) -> None:
         with open(self.base + "/known_hosts", "w", encoding="ascii") as known:
             for host in self.hosts.values():
                 with open(os.path.join(self.base, host.name + ".key.pub"), encoding="ascii") as key:
-                    known.write("%s %s\n" % (host.address, " ".join(key.read().split()[:2])))
+                    known.write(f"{host.address} {' '.join(key.read().split()[:2])}\n")
 
     def write_inventory(
-        self, path: str, user: str = "root", connection: str = "ssh", variables: Optional[Dict[str, object]] = None
+        self,
+        path: str,
+        user: str = "root",
+        connection: str = "ssh",
+        variables: dict[str, object] | None = None,
     ) -> str:
         """Write an inventory of these hosts to ``path``; ``user`` may be root or operator1."""
-        known = "-o UserKnownHostsFile=%s/known_hosts -o GlobalKnownHostsFile=/dev/null" % self.base
+        known = f"-o UserKnownHostsFile={self.base}/known_hosts -o GlobalKnownHostsFile=/dev/null"
         settings = {
             "ansible_connection": connection,
             "ansible_user": user,
             "ansible_ssh_private_key_file": self.base + "/key",
-            "ansible_ssh_common_args": known + " -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+            "ansible_ssh_common_args": known
+            + " -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
             "ansible_control_path_dir": self.base + "/cp",
             "ansible_python_interpreter": "/usr/bin/python3",
             **(variables or {}),
@@ -255,8 +314,22 @@ class Hosts:
 
     def ssh(self, name: str, *command: str) -> subprocess.CompletedProcess:
         """Run a command on a host over SSH, as root; its output as bytes in stdout."""
-        line = ["ssh", "-i", self.base + "/key", "-o", "UserKnownHostsFile=%s/known_hosts" % self.base]
-        line += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "root@" + self.hosts[name].address, "--", *command]
+        line = [
+            "ssh",
+            "-i",
+            self.base + "/key",
+            "-o",
+            f"UserKnownHostsFile={self.base}/known_hosts",
+        ]
+        line += [
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=20",
+            "root@" + self.hosts[name].address,
+            "--",
+            *command,
+        ]
         return subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
 
     def kill(self, name: str) -> None:
@@ -314,14 +387,21 @@ def sweep() -> None:
                     slot.release()
 
 
-def _keep(folder: str, count: int, binds: List[str]) -> None:
+def _keep(folder: str, count: int, binds: list[str]) -> None:
     """Own the hosts until SIGTERM."""
-    stopped: List[int] = []
+    stopped: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     with Hosts(count, binds) as hosts:
-        hosts.write_inventory(os.path.join(folder, "inventory.yml"), variables={"shared_directory": hosts.shared})
-        state = {"pid": os.getpid(), "base": hosts.base, "shared": hosts.shared, "slot": hosts.slot.number}
+        hosts.write_inventory(
+            os.path.join(folder, "inventory.yml"), variables={"shared_directory": hosts.shared}
+        )
+        state = {
+            "pid": os.getpid(),
+            "base": hosts.base,
+            "shared": hosts.shared,
+            "slot": hosts.slot.number,
+        }
         with open(os.path.join(folder, "hosts.json.new"), "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.rename(file.name, os.path.join(folder, "hosts.json"))
@@ -329,16 +409,20 @@ def _keep(folder: str, count: int, binds: List[str]) -> None:
             time.sleep(0.1)
 
 
-def up(folder: str, count: int, binds: List[str]) -> None:
+def up(folder: str, count: int, binds: list[str]) -> None:
     """Start hosts that outlive this process; their inventory is folder/inventory.yml."""
     down(folder)
     os.makedirs(folder, exist_ok=True)
     command = [sys.executable, os.path.abspath(__file__), "keep", folder, str(count), *binds]
     with open(os.path.join(folder, "hosts.log"), "wb") as log:
-        keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        keeper = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     while not os.path.exists(os.path.join(folder, "hosts.json")):
         if keeper.poll() is not None:
-            with open(os.path.join(folder, "hosts.log"), encoding="utf-8", errors="replace") as words:
+            with open(
+                os.path.join(folder, "hosts.log"), encoding="utf-8", errors="replace"
+            ) as words:
                 sys.exit(words.read())
         time.sleep(0.02)
 
@@ -351,7 +435,9 @@ def down(folder: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             if os.path.abspath(__file__).encode() in _command_line(pid):
                 os.kill(pid, signal.SIGTERM)
-            while os.path.exists("/proc/%d" % pid) and os.path.abspath(__file__).encode() in _command_line(pid):
+            while os.path.exists("/proc/%d" % pid) and os.path.abspath(
+                __file__
+            ).encode() in _command_line(pid):
                 time.sleep(0.02)
         os.unlink(path)
     sweep()
@@ -365,12 +451,12 @@ def _command_line(pid: int) -> bytes:
         return b""
 
 
-def _state(folder: str) -> Dict:
+def _state(folder: str) -> dict:
     with open(os.path.join(folder, "hosts.json"), encoding="utf-8") as file:
         return json.load(file)
 
 
-def main(arguments: List[str]) -> None:
+def main(arguments: list[str]) -> None:
     """The command line."""
     verb = arguments[0] if arguments else ""
     if verb in ("up", "keep") and len(arguments) >= 3:

@@ -6,25 +6,41 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index, Totals
 
-KINDS = {stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFIFO: "p", stat.S_IFSOCK: "s", stat.S_IFBLK: "b",
-         stat.S_IFCHR: "c", stat.S_IFDIR: "d"}
+KINDS = {
+    stat.S_IFREG: "f",
+    stat.S_IFLNK: "l",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+    stat.S_IFDIR: "d",
+}
 FIELDS = ("inode", "device", "mode", "nlink", "uid", "gid", "blocks", "mtime", "ctime")
 
 
-def describe(found: os.stat_result) -> Tuple[Any, ...]:
+def describe(found: os.stat_result) -> tuple[Any, ...]:
     """The attributes that both kinds of rows have, in the order of FIELDS."""
-    return (found.st_ino, found.st_dev, found.st_mode, found.st_nlink, found.st_uid, found.st_gid, found.st_blocks,
-            found.st_mtime_ns, found.st_ctime_ns)
+    return (
+        found.st_ino,
+        found.st_dev,
+        found.st_mode,
+        found.st_nlink,
+        found.st_uid,
+        found.st_gid,
+        found.st_blocks,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )
 
 
-def tree(root: bytes) -> Dict[bytes, Tuple[Any, ...]]:
+def tree(root: bytes) -> dict[bytes, tuple[Any, ...]]:
     """(kind, attributes, and for anything but a directory size and rdev) of every path; any depth."""
-    result: Dict[bytes, Tuple[Any, ...]] = {}
-    pending: List[Tuple[bytes, int]] = [(b"", os.open(root, os.O_RDONLY | os.O_DIRECTORY))]
+    result: dict[bytes, tuple[Any, ...]] = {}
+    pending: list[tuple[bytes, int]] = [(b"", os.open(root, os.O_RDONLY | os.O_DIRECTORY))]
     result[b""] = ("d", describe(os.fstat(pending[0][1])))
     while pending:
         path, at = pending.pop()
@@ -35,23 +51,30 @@ def tree(root: bytes) -> Dict[bytes, Tuple[Any, ...]]:
             kind = KINDS[stat.S_IFMT(found.st_mode)]
             result[below] = (kind, describe(found))
             if kind == "d":
-                pending.append((below, os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)))
+                pending.append(
+                    (below, os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at))
+                )
             else:
                 result[below] += (found.st_size, found.st_rdev)
         os.close(at)
     return result
 
 
-def contents(index: Index) -> Dict[bytes, Tuple[Any, ...]]:
+def contents(index: Index) -> dict[bytes, tuple[Any, ...]]:
     """The same, as the index has it."""
-    result: Dict[bytes, Tuple[Any, ...]] = {}
+    result: dict[bytes, tuple[Any, ...]] = {}
     for directory in index.directories():
         assert directory.path not in result
         result[directory.path] = ("d", tuple(getattr(directory, field) for field in FIELDS))
         for entry in index.entries(directory):
             path = directory.path + b"/" + entry.name if directory.path else entry.name
             assert path not in result
-            result[path] = (entry.type, tuple(getattr(entry, field) for field in FIELDS), entry.size, entry.rdev)
+            result[path] = (
+                entry.type,
+                tuple(getattr(entry, field) for field in FIELDS),
+                entry.size,
+                entry.rdev,
+            )
     return result
 
 

@@ -6,27 +6,41 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Sequence
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
-from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import chunk_for, workers_for
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
+    chunk_for,
+    workers_for,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import VERIFY, open_plan, set_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
+    VERIFY,
+    open_plan,
+    set_meta,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
 _PACKAGE = 16 << 20
 
 
 def ingest(
-    source: bytes, destinations: Sequence[bytes], run_dir: str, workers: object = "auto",
-    preserve: Tuple[str, ...] = PRESERVE, verify: str = "metadata", split: str = "round_robin",
-    limits: Limits = Limits(), method: str = "copy", rsync_options: Sequence[str] = (),
-    **scan_options: Any
-) -> Dict[str, int]:
+    source: bytes,
+    destinations: Sequence[bytes],
+    run_dir: str,
+    workers: object = "auto",
+    preserve: tuple[str, ...] = PRESERVE,
+    verify: str = "metadata",
+    split: str = "round_robin",
+    limits: Limits = Limits(),
+    method: str = "copy",
+    rsync_options: Sequence[str] = (),
+    **scan_options: Any,
+) -> dict[str, int]:
     """Copy a tree; the run's plan.db and index/ are in ``run_dir``.
 
     Returns the sums of plan.db's results: files, directories, bytes, skipped, changed, failed
@@ -39,20 +53,47 @@ def ingest(
         limits = limits._replace(range_threshold=0)
     totals = scan(source, index, **scan_options)
     plan(
-        index, path, ["localhost"], split, limits=limits, mounts=len(destinations),
-        preserve=preserve, verify=verify, run_id=os.path.basename(run_dir), method=method,
-        source=os.fsdecode(source), destinations=[os.fsdecode(d) for d in destinations],
-        created=begun, started=time.time(), check=False,
+        index,
+        path,
+        ["localhost"],
+        split,
+        limits=limits,
+        mounts=len(destinations),
+        preserve=preserve,
+        verify=verify,
+        run_id=os.path.basename(run_dir),
+        method=method,
+        source=os.fsdecode(source),
+        destinations=[os.fsdecode(d) for d in destinations],
+        created=begun,
+        started=time.time(),
+        check=False,
     )
     processes, threads = workers_for((source, *destinations), workers, len(destinations))
     settings = Settings(
-        source, tuple(destinations), preserve, processes, threads, 0.0, False, verify == "checksum",
+        source,
+        tuple(destinations),
+        preserve,
+        processes,
+        threads,
+        0.0,
+        False,
+        verify == "checksum",
         *chunk_for(threads),
     )
     if method != "copy":
         settings = configure(
-            {"method": method, "rsync_options": rsync_options, "workers": workers, "_host": None,
-             "_verify": verify, "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}, settings,
+            {
+                "method": method,
+                "rsync_options": rsync_options,
+                "workers": workers,
+                "_host": None,
+                "_verify": verify,
+                "verify": "plan",
+                "bucket_files": 0,
+                "bucket_bytes": 0,
+            },
+            settings,
         )
     db = open_plan(path)
     try:
@@ -75,7 +116,7 @@ def run(dispatcher: Dispatcher, runner: Runner) -> None:
     """Serve one client that is this process, until the plan is done."""
     dispatcher.start()
     begun = time.time()
-    samples: List[List[float]] = []
+    samples: list[list[float]] = []
     try:
         while True:
             if not runner.busy:
@@ -92,7 +133,8 @@ def run(dispatcher: Dispatcher, runner: Runner) -> None:
                 samples.append([now, runner.files, runner.live_bytes])
         samples.append([max(time.time(), begun), runner.files, runner.live_bytes])
         dispatcher.record_run(
-            samples, [[s, os.fsdecode(p), f, b] for s, p, f, b in runner.slow],
+            samples,
+            [[s, os.fsdecode(p), f, b] for s, p, f, b in runner.slow],
             {k: [c, os.fsdecode(p), w] for k, (c, p, w) in runner.losses.items()},
         )
         dispatcher.end("done")

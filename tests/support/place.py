@@ -27,9 +27,14 @@ class Place:
     def build(self) -> Place:
         """Make the source: the hostile tree; for a user other than root, without what its owner can't read."""
         os.makedirs(self.source)
-        nodes = [node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400]
+        nodes = [
+            node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400
+        ]
         kept = {node.path for node in nodes}
-        trees.build(os.fsencode(self.source), [node for node in nodes if node.kind != "h" or node.target in kept])
+        trees.build(
+            os.fsencode(self.source),
+            [node for node in nodes if node.kind != "h" or node.target in kept],
+        )
         return self
 
     def differences(self) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 INGEST = os.path.join(ROOT, "playbooks", "ingest.yml")
@@ -25,7 +25,7 @@ class Run(NamedTuple):
 
     status: int
     output: str
-    recap: Dict[str, Dict[str, int]]
+    recap: dict[str, dict[str, int]]
 
     @property
     def changed(self) -> int:
@@ -42,11 +42,21 @@ def unsafe(value: Any) -> Any:
     return value
 
 
-def ansible(program: str, *arguments: str, env: Optional[Mapping[str, str]] = None, cwd: str = ROOT) -> Run:
+def ansible(
+    program: str, *arguments: str, env: Mapping[str, str] | None = None, cwd: str = ROOT
+) -> Run:
     """Run ansible's ``program`` ("playbook", "galaxy", "adhoc", …) of the Python that runs the tests."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SCALEOUT_"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "SCALEOUT_"))
+    }
     environment.update(
-        {"ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+        {
+            "ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
     )
     environment.update(env or {})
     done = subprocess.run(
@@ -71,7 +81,7 @@ def ingest(
     folder: str,
     *arguments: str,
     inventory: str = LOCAL,
-    env: Optional[Mapping[str, str]] = None,
+    env: Mapping[str, str] | None = None,
     playbook: str = INGEST,
     **variables: Any,
 ) -> Run:
@@ -86,7 +96,7 @@ def ingest(
     return ansible("playbook", "-i", inventory, "-e", "@" + path, *arguments, playbook, env=env)
 
 
-def stats(folder: str) -> Dict[str, Any]:
+def stats(folder: str) -> dict[str, Any]:
     """The run folder's stats.json."""
     with open(os.path.join(folder, "stats.json"), encoding="utf-8") as file:
         return json.load(file)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, List
+from typing import Any
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import Report, make_report
 
@@ -19,13 +19,13 @@ def report(folder: str) -> Report:
     return make_report(folder, ASSETS, "1.2.3")
 
 
-def failed(folder: str) -> List[Dict[str, Any]]:
+def failed(folder: str) -> list[dict[str, Any]]:
     """The lines of failures.jsonl."""
     with open(os.path.join(folder, "failures.jsonl"), "rb") as stream:
         return [json.loads(line) for line in stream.read().splitlines()]
 
 
-def destinations(folder: str) -> List[bytes]:
+def destinations(folder: str) -> list[bytes]:
     """Two addresses of one new directory: the second path leads there over a link."""
     real = os.path.join(folder, "destination")
     if not os.path.isdir(real):

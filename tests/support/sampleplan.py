@@ -9,10 +9,13 @@ import json
 import os
 import random
 import sqlite3
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Sequence
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import SCHEMA
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import create_plan, set_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
+    create_plan,
+    set_meta,
+)
 
 START = 1_800_000_000.0
 HOSTILE = (
@@ -21,16 +24,27 @@ HOSTILE = (
     b"new\nline\r\x1b[31mred\x07",
     "line\u2028separator\u202ertl".encode(),
     b"\xff\xfe not utf-8",
-    b'"quotes" \'and\' back\\slash & {{ braces }}',
+    b"\"quotes\" 'and' back\\slash & {{ braces }}",
     b"-rf",
     "Übergröße – 日本語".encode(),
 )
 
 
 def make_run(
-    folder: str, hosts: int = 3, mounts: int = 3, files: int = 30000, seconds: int = 90, failures: int = 0,
-    hostile: bool = False, lost: bool = False, unfinished: bool = False, dead: bool = False, check: bool = False,
-    mean_size: float = 9.5, scan_errors: Sequence[Tuple[bytes, str, int, str]] = (), **meta: Any
+    folder: str,
+    hosts: int = 3,
+    mounts: int = 3,
+    files: int = 30000,
+    seconds: int = 90,
+    failures: int = 0,
+    hostile: bool = False,
+    lost: bool = False,
+    unfinished: bool = False,
+    dead: bool = False,
+    check: bool = False,
+    mean_size: float = 9.5,
+    scan_errors: Sequence[tuple[bytes, str, int, str]] = (),
+    **meta: Any,
 ) -> str:
     """Fill ``folder`` with plan.db and index/; ``mean_size`` is the natural logarithm of the files' median size."""
     chance = random.Random(hosts * 1000 + files)
@@ -39,14 +53,28 @@ def make_run(
     targets = ["/mnt/destination%d/projects" % number for number in range(1, mounts + 1)]
     if hostile:
         names[0], targets[0] = "cl</script>ient\u202e", "/mnt/<b>bold</b>\u2028"
-    sizes = [int(chance.lognormvariate(mean_size, 2.4)) * (chance.random() > 0.02) for dummy in range(files)]
+    sizes = [
+        int(chance.lognormvariate(mean_size, 2.4)) * (chance.random() > 0.02)
+        for dummy in range(files)
+    ]
     _index(os.path.join(folder, "index", "0.db"), sizes, scan_errors)
     db = create_plan(os.path.join(folder, "plan.db"))
     db.execute("BEGIN")
     settings = dict(
-        run_id="20270115T080000", method="copy", split="round_robin", source="/srv/projects", destinations=targets,
-        files=files, directories=files // 15, bytes=sum(sizes), items=files, check=check, verify="metadata",
-        started=START - 20, workers=16, hosts=names,
+        run_id="20270115T080000",
+        method="copy",
+        split="round_robin",
+        source="/srv/projects",
+        destinations=targets,
+        files=files,
+        directories=files // 15,
+        bytes=sum(sizes),
+        items=files,
+        check=check,
+        verify="metadata",
+        started=START - 20,
+        workers=16,
+        hosts=names,
     )
     settings.update(meta)
     set_meta(db, **settings)
@@ -57,42 +85,78 @@ def make_run(
         _slow(db, names, hostile)
         _failures(db, names, targets, failures, hostile)
     if lost:
-        db.executemany("INSERT INTO losses VALUES (?, ?, ?, ?, ?)", [
-            (name, kind, 100 + number, b"projects/a/file", message) for number, name in enumerate(names)
-            for kind, message in (("owner", "Operation not permitted"), ("xattrs", "Operation not supported"))])
+        db.executemany(
+            "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
+            [
+                (name, kind, 100 + number, b"projects/a/file", message)
+                for number, name in enumerate(names)
+                for kind, message in (
+                    ("owner", "Operation not permitted"),
+                    ("xattrs", "Operation not supported"),
+                )
+            ],
+        )
     db.execute("COMMIT")
     db.close()
     return folder
 
 
-def _index(path: str, sizes: List[int], errors: Sequence[Tuple[bytes, str, int, str]]) -> None:
+def _index(path: str, sizes: list[int], errors: Sequence[tuple[bytes, str, int, str]]) -> None:
     if os.path.exists(path):
         os.unlink(path)
     db = sqlite3.connect(path)
     db.executescript(SCHEMA)
     db.executemany(
         "INSERT INTO entries(directory, name, type, size) VALUES (1, ?, 'f', ?)",
-        ((b"%08d" % number, size) for number, size in enumerate(sizes)))
+        ((b"%08d" % number, size) for number, size in enumerate(sizes)),
+    )
     db.execute(
         "INSERT INTO directories(id, path, sort, depth, entries, files, bytes, disk, subdirectories, first, last)"
-        " VALUES (1, x'', x'', 0, ?, ?, ?, ?, 0, 1, ?)", (len(sizes), len(sizes), sum(sizes), sum(sizes), len(sizes)))
+        " VALUES (1, x'', x'', 0, ?, ?, ?, ?, 0, 1, ?)",
+        (len(sizes), len(sizes), sum(sizes), sum(sizes), len(sizes)),
+    )
     db.executemany("INSERT INTO errors VALUES (?, ?, ?, ?)", errors)
-    db.executemany("INSERT INTO meta VALUES (?, ?)", [
-        (key, json.dumps(value)) for key, value in (("source", "/srv/projects"), ("started", START - 20), ("finished", START - 4))])
+    db.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [
+            (key, json.dumps(value))
+            for key, value in (
+                ("source", "/srv/projects"),
+                ("started", START - 20),
+                ("finished", START - 4),
+            )
+        ],
+    )
     db.commit()
     db.close()
 
 
-def _hosts(db: sqlite3.Connection, names: List[str], seconds: int, check: bool, dead: bool) -> None:
+def _hosts(db: sqlite3.Connection, names: list[str], seconds: int, check: bool, dead: bool) -> None:
     for number, name in enumerate(names):
         end = START + seconds * (1 - 0.04 * (number % 4))
         state = "planned" if check else "dead" if dead and number == 1 else "done"
-        db.execute("INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?)", (
-            name, number, state, end, None if check else START, end if state == "done" else None,
-            "no answer for 60 s" if state == "dead" else None))
+        db.execute(
+            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                number,
+                state,
+                end,
+                None if check else START,
+                end if state == "done" else None,
+                "no answer for 60 s" if state == "dead" else None,
+            ),
+        )
 
 
-def _shards(db: sqlite3.Connection, names: List[str], targets: List[str], sizes: List[int], check: bool, unfinished: bool) -> None:
+def _shards(
+    db: sqlite3.Connection,
+    names: list[str],
+    targets: list[str],
+    sizes: list[int],
+    check: bool,
+    unfinished: bool,
+) -> None:
     per = max(1, len(sizes) // (len(names) * 12))
     for number, first in enumerate(range(0, len(sizes), per)):
         share = sizes[first : first + per]
@@ -102,34 +166,85 @@ def _shards(db: sqlite3.Connection, names: List[str], targets: List[str], sizes:
         db.execute(
             "INSERT INTO shards(id, phase, op, host, mount, runner, items, files, bytes, cost, state, first, last)"
             " VALUES (?, 1, 'copy', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
-            (number + 1, host, mount, host, len(share), len(share), sum(share), state, "a/%d" % first, "a/%d" % (first + per)))
+            (
+                number + 1,
+                host,
+                mount,
+                host,
+                len(share),
+                len(share),
+                sum(share),
+                state,
+                "a/%d" % first,
+                "a/%d" % (first + per),
+            ),
+        )
         if state == "done":
-            db.execute("INSERT INTO results VALUES (?, ?, ?, ?, 3, ?, 2, ?, 0, 0, 1.5)", (
-                number + 1, host, targets[mount], len(share), sum(share), len(share)))
+            db.execute(
+                "INSERT INTO results VALUES (?, ?, ?, ?, 3, ?, 2, ?, 0, 0, 1.5)",
+                (number + 1, host, targets[mount], len(share), sum(share), len(share)),
+            )
 
 
-def _samples(db: sqlite3.Connection, names: List[str], sizes: List[int], seconds: int, chance: random.Random) -> None:
+def _samples(
+    db: sqlite3.Connection, names: list[str], sizes: list[int], seconds: int, chance: random.Random
+) -> None:
     files, size = len(sizes) / len(names), sum(sizes) / len(names)
     for number, name in enumerate(names):
         done, steps = 0.0, max(2, int(seconds * (1 - 0.04 * (number % 4))))
-        weights = [chance.uniform(0.7, 1.3) * (0.5 if 0.4 < step / steps < 0.5 and number % 3 == 1 else 1) for step in range(steps)]
+        weights = [
+            chance.uniform(0.7, 1.3) * (0.5 if 0.4 < step / steps < 0.5 and number % 3 == 1 else 1)
+            for step in range(steps)
+        ]
         for step, weight in enumerate(weights):
-            db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", (name, START + step, int(files * done), int(size * done)))
+            db.execute(
+                "INSERT INTO samples VALUES (?, ?, ?, ?)",
+                (name, START + step, int(files * done), int(size * done)),
+            )
             done += weight / sum(weights)
-        db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", (name, START + steps, int(files), int(size)))
+        db.execute(
+            "INSERT INTO samples VALUES (?, ?, ?, ?)", (name, START + steps, int(files), int(size))
+        )
 
 
-def _slow(db: sqlite3.Connection, names: List[str], hostile: bool) -> None:
-    paths = [b"genomics/2024/run%02d/reads" % number for number in range(25)] + (list(HOSTILE) if hostile else [])
+def _slow(db: sqlite3.Connection, names: list[str], hostile: bool) -> None:
+    paths = [b"genomics/2024/run%02d/reads" % number for number in range(25)] + (
+        list(HOSTILE) if hostile else []
+    )
     for number, path in enumerate(paths):
-        db.execute("INSERT INTO slow VALUES (?, ?, ?, ?, ?)", (
-            names[number % len(names)], path, 31.5 / (number + 1), 12000 // (number + 1), 9_000_000_000 // (number + 2)))
+        db.execute(
+            "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
+            (
+                names[number % len(names)],
+                path,
+                31.5 / (number + 1),
+                12000 // (number + 1),
+                9_000_000_000 // (number + 2),
+            ),
+        )
 
 
-def _failures(db: sqlite3.Connection, names: List[str], targets: List[str], number: int, hostile: bool) -> None:
-    kinds = ((errno.EACCES, "open"), (errno.EIO, "read"), (errno.ENOSPC, "write"), (errno.ESTALE, "setattr"))
+def _failures(
+    db: sqlite3.Connection, names: list[str], targets: list[str], number: int, hostile: bool
+) -> None:
+    kinds = (
+        (errno.EACCES, "open"),
+        (errno.EIO, "read"),
+        (errno.ENOSPC, "write"),
+        (errno.ESTALE, "setattr"),
+    )
     for at in range(number):
         code, operation = kinds[at % 7 % 4]
         path = b"scratch/%s/%06d" % (HOSTILE[at % len(HOSTILE)] if hostile else b"user", at)
-        db.execute("INSERT INTO failures VALUES (?, ?, ?, 1, ?, ?, ?, ?)", (
-            at, names[at % len(names)], targets[at % len(targets)], path, operation, code, os.strerror(code)))
+        db.execute(
+            "INSERT INTO failures VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+            (
+                at,
+                names[at % len(names)],
+                targets[at % len(targets)],
+                path,
+                operation,
+                code,
+                os.strerror(code),
+            ),
+        )

@@ -14,7 +14,7 @@ import os
 import socket
 import subprocess
 import threading
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import paramiko
 
@@ -35,7 +35,11 @@ class _Session(paramiko.ServerInterface):
         return paramiko.AUTH_SUCCESSFUL if same else paramiko.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return (
+            paramiko.OPEN_SUCCEEDED
+            if kind == "session"
+            else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        )
 
     def check_channel_pty_request(self, *_arguments: Any) -> bool:
         return True  # granted in name only: a command gets pipes
@@ -46,7 +50,11 @@ class _Session(paramiko.ServerInterface):
 
 
 def _execute(channel: paramiko.Channel, command: bytes) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SCALEOUT_"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "SCALEOUT_"))
+    }
     process = subprocess.Popen(
         [b"/bin/sh", b"-c", command],
         stdin=subprocess.PIPE,
@@ -123,11 +131,11 @@ class _Handle(paramiko.SFTPHandle):
 class _codes(contextlib.AbstractContextManager):
     """Turns an OSError into an sftp status: ``with _codes() as code: …; return code[0]``."""
 
-    def __enter__(self) -> List[int]:
+    def __enter__(self) -> list[int]:
         self._code = [paramiko.SFTP_OK]
         return self._code
 
-    def __exit__(self, _kind: object, error: Optional[BaseException], _trace: object) -> bool:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, OSError):
             self._code[0] = paramiko.SFTPServer.convert_errno(error.errno)
             return True
@@ -143,13 +151,16 @@ class _Files(paramiko.SFTPServerInterface):
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:
         with _codes() as code:
             mode = attr.st_mode if attr.st_mode is not None else 0o666
-            return _Handle(os.open(self.canonicalize(path), flags | os.O_CLOEXEC, mode & 0o7777), flags)
+            return _Handle(
+                os.open(self.canonicalize(path), flags | os.O_CLOEXEC, mode & 0o7777), flags
+            )
         return code[0]
 
     def list_folder(self, path: str) -> Any:
         with _codes() as code, os.scandir(self.canonicalize(path)) as entries:
             return [
-                paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name) for entry in entries
+                paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name)
+                for entry in entries
             ]
         return code[0]
 
@@ -200,7 +211,7 @@ class SshServer:
         self.key = paramiko.ECDSAKey.generate()
         self.host_key = paramiko.ECDSAKey.generate()
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for dummy in range(count)]
-        self._transports: List[paramiko.Transport] = []
+        self._transports: list[paramiko.Transport] = []
 
     @property
     def inventory(self) -> str:
@@ -211,7 +222,11 @@ class SshServer:
         self.key.write_private_key_file(self.folder + "/key")
         with open(self.folder + "/known_hosts", "w", encoding="ascii") as known:
             for listener in self._listeners:
-                words = (listener.getsockname()[1], self.host_key.get_name(), self.host_key.get_base64())
+                words = (
+                    listener.getsockname()[1],
+                    self.host_key.get_name(),
+                    self.host_key.get_base64(),
+                )
                 known.write("[127.0.0.1]:%d %s %s\n" % words)
         self.write_inventory(self.inventory)
         for listener in self._listeners:
@@ -239,14 +254,17 @@ class SshServer:
             with contextlib.suppress(paramiko.SSHException, EOFError):
                 transport.start_server(event=threading.Event(), server=_Session(self.key))
 
-    def write_inventory(self, path: str, connection: str = "ssh", variables: Optional[Dict[str, object]] = None) -> str:
+    def write_inventory(
+        self, path: str, connection: str = "ssh", variables: dict[str, object] | None = None
+    ) -> str:
         """Write an inventory of these hosts to ``path``."""
-        known = "-o UserKnownHostsFile=%s/known_hosts -o GlobalKnownHostsFile=/dev/null" % self.folder
+        known = f"-o UserKnownHostsFile={self.folder}/known_hosts -o GlobalKnownHostsFile=/dev/null"
         settings = {
             "ansible_connection": connection,
             "ansible_host": "127.0.0.1",
             "ansible_ssh_private_key_file": self.folder + "/key",
-            "ansible_ssh_common_args": known + " -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -F none",
+            "ansible_ssh_common_args": known
+            + " -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -F none",
             "ansible_control_path_dir": self.folder + "/cp",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             **(variables or {}),

@@ -16,7 +16,7 @@ import socket
 import stat
 import struct
 import tempfile
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Tuple
 
 SECOND = 10**9
 ROOT = os.geteuid() == 0
@@ -36,31 +36,41 @@ class Node(NamedTuple):
     path: Path
     kind: str = "f"
     mode: int = 0o644
-    owner: Optional[Tuple[int, int]] = None
+    owner: tuple[int, int] | None = None
     mtime: int = 1_600_000_000 * SECOND + 123_456_789
     size: int = 0
-    data: Tuple[Tuple[int, bytes], ...] = ()
+    data: tuple[tuple[int, bytes], ...] = ()
     target: object = b""
-    xattrs: Tuple[Tuple[str, bytes], ...] = ()
-    rdev: Tuple[int, int] = (1, 3)
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    rdev: tuple[int, int] = (1, 3)
 
 
-def acl(*entries: Tuple[int, int, int]) -> bytes:
+def acl(*entries: tuple[int, int, int]) -> bytes:
     """A POSIX ACL, as in the extended attribute that holds it, of (tag, permissions, id)."""
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
 NOBODY = 0xFFFFFFFF
 DIRECTORY_ACL = acl(
-    (USER_OBJ, 7, NOBODY), (USER, 5, 1234), (GROUP_OBJ, 5, NOBODY), (MASK, 7, NOBODY), (OTHER, 0, NOBODY)
+    (USER_OBJ, 7, NOBODY),
+    (USER, 5, 1234),
+    (GROUP_OBJ, 5, NOBODY),
+    (MASK, 7, NOBODY),
+    (OTHER, 0, NOBODY),
 )
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # net_bind_service
-SOME_ACL = acl((USER_OBJ, 6, NOBODY), (USER, 4, 1234), (GROUP_OBJ, 4, NOBODY), (MASK, 6, NOBODY), (OTHER, 0, NOBODY))
+SOME_ACL = acl(
+    (USER_OBJ, 6, NOBODY),
+    (USER, 4, 1234),
+    (GROUP_OBJ, 4, NOBODY),
+    (MASK, 6, NOBODY),
+    (OTHER, 0, NOBODY),
+)
 
 
-def supported(folder: bytes) -> FrozenSet[str]:
+def supported(folder: bytes) -> frozenset[str]:
     """What can be made in that folder by this user, of: user trusted security acl owner device."""
-    can: Set[str] = set()
+    can: set[str] = set()
     place = tempfile.mkdtemp(dir=os.fsdecode(folder))
     file = os.path.join(place, "f")
     with open(file, "w"):
@@ -71,7 +81,9 @@ def supported(folder: bytes) -> FrozenSet[str]:
         "security": lambda: os.setxattr(file, "security.capability", CAPABILITY),
         "acl": lambda: os.setxattr(file, "system.posix_acl_access", SOME_ACL),
         "owner": lambda: os.chown(file, 1234, 1235),
-        "device": lambda: os.mknod(os.path.join(place, "d"), stat.S_IFCHR | 0o600, os.makedev(1, 3)),
+        "device": lambda: os.mknod(
+            os.path.join(place, "d"), stat.S_IFCHR | 0o600, os.makedev(1, 3)
+        ),
     }
     for name, trial in trials.items():
         try:
@@ -89,12 +101,12 @@ class Builder:
     def __init__(self, root: bytes) -> None:
         os.makedirs(root, exist_ok=True)
         self.root = root
-        self.left_out: Set[str] = set()
+        self.left_out: set[str] = set()
         self._can = supported(os.path.dirname(root))
 
-    def build(self, nodes: List[Node]) -> Set[str]:
+    def build(self, nodes: list[Node]) -> set[str]:
         """Make them; directories get their attributes at the end. Returns what was left out."""
-        made: List[Node] = []
+        made: list[Node] = []
         for node in nodes:
             if self._make(node):
                 made.append(node)
@@ -127,7 +139,9 @@ class Builder:
                 elif node.kind == "h":
                     target: Path = node.target  # type: ignore[assignment]
                     with _Directory(self.root, target[:-1]) as there:
-                        os.link(target[-1], name, src_dir_fd=there, dst_dir_fd=at, follow_symlinks=False)
+                        os.link(
+                            target[-1], name, src_dir_fd=there, dst_dir_fd=at, follow_symlinks=False
+                        )
                     return True
             except FileExistsError:
                 return node.kind == "d"  # made for what is in it
@@ -154,7 +168,11 @@ class Builder:
             if not any(k == "system.posix_acl_access" for k, dummy in node.xattrs):
                 os.chmod(name, node.mode, dir_fd=at)
             else:
-                os.chmod(name, (os.stat(name, dir_fd=at).st_mode & 0o777) | (node.mode & 0o7000), dir_fd=at)
+                os.chmod(
+                    name,
+                    (os.stat(name, dir_fd=at).st_mode & 0o777) | (node.mode & 0o7000),
+                    dir_fd=at,
+                )
         os.utime(name, ns=(node.mtime, node.mtime), dir_fd=at, follow_symlinks=False)
 
     def _xattr(self, path: bytes, key: str, value: bytes, node: Node) -> None:
@@ -219,11 +237,13 @@ def _socket(at: int, name: bytes) -> None:
     place = tempfile.mkdtemp(dir="/proc/self/fd/%d" % at, prefix=".s")
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(os.path.join("/proc/self/fd/%d" % at, os.path.basename(place), "s"))
-    os.rename(os.path.join(os.path.basename(place), "s").encode(), name, src_dir_fd=at, dst_dir_fd=at)
+    os.rename(
+        os.path.join(os.path.basename(place), "s").encode(), name, src_dir_fd=at, dst_dir_fd=at
+    )
     os.rmdir(os.path.basename(place), dir_fd=at)
 
 
-def build(root: bytes, nodes: List[Node]) -> Set[str]:
+def build(root: bytes, nodes: list[Node]) -> set[str]:
     """Make the tree; returns the kinds of thing that this user or file system can't hold."""
     return Builder(root).build(nodes)
 
@@ -274,7 +294,12 @@ def _lift(top: int, name: bytes, number: int) -> int:
             if not _remove_one(at, below):
                 number += 1
                 os.chmod(below, 0o700, dir_fd=at)
-                os.rename(below, b".lift%d-%d" % (os.getpid(), _unused(top, number)), src_dir_fd=at, dst_dir_fd=top)
+                os.rename(
+                    below,
+                    b".lift%d-%d" % (os.getpid(), _unused(top, number)),
+                    src_dir_fd=at,
+                    dst_dir_fd=top,
+                )
     finally:
         os.close(at)
     os.rmdir(name, dir_fd=top)
@@ -328,9 +353,9 @@ NAMES = (
 )
 
 
-def hostile() -> List[Node]:
+def hostile() -> list[Node]:
     """One tree with a bit of everything, a few hundred entries; all of it readable to its owner."""
-    nodes: List[Node] = []
+    nodes: list[Node] = []
     for number, name in enumerate(NAMES):
         nodes.append(Node((b"files", name), data=((0, name * 3),), mode=0o600 | number % 0o100))
         nodes.append(Node((b"directories", name), "d", mode=0o755, mtime=number * SECOND + number))
@@ -344,7 +369,7 @@ def hostile() -> List[Node]:
     return [node._replace(mode=node.mode | needed.get(node.kind, 0)) for node in nodes]
 
 
-def _types() -> List[Node]:
+def _types() -> list[Node]:
     d = b"types"
     return [
         Node((d, b"empty"), mode=0o400),
@@ -364,21 +389,37 @@ def _types() -> List[Node]:
     ]
 
 
-def _times() -> List[Node]:
-    values = (0, 1, -1, 999_999_999, -SECOND, -SECOND + 1, -(2**31) * SECOND, (2**31) * SECOND, 2**33 * SECOND + 1)
+def _times() -> list[Node]:
+    values = (
+        0,
+        1,
+        -1,
+        999_999_999,
+        -SECOND,
+        -SECOND + 1,
+        -(2**31) * SECOND,
+        (2**31) * SECOND,
+        2**33 * SECOND + 1,
+    )
     nodes = [Node((b"times", b"f%d" % n), mtime=v, data=((0, b"t"),)) for n, v in enumerate(values)]
     nodes += [Node((b"times", b"d%d" % n), "d", mode=0o755, mtime=v) for n, v in enumerate(values)]
-    return nodes + [Node((b"times", b"l%d" % n), "l", target=b"x", mtime=v) for n, v in enumerate(values)]
+    return nodes + [
+        Node((b"times", b"l%d" % n), "l", target=b"x", mtime=v) for n, v in enumerate(values)
+    ]
 
 
-def _sparse() -> List[Node]:
+def _sparse() -> list[Node]:
     m = 1 << 20
     return [
         Node((b"sparse", b"all hole"), size=8 * m),
         Node((b"sparse", b"leading"), data=((4 * m, b"end"),)),
         Node((b"sparse", b"trailing"), size=4 * m, data=((0, b"start"),)),
         Node((b"sparse", b"middle"), data=((0, b"a" * 70000), (3 * m, b"b" * 5000))),
-        Node((b"sparse", b"many"), size=6 * m, data=tuple((n * m // 2, b"%d" % n) for n in range(1, 11))),
+        Node(
+            (b"sparse", b"many"),
+            size=6 * m,
+            data=tuple((n * m // 2, b"%d" % n) for n in range(1, 11)),
+        ),
         Node((b"sparse", b"odd size"), size=m + 1),
         Node((b"sparse", b"zeros are no hole"), data=((0, bytes(2 * m)),)),
         Node((b"sparse", b"late"), size=5 * m, data=((1 << 22, b"beyond four megabytes"),)),
@@ -387,10 +428,27 @@ def _sparse() -> List[Node]:
     ]
 
 
-def _modes() -> List[Node]:
-    nodes = [Node((b"modes", b"%05o" % mode), mode=mode, data=((0, b"m"),)) for mode in (
-        0o000, 0o200, 0o400, 0o444, 0o777, 0o4755, 0o2755, 0o6711, 0o1644, 0o7777, 0o2644)]
-    nodes += [Node((b"modes", b"d%05o" % mode), "d", mode=mode) for mode in (0o700, 0o2755, 0o1777, 0o7777, 0o6700)]
+def _modes() -> list[Node]:
+    nodes = [
+        Node((b"modes", b"%05o" % mode), mode=mode, data=((0, b"m"),))
+        for mode in (
+            0o000,
+            0o200,
+            0o400,
+            0o444,
+            0o777,
+            0o4755,
+            0o2755,
+            0o6711,
+            0o1644,
+            0o7777,
+            0o2644,
+        )
+    ]
+    nodes += [
+        Node((b"modes", b"d%05o" % mode), "d", mode=mode)
+        for mode in (0o700, 0o2755, 0o1777, 0o7777, 0o6700)
+    ]
     if ROOT:  # nobody else can list these
         nodes.append(Node((b"modes", b"closed", b"inside"), data=((0, b"secret"),)))
         nodes.append(Node((b"modes", b"closed"), "d", mode=0))
@@ -400,7 +458,7 @@ def _modes() -> List[Node]:
     return nodes + [Node((b"owners", b"d%d-%d" % o), "d", owner=o, mode=0o2750) for o in owners]
 
 
-def _hard_links() -> List[Node]:
+def _hard_links() -> list[Node]:
     first = (b"hard", b"a", b"file")
     link = (b"hard", b"a", b"symlink")
     fifo = (b"hard", b"z", b"fifo")
@@ -420,8 +478,13 @@ def _hard_links() -> List[Node]:
     ]
 
 
-def _attributes() -> List[Node]:
-    user = (("user.one", b"1"), ("user.binary", b"\0\xff\n"), ("user.empty", b""), ("user." + "n" * 200, b"v" * 1000))
+def _attributes() -> list[Node]:
+    user = (
+        ("user.one", b"1"),
+        ("user.binary", b"\0\xff\n"),
+        ("user.empty", b""),
+        ("user." + "n" * 200, b"v" * 1000),
+    )
     access = (("system.posix_acl_access", SOME_ACL),)
     both = (("system.posix_acl_access", DIRECTORY_ACL), ("system.posix_acl_default", SOME_ACL))
     return [
@@ -430,7 +493,12 @@ def _attributes() -> List[Node]:
         Node((b"xattrs", b"directory"), "d", xattrs=user, mode=0o755),
         Node((b"xattrs", b"trusted"), xattrs=(("trusted.t", b"root's"),)),
         Node((b"xattrs", b"link"), "l", target=b"t", xattrs=(("trusted.t", b"a link's"),)),
-        Node((b"xattrs", b"capability"), xattrs=(("security.capability", CAPABILITY),), mode=0o755, owner=(1000, 1000)),
+        Node(
+            (b"xattrs", b"capability"),
+            xattrs=(("security.capability", CAPABILITY),),
+            mode=0o755,
+            owner=(1000, 1000),
+        ),
         Node((b"acls", b"file"), xattrs=access, mode=0o4660),
         Node((b"acls", b"directory"), "d", xattrs=both, mode=0o2770),
         Node((b"acls", b"directory", b"inside")),
@@ -439,7 +507,7 @@ def _attributes() -> List[Node]:
     ]
 
 
-def deep(levels: int, name: bytes = b"d" * 250) -> List[Node]:
+def deep(levels: int, name: bytes = b"d" * 250) -> list[Node]:
     """One path of that many components, with a file at each tenth level and at the end."""
     nodes = []
     for level in range(1, levels + 1):
@@ -447,10 +515,12 @@ def deep(levels: int, name: bytes = b"d" * 250) -> List[Node]:
         if level % 10 == 0 or level == levels:
             nodes.append(Node((*path, b"file"), data=((0, b"%d" % level),)))
             nodes.append(Node((*path, b"link"), "l", target=b"file"))
-    return nodes + [Node((name,) * level, "d", mode=0o750, mtime=level) for level in range(levels, 0, -1)]
+    return nodes + [
+        Node((name,) * level, "d", mode=0o750, mtime=level) for level in range(levels, 0, -1)
+    ]
 
 
-def huge() -> List[Node]:
+def huge() -> list[Node]:
     """Files of more than 32 bits, nearly all hole."""
     return [
         Node((b"huge", b"middle"), size=5 << 30, data=((1 << 32, b"beyond four gigabytes"),)),
@@ -458,9 +528,11 @@ def huge() -> List[Node]:
     ]
 
 
-def flat(count: int) -> List[Node]:
+def flat(count: int) -> list[Node]:
     """One directory with that many small files."""
-    return [Node((b"flat", b"%d" % n), data=((0, b"%d" % n),) if n % 3 else ()) for n in range(count)]
+    return [
+        Node((b"flat", b"%d" % n), data=((0, b"%d" % n),) if n % 3 else ()) for n in range(count)
+    ]
 
 
 # ---------------------------------------------------------------- hypothesis
@@ -473,32 +545,39 @@ else:
 
     def names() -> st.SearchStrategy[bytes]:
         """File names: any bytes but NUL and the slash, often nasty ones."""
-        anything = st.binary(min_size=1, max_size=40).map(lambda b: b.replace(b"\0", b"\1").replace(b"/", b"\\"))
-        return st.one_of(st.sampled_from(NAMES), st.sampled_from([b"a", b"b", b"c"]), anything).filter(
-            lambda n: n not in (b".", b"..")
+        anything = st.binary(min_size=1, max_size=40).map(
+            lambda b: b.replace(b"\0", b"\1").replace(b"/", b"\\")
         )
+        return st.one_of(
+            st.sampled_from(NAMES), st.sampled_from([b"a", b"b", b"c"]), anything
+        ).filter(lambda n: n not in (b".", b".."))
 
     def mtimes() -> st.SearchStrategy[int]:
         """ns since 1970, from 1901 to 2242; also the edges of each second."""
         return st.one_of(
             st.integers(-(2**31) * SECOND, 2**33 * SECOND),
-            st.sampled_from([0, -1, 1, SECOND - 1, -SECOND, -SECOND - 1, 2**31 * SECOND, 2**32 * SECOND - 1]),
+            st.sampled_from(
+                [0, -1, 1, SECOND - 1, -SECOND, -SECOND - 1, 2**31 * SECOND, 2**32 * SECOND - 1]
+            ),
         )
 
-    def data() -> st.SearchStrategy[Tuple[int, Tuple[Tuple[int, bytes], ...]]]:
+    def data() -> st.SearchStrategy[tuple[int, tuple[tuple[int, bytes], ...]]]:
         """Size and parts of a file, most of them small."""
-        part = st.tuples(st.sampled_from([0, 1, 4096, 65536, 1 << 20, (1 << 20) - 1]), st.binary(max_size=300))
+        part = st.tuples(
+            st.sampled_from([0, 1, 4096, 65536, 1 << 20, (1 << 20) - 1]), st.binary(max_size=300)
+        )
         return st.tuples(
-            st.sampled_from([0, 0, 0, 1, 4096, 1 << 20, 3000001]), st.lists(part, max_size=3).map(tuple)
+            st.sampled_from([0, 0, 0, 1, 4096, 1 << 20, 3000001]),
+            st.lists(part, max_size=3).map(tuple),
         )
 
     @st.composite
-    def trees(draw: st.DrawFn, most: int = 25) -> List[Node]:
+    def trees(draw: st.DrawFn, most: int = 25) -> list[Node]:
         """Trees of at most that many entries."""
-        directories: List[Path] = [()]
-        others: List[Path] = []
-        taken: Dict[Path, bool] = {(): True}
-        nodes: List[Node] = []
+        directories: list[Path] = [()]
+        others: list[Path] = []
+        taken: dict[Path, bool] = {(): True}
+        nodes: list[Node] = []
         for _dummy in range(draw(st.integers(0, most))):
             parent = draw(st.sampled_from(directories))
             path = (*parent, draw(names()))
@@ -514,10 +593,12 @@ else:
         return nodes
 
     @st.composite
-    def _node(draw: st.DrawFn, path: Path, kind: str, others: List[Path]) -> Node:
+    def _node(draw: st.DrawFn, path: Path, kind: str, others: list[Path]) -> Node:
         if kind == "h":
             return Node(path, "h", target=draw(st.sampled_from(others)))
-        mode = draw(st.sampled_from([0o644, 0o755, 0o600, 0o000, 0o4755, 0o2711, 0o1777, 0o7777, 0o444]))
+        mode = draw(
+            st.sampled_from([0o644, 0o755, 0o600, 0o000, 0o4755, 0o2711, 0o1777, 0o7777, 0o444])
+        )
         if kind == "d" and not ROOT:
             mode |= 0o700
         elif kind == "f" and not ROOT:

@@ -14,14 +14,13 @@ import shlex
 import sys
 import sysconfig
 import time
-from typing import Dict, List, Optional, Tuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 SAMPLE_FILES = 100_000  # a sample tree is no larger than this,
 SAMPLE_BYTES = 1 << 30  # nor than this
 
 
-def caller_directory(environ: Dict[str, str]) -> str:
+def caller_directory(environ: dict[str, str]) -> str:
     """Where the user stands: make -C (which sets w in MAKEFLAGS) leaves it in PWD."""
     flags = environ.get("MAKEFLAGS", "").split(" ")[0]
     shell = environ.get("PWD", "")
@@ -30,10 +29,10 @@ def caller_directory(environ: Dict[str, str]) -> str:
     return os.getcwd()
 
 
-def measure(tree: str) -> Optional[Tuple[int, int]]:
+def measure(tree: str) -> tuple[int, int] | None:
     """(files, bytes) of a tree that makes a good sample, else None: too large, or not all readable."""
     files = size = 0
-    unreadable: List[OSError] = []
+    unreadable: list[OSError] = []
     for folder, _folders, names in os.walk(tree, onerror=unreadable.append):
         for name in names:
             path = os.path.join(folder, name)
@@ -60,7 +59,8 @@ def sample_tree() -> str:
         sys.exit("make ingest: no sample tree found on this machine; name one with SRC=")
     files, size_bytes, tree = max(found)
     print(
-        "make ingest: no SRC given, so the sample is %s: %d files, %.0f MB" % (tree, files, size_bytes / 1e6),
+        "make ingest: no SRC given, so the sample is %s: %d files, %.0f MB"
+        % (tree, files, size_bytes / 1e6),
         flush=True,
     )
     return tree
@@ -69,11 +69,11 @@ def sample_tree() -> str:
 def inventory(clients: str, run: str) -> str:
     """The inventory file with that many local clients."""
     if not re.fullmatch(r"[1-9][0-9]{0,3}", clients):
-        sys.exit("make ingest: CLIENTS is %r; it must be a number from 1 to 9999" % clients)
+        sys.exit(f"make ingest: CLIENTS is {clients!r}; it must be a number from 1 to 9999")
     local = os.path.join(ROOT, "inventory", "local.yml")
     with open(local, encoding="utf-8") as file:
         text = file.read()
-    changed = text.replace("client[1:3]", "client[1:%s]" % clients)
+    changed = text.replace("client[1:3]", f"client[1:{clients}]")
     if changed == text:
         return local
     path = os.path.join(run, "inventory.yml")
@@ -95,7 +95,9 @@ def main() -> None:
     def given(name: str, default: str) -> str:
         return environ.get(name) or default
 
-    run = os.path.join(here, given("RUN", os.path.join(ROOT, "runs", time.strftime("%Y%m%dT%H%M%S"))))
+    run = os.path.join(
+        here, given("RUN", os.path.join(ROOT, "runs", time.strftime("%Y%m%dT%H%M%S")))
+    )
     source = os.path.join(here, environ["SRC"]) if environ.get("SRC") else sample_tree()
     destination = os.path.join(here, given("DEST", os.path.join(run, "destination")))
     os.makedirs(run, exist_ok=True)

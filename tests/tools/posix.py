@@ -22,7 +22,14 @@ def add_posix(folder: str) -> bool:
     if os.path.exists(os.path.join(folder, WANTED, "MANIFEST.json")):
         return True
     with tempfile.TemporaryDirectory() as work:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         command += ["--no-deps", "--only-binary", ":all:", "--dest", work, "ansible"]
         if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
             return False

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Callable, Dict, List
+from typing import Callable
 
 from setup import ROOT, link_collection
 
@@ -36,7 +36,9 @@ def run(*command: str, cwd: str = ROOT) -> int:
     environment = dict(os.environ, PATH=BIN + ":" + os.environ.get("PATH", ""))
     environment["ANSIBLE_COLLECTIONS_PATH"] = os.path.join(ROOT, ".collections")
     environment.setdefault("LC_ALL", "C.UTF-8")
-    return subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False
+    ).returncode
 
 
 def ruff() -> int:
@@ -64,7 +66,14 @@ def ansible_lint() -> int:
 
 def docs() -> int:
     """The documentation of plugins and roles, as it will be published."""
-    return run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", ".", cwd=copy_tree())
+    return run(
+        "antsibull-docs",
+        "lint-collection-docs",
+        "--plugin-docs",
+        "--skip-rstcheck",
+        ".",
+        cwd=copy_tree(),
+    )
 
 
 def changelog() -> int:
@@ -82,13 +91,15 @@ def doc() -> int:
             done = subprocess.run(
                 [BIN + "/ansible-doc", "-t", kind, name],
                 cwd=ROOT,
-                env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=ROOT + "/.collections", LC_ALL="C.UTF-8"),
+                env=dict(
+                    os.environ, ANSIBLE_COLLECTIONS_PATH=ROOT + "/.collections", LC_ALL="C.UTF-8"
+                ),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 check=False,
             )
             if done.returncode or b"> " not in done.stdout:
-                print("ansible-doc -t %s %s: %s" % (kind, name, done.stdout.decode(errors="replace")))
+                print(f"ansible-doc -t {kind} {name}: {done.stdout.decode(errors='replace')}")
                 status = 1
     return status
 
@@ -98,11 +109,13 @@ def sanity() -> int:
     cache = os.path.expanduser("~/.ansible/test/cache")
     os.makedirs(cache, exist_ok=True)
     for version in ("24_2", "25_0_1", "25_2"):
-        path = os.path.join(cache, "get_pip_%s.py" % version)
+        path = os.path.join(cache, f"get_pip_{version}.py")
         if not os.path.exists(path):
             with open(path, "w", encoding="ascii") as file:
                 file.write(GET_PIP)
-    return run("ansible-test", "sanity", "--local", "--color", "no", "--python", PYTHON, cwd=copy_tree())
+    return run(
+        "ansible-test", "sanity", "--local", "--color", "no", "--python", PYTHON, cwd=copy_tree()
+    )
 
 
 def copy_tree() -> str:
@@ -119,11 +132,13 @@ def copy_tree() -> str:
         if os.path.lexists(os.path.join(ROOT, name)):
             os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
             shutil.copy2(os.path.join(ROOT, name), os.path.join(tree, name), follow_symlinks=False)
-    subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # else the checkout's .gitignore hides it
+    subprocess.run(
+        ["git", "init", "-q"], cwd=tree, check=True
+    )  # else the checkout's .gitignore hides it
     return tree
 
 
-CHECKERS: Dict[str, Callable[[], int]] = {
+CHECKERS: dict[str, Callable[[], int]] = {
     "ruff": ruff,
     "mypy": mypy,
     "yamllint": yamllint,
@@ -138,13 +153,16 @@ CHECKERS: Dict[str, Callable[[], int]] = {
 def main() -> None:
     """Exit status 0 only if every checker is content."""
     link_collection()
-    failed: List[str] = []
+    failed: list[str] = []
     for name, checker in CHECKERS.items():
         if sys.argv[1:] and name.split()[-1] not in sys.argv[1:]:
             continue
         start = time.monotonic()
         status = checker()
-        print("lint: %s: %s (%.0f s)" % (name, "FAILED" if status else "ok", time.monotonic() - start), flush=True)
+        print(
+            f"lint: {name}: {'FAILED' if status else 'ok'} ({time.monotonic() - start:.0f} s)",
+            flush=True,
+        )
         if status:
             failed.append(name)
     sys.exit("lint: failed: " + ", ".join(failed) if failed else 0)

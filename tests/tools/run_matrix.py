@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Dict, List, Tuple
 
 from run_tests import Results, pythons, run, unit_tests_under
 from setup import ROOT, python_of
 
 # ansible-core -> the oldest and the newest Python that its controller supports
-SUPPORTED: Dict[str, Tuple[int, int]] = {
+SUPPORTED: dict[str, tuple[int, int]] = {
     "2.17": (10, 12),
     "2.18": (11, 13),
     "2.19": (11, 13),
@@ -30,10 +29,10 @@ TESTS = ["tests/integration", "-k", "not Molecule"]
 def environment(core: str, python: str) -> str:
     """A virtual environment with that ansible-core; "" if it can't be made."""
     folder = ".venv-core" + core
-    wanted = os.path.join(ROOT, ".cache", "requirements-core%s.txt" % core)
+    wanted = os.path.join(ROOT, ".cache", f"requirements-core{core}.txt")
     os.makedirs(os.path.dirname(wanted), exist_ok=True)
     with open(wanted, "w", encoding="ascii") as file:
-        file.write("ansible-core==%s.*\nhypothesis\nparamiko\npyte\npytest\npytest-xdist\n" % core)
+        file.write(f"ansible-core=={core}.*\nhypothesis\nparamiko\npyte\npytest\npytest-xdist\n")
     if os.path.exists(os.path.join(ROOT, folder, "ready")):
         return folder
     setup = os.path.join(ROOT, "tests", "tools", "setup.py")
@@ -47,20 +46,25 @@ def environment(core: str, python: str) -> str:
 def main() -> None:
     """Exit status 0 only if all that could run passed."""
     results = Results()
-    lines: List[str] = []
+    lines: list[str] = []
     found = pythons()
     if not sys.argv[1:]:
         newest = max(found)
         if newest > sys.version_info[:2]:
             unit_tests_under(newest, found[newest], results)
         else:
-            lines.append("left out: the engine's unit tests under a Python newer than %d.%d" % sys.version_info[:2])
+            lines.append(
+                "left out: the engine's unit tests under a Python newer than %d.%d"
+                % sys.version_info[:2]
+            )
     for core, (oldest, newest) in SUPPORTED.items():
         if sys.argv[1:] and core not in sys.argv[1:]:
             continue
         fitting = [version for version in found if oldest <= version[1] <= newest]
         if not fitting:
-            lines.append("left out: ansible-core %s: it needs Python 3.%d to 3.%d" % (core, oldest, newest))
+            lines.append(
+                "left out: ansible-core %s: it needs Python 3.%d to 3.%d" % (core, oldest, newest)
+            )
             continue
         version = max(fitting)
         title = "ansible-core %s under Python %d.%d" % ((core, *version))
@@ -71,7 +75,7 @@ def main() -> None:
         command = [python_of(folder), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *TESTS]
         status, output = run(title, command)
         results.add(title, status, output)
-        lines.append("%s: %s" % (title, "FAILED" if status else output.strip().splitlines()[-1]))
+        lines.append(f"{title}: {'FAILED' if status else output.strip().splitlines()[-1]}")
     print("\n" + "\n".join(lines + sorted(set(results.left_out))))
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % results.counts, flush=True)
     sys.exit(1 if results.broken else 0)

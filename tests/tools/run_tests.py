@@ -16,7 +16,6 @@ import re
 import subprocess
 import sys
 import time
-from typing import Dict, List, Optional, Tuple
 
 import hosts
 from setup import ROOT, python_of
@@ -29,11 +28,16 @@ _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 _LEFT_OUT = re.compile(r"^left out: .*$", re.MULTILINE)
 
 
-def _no_lab() -> Optional[str]:
+def _no_lab() -> str | None:
     """Why the scenario on the lab can't run here, or None."""
     reason = cluster.why_not()
     script = os.path.join(ROOT, "tests", "tools", "posix.py")
-    if not reason and subprocess.run([sys.executable, script, os.path.join(ROOT, ".collections")], check=False).returncode:
+    if (
+        not reason
+        and subprocess.run(
+            [sys.executable, script, os.path.join(ROOT, ".collections")], check=False
+        ).returncode
+    ):
         reason = "ansible.posix, which mounts the cluster, can't be fetched"
     return reason
 
@@ -46,8 +50,8 @@ class Results:
 
     def __init__(self) -> None:
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
-        self.left_out: List[str] = []
-        self.broken: List[str] = []
+        self.left_out: list[str] = []
+        self.broken: list[str] = []
 
     def leave_out(self, text: str) -> None:
         """Note a part that can't run here."""
@@ -63,13 +67,18 @@ class Results:
             self.broken.append(title)
 
 
-def run(title: str, command: List[str], env: Optional[Dict[str, str]] = None) -> Tuple[int, str]:
+def run(title: str, command: list[str], env: dict[str, str] | None = None) -> tuple[int, str]:
     """Run a part; its output is shown as it comes, and returned."""
     print("\n== " + title, flush=True)
     start = time.monotonic()
     environment = dict(os.environ, PYTHONUNBUFFERED="1", **(env or {}))
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     output = b""
     assert process.stdout
@@ -78,23 +87,30 @@ def run(title: str, command: List[str], env: Optional[Dict[str, str]] = None) ->
         sys.stdout.buffer.write(line)
         sys.stdout.flush()
     status = process.wait()
-    print("== %s: %s in %.0f s" % (title, "ok" if not status else "FAILED", time.monotonic() - start), flush=True)
+    print(
+        f"== {title}: {'ok' if not status else 'FAILED'} in {time.monotonic() - start:.0f} s",
+        flush=True,
+    )
     return status, output.decode(errors="replace")
 
 
-def pythons() -> Dict[Tuple[int, int], str]:
+def pythons() -> dict[tuple[int, int], str]:
     """Every real CPython 3 of this machine, by version (not pyenv's shims)."""
-    found: Dict[Tuple[int, int], str] = {}
+    found: dict[tuple[int, int], str] = {}
     pattern = "python3.[0-9]*"
-    folders = os.environ.get("PATH", "").split(":") + glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin"))
-    for path in (path for folder in folders for path in sorted(glob.glob(os.path.join(folder, pattern)))):
+    folders = os.environ.get("PATH", "").split(":") + glob.glob(
+        os.path.expanduser("~/.pyenv/versions/*/bin")
+    )
+    for path in (
+        path for folder in folders for path in sorted(glob.glob(os.path.join(folder, pattern)))
+    ):
         match = re.fullmatch(r"python3\.(\d+)", os.path.basename(path))
         if match and "/shims/" not in path and os.access(path, os.X_OK):
             found.setdefault((3, int(match.group(1))), path)
     return found
 
 
-def unit_tests_under(version: Tuple[int, int], python: str, results: Results) -> None:
+def unit_tests_under(version: tuple[int, int], python: str, results: Results) -> None:
     """The engine's unit tests in an environment of their own, without Ansible."""
     title = "the engine's unit tests under Python %d.%d" % version
     folder = ".venv-py%d.%d" % version
@@ -102,7 +118,9 @@ def unit_tests_under(version: Tuple[int, int], python: str, results: Results) ->
     stamp = os.path.join(ROOT, folder, "ready")
     wanted = os.path.join(ROOT, "requirements-unit.txt")
     if not os.path.exists(stamp) or os.path.getmtime(stamp) < os.path.getmtime(wanted):
-        if run("set-up of Python %d.%d" % version, [python, setup, folder, "requirements-unit.txt"])[0]:
+        if run(
+            "set-up of Python %d.%d" % version, [python, setup, folder, "requirements-unit.txt"]
+        )[0]:
             results.broken.append(title)
             return
         with open(stamp, "w", encoding="ascii"):
@@ -116,7 +134,7 @@ def molecule(results: Results, scenario: str) -> None:
     title = "molecule scenario " + scenario
     reason = MOLECULE_SCENARIOS[scenario]()
     if reason:
-        results.leave_out("the %s: %s" % (title, reason))
+        results.leave_out(f"the {title}: {reason}")
         return
     command = [os.path.join(os.path.dirname(sys.executable), "molecule"), "test", "-s", scenario]
     env = {"PATH": os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", "")}
@@ -137,15 +155,20 @@ def main() -> None:
     if OLDEST in found:
         unit_tests_under(OLDEST, found[OLDEST], results)
     else:
-        results.leave_out("the engine's unit tests under Python %d.%d: not on this machine" % OLDEST)
+        results.leave_out(
+            "the engine's unit tests under Python %d.%d: not on this machine" % OLDEST
+        )
     for scenario in MOLECULE_SCENARIOS:
         molecule(results, scenario)
     # Playbooks wait as well as work, so one more worker than most machines of CI have processors; the
     # long tests first, so that all workers end together.
     spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     places = ["tests/integration", "tests/browser", "tests/unit"]
-    results.add("all tests", *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]))
-    print("\n== in all, %.0f s" % (time.monotonic() - start))
+    results.add(
+        "all tests",
+        *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]),
+    )
+    print(f"\n== in all, {time.monotonic() - start:.0f} s")
     for line in sorted(set(results.left_out)):
         print(line)
     for title in results.broken:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Callable, List, Sequence
+from typing import Callable, Sequence
 
 OLDEST_CONTROLLER = (3, 10)
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -31,7 +31,12 @@ def _quiet(*command: str, **options: object) -> bool:
         output.write(("$ " + " ".join(command) + "\n").encode())
         output.flush()
         try:
-            return subprocess.run(command, stdout=output, stderr=output, check=False, **options).returncode == 0  # type: ignore[call-overload, no-any-return]
+            return (
+                subprocess.run(
+                    command, stdout=output, stderr=output, check=False, **options
+                ).returncode
+                == 0
+            )  # type: ignore[call-overload, no-any-return]
         except OSError:
             return False
 
@@ -41,7 +46,9 @@ def _with_venv(folder: str) -> bool:
 
 
 def _with_virtualenv(folder: str) -> bool:
-    return _quiet(sys.executable, "-m", "virtualenv", folder) or _quiet("virtualenv", "-p", sys.executable, folder)
+    return _quiet(sys.executable, "-m", "virtualenv", folder) or _quiet(
+        "virtualenv", "-p", sys.executable, folder
+    )
 
 
 def _with_pip(folder: str) -> bool:
@@ -55,12 +62,21 @@ def _with_pip(folder: str) -> bool:
 
 def _with_debian_wheel(folder: str) -> bool:
     """A Debian with nothing but python3: the pip in its package python3-pip-whl. Needs no root."""
-    if not shutil.which("apt-get") or not _quiet(sys.executable, "-m", "venv", "--without-pip", folder):
+    if not shutil.which("apt-get") or not _quiet(
+        sys.executable, "-m", "venv", "--without-pip", folder
+    ):
         return False
     with tempfile.TemporaryDirectory() as work:
         for name in ("lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(work, name))
-        apt = ["apt-get", "-q", "-o", "Dir::State::lists=" + work + "/lists", "-o", "Dir::Cache=" + work + "/cache"]
+        apt = [
+            "apt-get",
+            "-q",
+            "-o",
+            "Dir::State::lists=" + work + "/lists",
+            "-o",
+            "Dir::Cache=" + work + "/cache",
+        ]
         apt += ["-o", "APT::Sandbox::User="]
         if not _quiet(*apt, "update") or not _quiet(*apt, "download", "python3-pip-whl", cwd=work):
             return False
@@ -72,7 +88,7 @@ def _with_debian_wheel(folder: str) -> bool:
         return _quiet(python_of(folder), wheels[0] + "/pip", "install", "--upgrade", "pip")
 
 
-WAYS: List[Callable[[str], bool]] = [_with_venv, _with_virtualenv, _with_pip, _with_debian_wheel]
+WAYS: list[Callable[[str], bool]] = [_with_venv, _with_virtualenv, _with_pip, _with_debian_wheel]
 
 
 def python_of(folder: str) -> str:
@@ -82,7 +98,9 @@ def python_of(folder: str) -> str:
 
 def make_environment(folder: str, requirements: Sequence[str]) -> None:
     """Create ``folder`` and install ``requirements`` (files). Raises SetupError."""
-    if not os.path.exists(python_of(folder)) or not _quiet(python_of(folder), "-m", "pip", "--version"):
+    if not os.path.exists(python_of(folder)) or not _quiet(
+        python_of(folder), "-m", "pip", "--version"
+    ):
         for way in WAYS:
             shutil.rmtree(folder, ignore_errors=True)
             if way(folder):
@@ -91,15 +109,14 @@ def make_environment(folder: str, requirements: Sequence[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             package = "python%d.%d-venv" % sys.version_info[:2]
             raise SetupError(
-                "can't make a virtual environment with %s: install Debian's %s (as root: apt-get install %s) "
-                "and try again; the attempts are in .cache/setup.log" % (sys.executable, package, package)
+                f"can't make a virtual environment with {sys.executable}: install Debian's {package} (as root: apt-get install {package}) and try again; the attempts are in .cache/setup.log"
             )
     command = [python_of(folder), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in requirements:
         command += ["-r", name]
     if not _quiet(*command):
         raise SetupError(
-            "pip could not install what %s asks for; its words are in .cache/setup.log" % " and ".join(requirements)
+            f"pip could not install what {' and '.join(requirements)} asks for; its words are in .cache/setup.log"
         )
 
 
@@ -117,8 +134,14 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     if "requirements.txt" in sys.argv and sys.version_info < OLDEST_CONTROLLER:
-        words = (sys.executable, ".".join(map(str, sys.version_info[:2])), ".".join(map(str, OLDEST_CONTROLLER)))
-        sys.exit("set-up: %s is Python %s, Ansible needs %s or newer here; name one with PYTHON=" % words)
+        words = (
+            sys.executable,
+            ".".join(map(str, sys.version_info[:2])),
+            ".".join(map(str, OLDEST_CONTROLLER)),
+        )
+        sys.exit(
+            "set-up: %s is Python %s, Ansible needs %s or newer here; name one with PYTHON=" % words
+        )
     try:
         link_collection()
         make_environment(sys.argv[1], sys.argv[2:])
@@ -127,7 +150,7 @@ def main() -> None:
             if not _quiet(python_of(sys.argv[1]), posix, os.path.join(ROOT, ".collections")):
                 raise SetupError("ansible.posix can't be fetched from PyPI; see .cache/setup.log")
     except (SetupError, OSError) as error:
-        sys.exit("set-up: %s" % error)
+        sys.exit(f"set-up: {error}")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ reads them too."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from ..core.vocabulary import PRESERVE
 
 # The arguments of every module that copies a host's part of a plan; documented in the fragment
 # "client". The last ones come from the action plugin.
-ARGUMENTS: Dict[str, Dict[str, Any]] = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "run_dir": {"type": "path", "required": True},
     "source": {"type": "str"},
     "destinations": {"type": "list", "elements": "str"},
@@ -32,7 +32,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "_verify": {"type": "str"},
 }
 # What the module parallel_rsync takes besides.
-RSYNC_ARGUMENTS: Dict[str, Dict[str, Any]] = dict(
+RSYNC_ARGUMENTS: dict[str, dict[str, Any]] = dict(
     ARGUMENTS,
     method={"type": "str", "choices": ["rsync", "msrsync"], "default": "rsync"},
     rsync_options={"type": "list", "elements": "str", "default": []},

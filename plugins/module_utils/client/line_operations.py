@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import stat
-from typing import Any, Callable, Dict, FrozenSet, List
+from typing import Any, Callable, List
 
 from ..copy import ranges
 from ..copy.entry import copy_entry, copy_link
@@ -32,17 +32,17 @@ def entry_want(row: Row) -> Want:
     return Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0)
 
 
-def _copy(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+def _copy(copier: Copier, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         copy_entry(copier, directory, row[0], entry_want(row))
 
 
-def _link(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+def _link(copier: Copier, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         copy_link(copier, directory, row[0], _want(row, row[6]), to_bytes(row[7]))
 
 
-def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+def _directories(copier: Copier, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         path = join(directory, row[0]) if row[0] else directory
         preserve_directory(copier, path, _directory_want(row))
@@ -51,7 +51,7 @@ def _directories(copier: Copier, directory: bytes, rows: List[Row]) -> None:
 def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
     """An operation that does ``act`` with each row; an OSError is the row's failure."""
 
-    def operation(copier: Copier, directory: bytes, rows: List[Row]) -> None:
+    def operation(copier: Copier, directory: bytes, rows: list[Row]) -> None:
         for row in rows:
             copier.operation = doing
             try:
@@ -62,13 +62,15 @@ def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
     return operation
 
 
-OPERATIONS: Dict[str, Operation] = {
+OPERATIONS: dict[str, Operation] = {
     "copy": _copy,
     "link": _link,
     "directories": _directories,
     "prepare": _each(
         "create",
-        lambda copier, directory, row: ranges.prepare(copier, directory, row[0], _want(row), row[6]),
+        lambda copier, directory, row: ranges.prepare(
+            copier, directory, row[0], _want(row), row[6]
+        ),
     ),
     "range": _each(
         "copy range",
@@ -88,7 +90,7 @@ discard = _each(
 )
 
 
-def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: bool) -> None:
+def verify(copier: Copier, of: str, directory: bytes, rows: list[Row], digests: bool) -> None:
     """Check a line that an operation ``of`` brought over."""
 
     def act(copier: Copier, directory: bytes, row: Row) -> None:
@@ -105,11 +107,8 @@ def verify(copier: Copier, of: str, directory: bytes, rows: List[Row], digests: 
     _each("verify", act)(copier, directory, rows)
 
 
-def without(rows: List[Row], directory: bytes, broken: FrozenSet[bytes]) -> List[Row]:
+def without(rows: list[Row], directory: bytes, broken: frozenset[bytes]) -> list[Row]:
     """The rows whose data arrived: a file that lacks a range must not be finished."""
     if not broken:
         return rows
-    return [
-        row for row in rows
-        if join(directory, row[0]) not in broken or stat.S_ISDIR(row[1])
-    ]
+    return [row for row in rows if join(directory, row[0]) not in broken or stat.S_ISDIR(row[1])]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Collection, Dict
+from typing import Callable, Collection
 
 _FIRST_PIECES, _FIRST_COST = 2, 0.1
 _MEMORY = 10.0  # s of work after which a rate counts half
@@ -32,8 +32,10 @@ class Spread:
     done, a little. So a slow one does not sit on work that the others would have done sooner.
     """
 
-    def __init__(self, mounts: Collection[bytes], clock: Callable[[], float] = time.monotonic) -> None:
-        self._mounts: Dict[bytes, _Mount] = {mount: _Mount() for mount in mounts}
+    def __init__(
+        self, mounts: Collection[bytes], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._mounts: dict[bytes, _Mount] = {mount: _Mount() for mount in mounts}
         self._clock = clock
         self._left = 0.0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Set, Tuple
+from typing import Any, Callable, Iterator
 
 from ..copy.entry import copy_entry
 from ..copy.rsync.buckets import BUCKET_BYTES, buckets
@@ -26,8 +26,8 @@ from .settings import Settings
 PROCESSES = 64  # the article's best over a network, on four cores
 
 
-def configure(options: Dict[str, Any], base: Settings) -> Settings:
-    """The settings of :func:`.client.settings` with what a method with rsync needs besides.
+def configure(options: dict[str, Any], base: Settings) -> Settings:
+    """The settings of :func:`.start.settings` with what a method with rsync needs besides.
 
     Raises IngestError, as :func:`check_rsync`; no destination needs to exist for that.
     """
@@ -45,11 +45,11 @@ def configure(options: Dict[str, Any], base: Settings) -> Settings:
         share = base.bandwidth_limit / (base.processes * base.threads) / 1024
         wanted.append("--bwlimit=%d" % max(1, share))
     made = command(
-        find_rsync(host), preserve, check_options(wanted),
-        _granularity(base.destinations[0]),
+        find_rsync(host), preserve, check_options(wanted), _granularity(base.destinations[0])
     )
     return base._replace(
-        rsync=tuple(made), rsync_verify=verify,
+        rsync=tuple(made),
+        rsync_verify=verify,
         chunk_files=options["bucket_files"] or 1 << 30,
         chunk_bytes=options["bucket_bytes"] or BUCKET_BYTES,
     )
@@ -61,9 +61,7 @@ def _granularity(destination: bytes) -> int:
     except FileNotFoundError:
         return 1
     except OSError as error:
-        raise IngestError(
-            "destination '%s': %s" % (os.fsdecode(destination), error.strerror)
-        ) from error
+        raise IngestError(f"destination '{os.fsdecode(destination)}': {error.strerror}") from error
     try:
         return probe_granularity(fd)
     except OSError:
@@ -73,8 +71,12 @@ def _granularity(destination: bytes) -> int:
 
 
 def copy_lines(
-    copier: Copier, settings: Settings, mount: bytes, lines: List[bytes],
-    broken: FrozenSet[bytes], moved: Callable[[int], None],
+    copier: Copier,
+    settings: Settings,
+    mount: bytes,
+    lines: list[bytes],
+    broken: frozenset[bytes],
+    moved: Callable[[int], None],
 ) -> None:
     """Copy a chunk of a shard with rsync, both phases. What became of it is in the copier's tally.
 
@@ -82,8 +84,8 @@ def copy_lines(
     metadata yet. The engine copies empty directories, what rsync can't, and finishes what rsync
     leaves.
     """
-    rows: Dict[bytes, Row] = {}
-    linked: Set[bytes] = set()
+    rows: dict[bytes, Row] = {}
+    linked: set[bytes] = set()
     user = os.geteuid()
     for line in lines:
         directory, found = read_line(line)
@@ -108,8 +110,13 @@ def copy_lines(
     items = ((path, row[4]) for path, row in rows.items())
     for bucket in buckets(items, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
-            settings.rsync, settings.source, mount, bucket, settings.rsync_verify,
-            lambda dummy, count: moved(count), linked.intersection(bucket),
+            settings.rsync,
+            settings.source,
+            mount,
+            bucket,
+            settings.rsync_verify,
+            lambda dummy, count: moved(count),
+            linked.intersection(bucket),
         )
         _count(copier, result)
         for path in result.left:
@@ -127,7 +134,7 @@ def _finish(copier: Copier, path: bytes, row: Row, moved: bool) -> None:
         copier.tally.changed = changed + 1
 
 
-def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:
+def _linked(directory: bytes, rows: list[Row], target: int) -> Iterator[bytes]:
     """Files that have several links in the destination by now."""
     for row in rows:
         try:
@@ -138,13 +145,13 @@ def _linked(directory: bytes, rows: List[Row], target: int) -> Iterator[bytes]:
             yield join(directory, row[0])
 
 
-def _share(rows: List[Row], directory: bytes, user: int) -> Tuple[List[Row], List[Row]]:
+def _share(rows: list[Row], directory: bytes, user: int) -> tuple[list[Row], list[Row]]:
     """(rsync's, the engine's): directories, paths too long for rsync, times that the destination may
     not hold, which rsync would set in every run, and set-id files whose owner this user can't keep,
     of which rsync would make set-id files of this user."""
     longest = LONGEST_PATH - len(directory)
-    theirs: List[Row] = []
-    ours: List[Row] = []
+    theirs: list[Row] = []
+    ours: list[Row] = []
     for row in rows:
         lost = user and row[1] & 0o6000 and row[2] != user
         mine = stat.S_ISDIR(row[1]) or len(row[0]) >= longest or lost or not held_everywhere(row[5])

@@ -11,7 +11,7 @@ import multiprocessing
 import time
 from collections import Counter, deque
 from multiprocessing.connection import Connection, wait
-from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Iterator
 
 from ..core.errors import IngestError
 from ..core.outcome import Tally
@@ -39,17 +39,19 @@ class _Open:
 
     def __init__(self, header: Header, data: bytes) -> None:
         self.header = header
-        self.data: Optional[bytes] = data
-        self.lines: Optional[Iterator[Tuple[int, int, bytes]]] = None
-        self._following: Optional[Tuple[int, int, bytes]] = None
+        self.data: bytes | None = data
+        self.lines: Iterator[tuple[int, int, bytes]] | None = None
+        self._following: tuple[int, int, bytes] | None = None
         self.outstanding = 0
         self.exhausted = False
         self.seconds = 0.0
-        self.mounts: Dict[bytes, List[int]] = {}
-        self.mount_seconds: Dict[bytes, float] = {}
-        self.failures: List[Tuple[bytes, bytes, str, int, str]] = []
+        self.mounts: dict[bytes, list[int]] = {}
+        self.mount_seconds: dict[bytes, float] = {}
+        self.failures: list[tuple[bytes, bytes, str, int, str]] = []
 
-    def next_lines(self, most_files: int, most_bytes: int, threads: int) -> Tuple[List[bytes], float]:
+    def next_lines(
+        self, most_files: int, most_bytes: int, threads: int
+    ) -> tuple[list[bytes], float]:
         """The lines of the next chunk, and their cost; none when the shard is exhausted."""
         if self.lines is None:
             self.lines = shards.unpack(self.data or b"")
@@ -57,7 +59,7 @@ class _Open:
                 self.lines = shards.in_turn(self.lines)
             self.data = None
             self._following = next(self.lines, None)
-        taken: List[bytes] = []
+        taken: list[bytes] = []
         files = size = 0
         while self._following is not None:
             count, line_bytes, body = self._following
@@ -74,7 +76,7 @@ class _Open:
 class _Worker:
     """A worker process as its parent sees it."""
 
-    def __init__(self, settings: Settings, mount: bytes, others: List[Connection]) -> None:
+    def __init__(self, settings: Settings, mount: bytes, others: list[Connection]) -> None:
         self.mount = mount
         self.pipe, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(
@@ -82,7 +84,7 @@ class _Worker:
         )
         self.process.start()
         theirs.close()
-        self.chunks: Dict[int, Tuple[_Open, Chunk]] = {}
+        self.chunks: dict[int, tuple[_Open, Chunk]] = {}
         self.heard = time.monotonic()
 
     def kill(self) -> None:
@@ -91,7 +93,7 @@ class _Worker:
         self.pipe.close()
 
 
-def _start(pipe: Connection, settings: Settings, mount: bytes, others: List[Connection]) -> None:
+def _start(pipe: Connection, settings: Settings, mount: bytes, others: list[Connection]) -> None:
     for other in others:  # or no worker would ever see the end of its pipe
         other.close()
     work(pipe, settings, mount)
@@ -102,24 +104,24 @@ class Runner:
 
     def __init__(self, settings: Settings, stall: float = 0.0, ahead: int = 2) -> None:
         """``stall``: seconds without a word from its workers after which a mount is left out, if it
-        does not answer and others do (0: never); see :class:`.watch.Watch`."""
+        does not answer and others do (0: never); see :class:`..mounts.watchdog.Watch`."""
         self._settings = settings
         self._watch = Watch(settings.source, settings.destinations, stall)
         self._depth = settings.threads * ahead
-        self._queues: Dict[bytes, Deque[_Open]] = {m: deque() for m in settings.destinations}
+        self._queues: dict[bytes, deque[_Open]] = {m: deque() for m in settings.destinations}
         # With the mount that shall not have it again.
-        self._retry: Deque[Tuple[_Open, Chunk, bytes]] = deque()
+        self._retry: deque[tuple[_Open, Chunk, bytes]] = deque()
         self._spread = Spread(settings.destinations)
-        self._repeats: Dict[int, int] = {}
-        self._tries: Dict[int, int] = {}
+        self._repeats: dict[int, int] = {}
+        self._tries: dict[int, int] = {}
         self._number = 0
-        self._workers: List[_Worker] = []
-        self.sick: Dict[bytes, Silent] = {}  # mounts that are left out, and why
+        self._workers: list[_Worker] = []
+        self.sick: dict[bytes, Silent] = {}  # mounts that are left out, and why
         self._shards = 0
         self.files = self.bytes = self.failed = 0
         self._large = 0
-        self.losses: Dict[str, List[Any]] = {}
-        self.slow: List[Tuple[float, bytes, int, int]] = []
+        self.losses: dict[str, list[Any]] = {}
+        self.slow: list[tuple[float, bytes, int, int]] = []
         for number in range(settings.processes):
             self._spawn(settings.destinations[number % len(settings.destinations)])
 
@@ -144,7 +146,7 @@ class Runner:
         """Bytes copied so far, those of unfinished large files included."""
         return self.bytes + self._large
 
-    def step(self, timeout: float) -> List[Dict[str, Any]]:
+    def step(self, timeout: float) -> list[dict[str, Any]]:
         """Hand out work, wait up to ``timeout`` s for results; returns the finished shards.
 
         A finished shard is a JSON-ready dictionary: ``shard``, ``mounts`` {path: {count: n,
@@ -153,7 +155,7 @@ class Runner:
         Raises:
             IngestError: no worker can work, or the source does not answer.
         """
-        finished: List[Dict[str, Any]] = []
+        finished: list[dict[str, Any]] = []
         self._hand_out(finished)
         pipes = {worker.pipe: worker for worker in self._workers}
         for pipe in wait(list(pipes), timeout):
@@ -171,18 +173,19 @@ class Runner:
 
     # -- out ---------------------------------------------------------------------------------
 
-    def _hand_out(self, finished: List[Dict[str, Any]]) -> None:
+    def _hand_out(self, finished: list[dict[str, Any]]) -> None:
         # In turn, so that a little work is spread over all mounts as well.
         if self._watch.dark:
             return
         takers = [worker for worker in self._workers if len(worker.chunks) < self._depth]
         while takers:
             takers = [
-                worker for worker in takers
+                worker
+                for worker in takers
                 if self._give(worker, finished) and len(worker.chunks) < self._depth
             ]
 
-    def _give(self, worker: _Worker, finished: List[Dict[str, Any]]) -> bool:
+    def _give(self, worker: _Worker, finished: list[dict[str, Any]]) -> bool:
         """One chunk for a worker. Returns whether there was one, and it could be sent."""
         if not self._spread.may(worker.mount, self._usable()):
             return False
@@ -200,9 +203,7 @@ class Runner:
             return False  # its end is seen at the next wait
         return True
 
-    def _next(
-        self, mount: bytes, finished: List[Dict[str, Any]]
-    ) -> Optional[Tuple[_Open, Chunk]]:
+    def _next(self, mount: bytes, finished: list[dict[str, Any]]) -> tuple[_Open, Chunk] | None:
         for number, (shard, chunk, avoid) in enumerate(self._retry):
             if avoid != mount or all(worker.mount == avoid for worker in self._workers):
                 del self._retry[number]
@@ -227,19 +228,24 @@ class Runner:
             header = shard.header
             shard.outstanding += 1
             return shard, Chunk(
-                self._number, header.id, header.op, header.of, lines,
-                frozenset(to_bytes(path) for path in header.broken), amount,
+                self._number,
+                header.id,
+                header.op,
+                header.of,
+                lines,
+                frozenset(to_bytes(path) for path in header.broken),
+                amount,
             )
 
     # -- in ----------------------------------------------------------------------------------
 
-    def _hear(self, worker: _Worker, said: object, finished: List[Dict[str, Any]]) -> None:
+    def _hear(self, worker: _Worker, said: object, finished: list[dict[str, Any]]) -> None:
         worker.heard = time.monotonic()
         if isinstance(said, Moved):
             self._large += said.count
         elif isinstance(said, Broken):
             if said.source:
-                raise IngestError("the source can't be used: %s" % said.message)
+                raise IngestError(f"the source can't be used: {said.message}")
             self._abandon(worker.mount, said.message, finished)
         elif isinstance(said, Crashed):
             shard, chunk = worker.chunks.pop(said.number)
@@ -258,7 +264,8 @@ class Runner:
         """What of a chunk failed as only this mount may is done once more over another; returns
         what the rest came to."""
         failed = {
-            path for path, operation, number, dummy in done.failures
+            path
+            for path, operation, number, dummy in done.failures
             if number in _OF_THE_MOUNT and (operation != "verify" or number != errno.EIO)
         }
         # Once more, or twice: the other mount may have died as well.
@@ -269,7 +276,9 @@ class Runner:
         lines = []
         for line in chunk.lines:
             directory, rows = shards.read_line(line)
-            rows = [row for row in rows if (join(directory, row[0]) if row[0] else directory) in failed]
+            rows = [
+                row for row in rows if (join(directory, row[0]) if row[0] else directory) in failed
+            ]
             if rows:
                 names = [[to_text(row[0]), *row[1:]] for row in rows]
                 lines.append(json.dumps([to_text(directory), names]).encode("ascii"))
@@ -278,17 +287,16 @@ class Runner:
         self._number += 1
         self._repeats[self._number] = repeats
         shard.outstanding += 1
-        self._retry.append((shard, chunk._replace(number=self._number, lines=lines, cost=0.0), mount))
+        self._retry.append(
+            (shard, chunk._replace(number=self._number, lines=lines, cost=0.0), mount)
+        )
         left = [failure for failure in done.failures if failure[0] not in failed]
         counts = list(done.counts)
         counts[_FAILED] -= len(done.failures) - len(left)
         return done._replace(counts=tuple(counts), failures=left)
 
-    def _usable(self) -> List[bytes]:
-        return [
-            mount for mount in self._settings.destinations
-            if mount not in self.sick
-        ]
+    def _usable(self) -> list[bytes]:
+        return [mount for mount in self._settings.destinations if mount not in self.sick]
 
     def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
         counts = shard.mounts.setdefault(mount, [0] * len(COUNTS))
@@ -312,27 +320,29 @@ class Runner:
             elif entry > self.slow[0]:
                 heapq.heapreplace(self.slow, entry)
 
-    def _maybe_finish(self, shard: _Open, finished: List[Dict[str, Any]]) -> None:
+    def _maybe_finish(self, shard: _Open, finished: list[dict[str, Any]]) -> None:
         if shard.outstanding or not shard.exhausted:
             return
         self._shards -= 1
-        finished.append({
-            "shard": shard.header.id,
-            "mounts": {
-                to_text(mount): dict(
-                    zip(COUNTS, counts), seconds=round(shard.mount_seconds[mount], 6)
-                )
-                for mount, counts in shard.mounts.items()
-            },
-            "failures": [
-                [to_text(mount), to_text(path), operation, number, message]
-                for mount, path, operation, number, message in shard.failures
-            ],
-        })
+        finished.append(
+            {
+                "shard": shard.header.id,
+                "mounts": {
+                    to_text(mount): dict(
+                        zip(COUNTS, counts), seconds=round(shard.mount_seconds[mount], 6)
+                    )
+                    for mount, counts in shard.mounts.items()
+                },
+                "failures": [
+                    [to_text(mount), to_text(path), operation, number, message]
+                    for mount, path, operation, number, message in shard.failures
+                ],
+            }
+        )
 
     # -- workers that die or hang -----------------------------------------------------------------
 
-    def _lost(self, worker: _Worker, why: str, finished: List[Dict[str, Any]]) -> None:
+    def _lost(self, worker: _Worker, why: str, finished: list[dict[str, Any]]) -> None:
         """Take a worker out; what it had goes to others, or fails the third time that its worker
         ended, as it may be what ends them."""
         if worker not in self._workers:  # it went with its mount
@@ -340,7 +350,9 @@ class Runner:
         worker.kill()
         self._workers.remove(worker)
         for shard, chunk in worker.chunks.values():
-            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (worker.mount not in self.sick)
+            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (
+                worker.mount not in self.sick
+            )
             if self._tries[chunk.number] < _TRIES:
                 self._spread.give_back(worker.mount, chunk.cost)
                 self._retry.append((shard, chunk, b""))
@@ -351,14 +363,16 @@ class Runner:
         usable = self._usable()
         if usable:
             count = Counter(other.mount for other in self._workers)
-            self._spawn(worker.mount if worker.mount in usable else min(usable, key=count.__getitem__))
+            self._spawn(
+                worker.mount if worker.mount in usable else min(usable, key=count.__getitem__)
+            )
         elif not self._workers:
-            raise IngestError("no mount can be used: %s" % listing(self.sick.values()))
+            raise IngestError(f"no mount can be used: {listing(self.sick.values())}")
 
     def _give_up(
-        self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: List[Dict[str, Any]]
+        self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: list[dict[str, Any]]
     ) -> None:
-        failures: List[Tuple[bytes, str, int, str]] = []
+        failures: list[tuple[bytes, str, int, str]] = []
         for line in chunk.lines:
             directory, rows = shards.read_line(line)
             for row in rows:
@@ -370,16 +384,16 @@ class Runner:
         self._count(shard, mount, Done(chunk.number, tuple(counts), failures, {}, [], 0.0))
         self._maybe_finish(shard, finished)
 
-    def _abandon_dead(self, finished: List[Dict[str, Any]]) -> None:
+    def _abandon_dead(self, finished: list[dict[str, Any]]) -> None:
         now = time.monotonic()
-        silences: Dict[bytes, float] = {}
+        silences: dict[bytes, float] = {}
         for worker in self._workers:
             if worker.chunks:
                 silences[worker.mount] = max(silences.get(worker.mount, 0.0), now - worker.heard)
         for mount, why in self._watch.step(silences, self._usable()).items():
             self._abandon(mount, why, finished)
 
-    def _abandon(self, mount: bytes, why: str, finished: List[Dict[str, Any]]) -> None:
+    def _abandon(self, mount: bytes, why: str, finished: list[dict[str, Any]]) -> None:
         """Leave a mount out from now on."""
         self.sick[mount] = self._watch.name(mount, why)
         for worker in [worker for worker in self._workers if worker.mount == mount]:
@@ -402,5 +416,3 @@ class Runner:
             if worker.process.is_alive():
                 worker.process.kill()
         self._workers = []
-
-

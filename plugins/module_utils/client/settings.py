@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 from ..core.vocabulary import PRESERVE
 
@@ -13,8 +13,8 @@ class Settings(NamedTuple):
     """How a client copies. ``bandwidth_limit`` in bytes/s for the whole client, 0: none."""
 
     source: bytes
-    destinations: Tuple[bytes, ...]
-    preserve: Tuple[str, ...] = PRESERVE
+    destinations: tuple[bytes, ...]
+    preserve: tuple[str, ...] = PRESERVE
     processes: int = 1
     threads: int = 1
     bandwidth_limit: float = 0.0
@@ -24,5 +24,5 @@ class Settings(NamedTuple):
     chunk_files: int = 96
     chunk_bytes: int = 8 << 20
     # For the methods with rsync: the command, and how its second phase verifies.
-    rsync: Tuple[str, ...] = ()
+    rsync: tuple[str, ...] = ()
     rsync_verify: str = "metadata"

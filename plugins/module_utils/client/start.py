@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 from ..core.background import Abandoned, Status, detach
 from ..core.errors import IngestError
@@ -20,7 +20,7 @@ from .settings import Settings
 from .work_folder import Job
 
 
-def settings(options: Dict[str, Any]) -> Settings:
+def settings(options: dict[str, Any]) -> Settings:
     """The settings that the module's options mean on this host. Raises IngestError."""
     source = to_bytes(options["source"])
     destinations = tuple(to_bytes(path) for path in options["destinations"])
@@ -28,8 +28,14 @@ def settings(options: Dict[str, Any]) -> Settings:
         (source, *destinations), workers(options["workers"]), len(destinations)
     )
     return Settings(
-        source, destinations, tuple(options["preserve"]), processes, threads,
-        rate(options["bandwidth_limit"]), options["fsync"], options["_verify"] == "checksum",
+        source,
+        destinations,
+        tuple(options["preserve"]),
+        processes,
+        threads,
+        rate(options["bandwidth_limit"]),
+        options["fsync"],
+        options["_verify"] == "checksum",
         *chunk_for(threads),
     )
 
@@ -38,13 +44,13 @@ def check_mounts(wanted: Settings) -> None:
     """Make the destination if it is missing, and make sure that the mounts are still what the
     preflight proved them to be. Raises IngestError."""
     if not os.path.isdir(wanted.source):
-        raise IngestError("'%s' is not a directory on this host" % display(wanted.source))
+        raise IngestError(f"'{display(wanted.source)}' is not a directory on this host")
     make(wanted.destinations)
 
 
 def start(
-    options: Dict[str, Any], configure: Optional[Callable[[Dict[str, Any], Settings], Settings]] = None
-) -> Dict[str, Any]:
+    options: dict[str, Any], configure: Callable[[dict[str, Any], Settings], Settings] | None = None
+) -> dict[str, Any]:
     """Start the job in the work folder, and return its first status. A mount that does not answer is
     left out. Raises IngestError."""
     if not options["_work"]:
@@ -63,8 +69,8 @@ def start(
 
 
 def run(
-    options: Dict[str, Any], wanted: Settings, status: Status, silent: Sequence[Silent] = ()
-) -> Dict[str, Any]:
+    options: dict[str, Any], wanted: Settings, status: Status, silent: Sequence[Silent] = ()
+) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""
     folder = os.path.dirname(status.file)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, List
+from typing import Any
 
 from ..core.background import Abandoned, Status
 from ..core.paths import to_text
@@ -29,7 +29,7 @@ class Samples:
     """What was done by when; the interval doubles when there are many."""
 
     def __init__(self) -> None:
-        self.entries: List[List[float]] = []
+        self.entries: list[list[float]] = []
         self._interval = 0.25
 
     def add(self, files: int, size: int, last: bool = False) -> None:
@@ -55,12 +55,12 @@ class Job:
         self._lease_seen = 0.0
         self._lease_at = time.monotonic()
         self._taken = self._sent = 0
-        self._finished: List[Dict[str, Any]] = []
+        self._finished: list[dict[str, Any]] = []
         self._entries = 0
         self._flushed = 0.0
         self._samples = Samples()
 
-    def run(self) -> Dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         """Work until told to end. Returns samples, slowest directories and losses, JSON-ready.
 
         Raises:
@@ -83,8 +83,10 @@ class Job:
             runner.finish()
             return {
                 "samples": self._samples.entries,
-                "slow": [[round(s, 6), to_text(p), f, b] for s, p, f, b in sorted(
-                    runner.slow, reverse=True)],
+                "slow": [
+                    [round(s, 6), to_text(p), f, b]
+                    for s, p, f, b in sorted(runner.slow, reverse=True)
+                ],
                 "losses": {k: [c, to_text(p), w] for k, (c, p, w) in runner.losses.items()},
                 "sick": [silent._asdict() for silent in runner.sick.values()],
                 "out": self._sent,
@@ -122,7 +124,7 @@ class Job:
             self._taken += 1
         return ended
 
-    def _finish(self, finished: List[Dict[str, Any]]) -> None:
+    def _finish(self, finished: list[dict[str, Any]]) -> None:
         for entry in finished:
             self._finished.append(entry)
             self._entries += 1 + len(entry["failures"])
@@ -147,6 +149,11 @@ class Job:
     def _tell(self) -> None:
         runner = self._runner
         self._status.write(
-            "running", out=self._sent, taken=self._taken, busy=runner.busy, files=runner.files,
-            bytes=runner.live_bytes, failed=runner.failed,
+            "running",
+            out=self._sent,
+            taken=self._taken,
+            busy=runner.busy,
+            files=runner.files,
+            bytes=runner.live_bytes,
+            failed=runner.failed,
         )

@@ -10,7 +10,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 from ..copy.contents import Throttle
 from ..copy.session import Copier
@@ -29,19 +29,19 @@ class Chunk(NamedTuple):
     shard: int
     op: str
     of: str
-    lines: List[bytes]
-    broken: FrozenSet[bytes]
+    lines: list[bytes]
+    broken: frozenset[bytes]
     cost: float = 0.0
 
 
 class Done(NamedTuple):
-    """What became of a chunk; ``counts`` in the order of :class:`.items.Tally`."""
+    """What became of a chunk; ``counts`` in the order of :class:`..core.outcome.Tally`."""
 
     number: int
-    counts: Tuple[int, ...]
-    failures: List[Tuple[bytes, str, int, str]]
-    losses: Dict[str, List[Any]]
-    slow: List[Tuple[float, bytes, int, int]]
+    counts: tuple[int, ...]
+    failures: list[tuple[bytes, str, int, str]]
+    losses: dict[str, list[Any]]
+    slow: list[tuple[float, bytes, int, int]]
     seconds: float
 
 
@@ -81,10 +81,11 @@ def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "mode" in settings.preserve:
         os.umask(0)
-    chunks: SimpleQueue[Optional[Chunk]] = SimpleQueue()
+    chunks: SimpleQueue[Chunk | None] = SimpleQueue()
     threads = [
         threading.Thread(target=_serve, args=(pipe, settings, mount, chunks, lock), daemon=True)
-        for lock in [threading.Lock()] for dummy in range(settings.threads)
+        for lock in [threading.Lock()]
+        for dummy in range(settings.threads)
     ]
     for thread in threads:
         thread.start()
@@ -98,7 +99,10 @@ def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
 
 
 def _serve(
-    pipe: Connection, settings: Settings, mount: bytes, chunks: SimpleQueue[Optional[Chunk]],
+    pipe: Connection,
+    settings: Settings,
+    mount: bytes,
+    chunks: SimpleQueue[Chunk | None],
     writing: threading.Lock,
 ) -> None:
     def tell(what: object) -> None:
@@ -110,7 +114,7 @@ def _serve(
             worker = _Worker(settings, mount, tell)
         except OSError as error:
             where = error.filename or mount
-            tell(Broken("%s: %s" % (os.fsdecode(where), error.strerror), where == settings.source))
+            tell(Broken(f"{os.fsdecode(where)}: {error.strerror}", where == settings.source))
             return
         for chunk in iter(chunks.get, None):
             try:
@@ -118,7 +122,7 @@ def _serve(
             except Exception as error:  # pylint: disable=broad-except
                 # A defect here must not take the run along: its items fail, and say why.
                 worker.forget()
-                done = Crashed(chunk.number, "%s: %s" % (type(error).__name__, error))
+                done = Crashed(chunk.number, f"{type(error).__name__}: {error}")
             tell(done)
     except OSError:
         pass  # as above
@@ -130,8 +134,12 @@ class _Worker:
     def __init__(self, settings: Settings, mount: bytes, tell: Any) -> None:
         share = settings.bandwidth_limit / (settings.processes * settings.threads)
         self._copier = Copier(
-            settings.source, mount, frozenset(settings.preserve),
-            Throttle(share) if share else None, self._moved, settings.fsync,
+            settings.source,
+            mount,
+            frozenset(settings.preserve),
+            Throttle(share) if share else None,
+            self._moved,
+            settings.fsync,
         )
         self._copier.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
@@ -153,11 +161,9 @@ class _Worker:
         copier = self._copier
         begun = last = time.monotonic()
         if chunk.op == "copy" and self._settings.rsync:
-            copy_lines(
-                copier, self._settings, self._mount, chunk.lines, chunk.broken, self._moved
-            )
+            copy_lines(copier, self._settings, self._mount, chunk.lines, chunk.broken, self._moved)
             return self._done(chunk, [], time.monotonic() - begun)
-        slow: List[Tuple[float, bytes, int, int]] = []
+        slow: list[tuple[float, bytes, int, int]] = []
         operation = OPERATIONS.get(chunk.op)
         copier.metadata.probing = operation is not None
         files = size = 0
@@ -184,7 +190,7 @@ class _Worker:
         self._copier.failures.clear()
 
     def _done(
-        self, chunk: Chunk, slow: List[Tuple[float, bytes, int, int]], seconds: float
+        self, chunk: Chunk, slow: list[tuple[float, bytes, int, int]], seconds: float
     ) -> Done:
         copier = self._copier
         failures = [tuple(failure) for failure in copier.failures]
@@ -192,6 +198,10 @@ class _Worker:
         losses, copier.losses.kinds = copier.losses.kinds, {}
         slow.sort(reverse=True, key=lambda entry: entry[0])
         return Done(
-            chunk.number, copier.tally.take(), failures, losses,  # type: ignore[arg-type]
-            slow[:5], seconds,
+            chunk.number,
+            copier.tally.take(),
+            failures,
+            losses,  # type: ignore[arg-type]
+            slow[:5],
+            seconds,
         )

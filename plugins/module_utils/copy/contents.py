@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import Callable, Optional, Set, Tuple
+from typing import Callable
 
 from ..core.errors import OperationError
 
@@ -16,7 +16,12 @@ _BLOCK = 1 << 20
 _HOLE = 1 << 16
 _ZEROS = bytes(_HOLE)
 _NO_RANGE_COPY = {
-    errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM,
+    errno.EXDEV,
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+    errno.EBADF,
+    errno.EPERM,
     errno.ETXTBSY,
 }
 
@@ -42,17 +47,17 @@ class Contents:
     def __init__(
         self,
         sparse: bool = True,
-        throttle: Optional[Throttle] = None,
-        moved: Optional[Callable[[int], None]] = None,
+        throttle: Throttle | None = None,
+        moved: Callable[[int], None] | None = None,
     ) -> None:
         """``moved`` is told of each block of a large file, in bytes."""
         self._sparse = sparse
         self._throttle = throttle
         self._moved = moved
         self._buffer = bytearray(0)
-        self._no_range_copy: Set[Tuple[int, int]] = set()
+        self._no_range_copy: set[tuple[int, int]] = set()
 
-    def copy(self, source: int, target: int, size: int, blocks: int, pair: Tuple[int, int]) -> int:
+    def copy(self, source: int, target: int, size: int, blocks: int, pair: tuple[int, int]) -> int:
         """Copy ``size`` bytes into an empty file; returns the bytes that were there to copy.
 
         ``blocks`` is the source's st_blocks, ``pair`` the devices of both sides.
@@ -86,7 +91,13 @@ class Contents:
         return count
 
     def copy_range(
-        self, source: int, target: int, offset: int, length: int, sparse: bool, pair: Tuple[int, int]
+        self,
+        source: int,
+        target: int,
+        offset: int,
+        length: int,
+        sparse: bool,
+        pair: tuple[int, int],
     ) -> int:
         """Copy one range to the same place of a file that has its length already."""
         for fd in (source, target):
@@ -96,7 +107,7 @@ class Contents:
         return self._copy_blocks(source, target, offset, length, pair)
 
     def _copy_blocks(
-        self, source: int, target: int, offset: int, length: int, pair: Tuple[int, int]
+        self, source: int, target: int, offset: int, length: int, pair: tuple[int, int]
     ) -> int:
         done = 0
         while done < length and pair not in self._no_range_copy:
@@ -177,6 +188,6 @@ def _read(source: int, count: int) -> bytes:
 def _write(target: int, data: memoryview) -> None:
     try:
         while data:
-            data = data[os.write(target, data):]
+            data = data[os.write(target, data) :]
     except OSError as error:
         raise OperationError("write", error.errno or 0) from error

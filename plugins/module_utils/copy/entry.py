@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from ..core.paths import join
 from .regular import copy_file
@@ -37,7 +37,7 @@ def _copy(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
 
 def copy_found(
     copier: Copier, directory: bytes, name: bytes, regular: bool, hold_links: bool = True
-) -> Optional[os.stat_result]:
+) -> os.stat_result | None:
     """Copy an entry of which only the name is known, and whether it is a regular file.
 
     Returns the stat of a file with several links instead of copying it, if ``hold_links``.
@@ -68,9 +68,13 @@ def copy_link(copier: Copier, directory: bytes, name: bytes, want: Want, leader:
 
 
 def _once_more(
-    copier: Copier, directory: bytes, name: bytes, error: OSError,
-    act: Callable[..., Optional[os.stat_result]], *arguments: Any
-) -> Optional[os.stat_result]:
+    copier: Copier,
+    directory: bytes,
+    name: bytes,
+    error: OSError,
+    act: Callable[..., os.stat_result | None],
+    *arguments: Any,
+) -> os.stat_result | None:
     """After ``act`` failed: again, if it was its directory's mode and that could be changed."""
     try:
         if isinstance(error, PermissionError) and copier.open_up(directory):

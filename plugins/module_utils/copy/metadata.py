@@ -7,8 +7,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Callable
 
+from ..core.outcome import Losses
 from ..fs.times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_entry, set_times
 
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
@@ -19,22 +20,10 @@ _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_TIME = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW)
 
 
-class Losses:
-    """What the destination can't hold: per kind how often, the first path and why."""
-
-    def __init__(self) -> None:
-        self.kinds: Dict[str, List[object]] = {}
-
-    def add(self, kind: str, path: bytes, why: str, count: int = 1) -> None:
-        """Note that ``kind`` was not preserved at ``path``."""
-        entry = self.kinds.setdefault(kind, [0, path, why])
-        entry[0] = entry[0] + count  # type: ignore[operator]
-
-
 class Metadata:
     """Sets metadata of one tree's entries. For one thread."""
 
-    def __init__(self, preserve: FrozenSet[str], losses: Losses) -> None:
+    def __init__(self, preserve: frozenset[str], losses: Losses) -> None:
         self.times = "times" in preserve
         self.mode = "mode" in preserve
         self.owner = "owner" in preserve
@@ -45,7 +34,7 @@ class Metadata:
         self._root = os.geteuid() == 0
         self._may_own = True
         self._bare_devices: set[int] = set()
-        self._granularity: Dict[int, int] = {}
+        self._granularity: dict[int, int] = {}
         self._beyond = Beyond()
         # Off in the second pass: a probe would touch a directory that another worker checks.
         self.probing = True
@@ -53,9 +42,14 @@ class Metadata:
     # -- owner and mode --------------------------------------------------------------------
 
     def own(
-        self, path: bytes, found: os.stat_result, uid: int, gid: int,
-        where: Where, parent: Optional[int] = None,
-    ) -> Tuple[bool, bool]:
+        self,
+        path: bytes,
+        found: os.stat_result,
+        uid: int,
+        gid: int,
+        where: Where,
+        parent: int | None = None,
+    ) -> tuple[bool, bool]:
         """Give an entry its owner where that differs from ``found``.
 
         ``where`` is a descriptor, or a name in ``parent`` (never followed).
@@ -83,22 +77,26 @@ class Metadata:
                 self._losses.add("owner", path, "only root can give a file to another user")
                 return True, False
         self._losses.add(
-            "owner" if found.st_uid != uid else "group", path,
-            "the destination refuses to change the owner" if self._root
+            "owner" if found.st_uid != uid else "group",
+            path,
+            "the destination refuses to change the owner"
+            if self._root
             else "only root can give a file to another user",
         )
         return False, False
 
     def _took_owner(
-        self, path: bytes, uid: int, gid: int, where: Where, parent: Optional[int]
-    ) -> Tuple[bool, bool]:
+        self, path: bytes, uid: int, gid: int, where: Where, parent: int | None
+    ) -> tuple[bool, bool]:
         """After a chown that succeeded: a server that squashes root may have made another of it."""
         now = look(where, parent)
         if now.st_uid == uid and now.st_gid == gid:
             return True, True
         self._losses.add(
-            "owner" if now.st_uid != uid else "group", path,
-            "the destination gives it to user %d" % now.st_uid if now.st_uid != uid
+            "owner" if now.st_uid != uid else "group",
+            path,
+            "the destination gives it to user %d" % now.st_uid
+            if now.st_uid != uid
             else "the destination gives it to group %d" % now.st_gid,
         )
         return False, False
@@ -114,7 +112,7 @@ class Metadata:
     # -- times -----------------------------------------------------------------------------
 
     def same_time(
-        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+        self, where: Where, parent: int | None, found: os.stat_result, wanted: int
     ) -> bool:
         """Whether the mtime that an entry has is what the destination makes of ``wanted`` (ns).
 
@@ -130,7 +128,7 @@ class Metadata:
         )
 
     def _rounded(
-        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int
+        self, where: Where, parent: int | None, found: os.stat_result, wanted: int
     ) -> bool:
         kept = found.st_mtime_ns
         if abs(wanted - kept) >= 2 * SECOND or kept % 100:
@@ -143,7 +141,7 @@ class Metadata:
         return grain > 1 and wanted // grain == kept // grain
 
     def set_times(
-        self, path: bytes, atime: int, mtime: int, where: Where, parent: Optional[int] = None
+        self, path: bytes, atime: int, mtime: int, where: Where, parent: int | None = None
     ) -> None:
         """Give an entry its times (ns), and note if the destination does not hold them.
 
@@ -208,13 +206,15 @@ class Metadata:
             return False
         return True
 
-    def _read(self, where: Where, device: int, follow: bool) -> Dict[str, bytes]:
+    def _read(self, where: Where, device: int, follow: bool) -> dict[str, bytes]:
         if device in self._bare_devices:
             return {}
         values = {}
         try:
-            names = os.listxattr(where) if isinstance(where, int) else os.listxattr(
-                where, follow_symlinks=follow
+            names = (
+                os.listxattr(where)
+                if isinstance(where, int)
+                else os.listxattr(where, follow_symlinks=follow)
             )
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
@@ -243,7 +243,9 @@ class Metadata:
                 raise
             if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
                 return True
-            if name == _LABEL and _label(target) == value:  # all files of a mount may have one label
+            if (
+                name == _LABEL and _label(target) == value
+            ):  # all files of a mount may have one label
                 return False
             self._losses.add(_kind(name), path, os.strerror(error.errno or 0))
             return False
@@ -268,11 +270,15 @@ def _kind(name: str) -> str:
     holds no label: counted by themselves they hide no file that lost its capabilities."""
     if name == _LABEL:
         return "SELinux labels"
-    return "acls" if name in _ACLS else "xattrs (%s)" % name.split(".", maxsplit=1)[0]
+    return "acls" if name in _ACLS else f"xattrs ({name.split('.', maxsplit=1)[0]})"
 
 
 def _get(where: Where, name: str, follow: bool) -> bytes:
-    return os.getxattr(where, name) if isinstance(where, int) else os.getxattr(where, name, follow_symlinks=follow)
+    return (
+        os.getxattr(where, name)
+        if isinstance(where, int)
+        else os.getxattr(where, name, follow_symlinks=follow)
+    )
 
 
 def _label(target: Where) -> bytes:

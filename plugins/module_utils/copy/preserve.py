@@ -17,7 +17,12 @@ from .want import Want
 
 
 def preserve_file(
-    copier: Copier, path: bytes, source: int, state: os.stat_result, fd: int, target: Directory,
+    copier: Copier,
+    path: bytes,
+    source: int,
+    state: os.stat_result,
+    fd: int,
+    target: Directory,
     found: os.stat_result,
 ) -> None:
     """Give a written file, whose owner and mode are as in ``found``, everything but its
@@ -41,7 +46,12 @@ def preserve_file(
 
 
 def preserve_node(
-    copier: Copier, directory: bytes, name: bytes, made: bytes, want: Want, from_fd: int,
+    copier: Copier,
+    directory: bytes,
+    name: bytes,
+    made: bytes,
+    want: Want,
+    from_fd: int,
     target: Directory,
 ) -> None:
     """Give a link, fifo, socket or device, just made as ``made``, its metadata, and count it. If
@@ -57,9 +67,7 @@ def preserve_node(
             where = b"/proc/self/fd/%d/%s" % (target.fd, made)
             if not stat.S_ISLNK(want.mode) and _inherits(copier, target):
                 metadata.drop_inherited(where)
-            metadata.copy_attributes(
-                path, b"/proc/self/fd/%d/%s" % (from_fd, name), where, -1
-            )
+            metadata.copy_attributes(path, b"/proc/self/fd/%d/%s" % (from_fd, name), where, -1)
         if metadata.mode and not stat.S_ISLNK(want.mode):
             bits = metadata.final_mode(path, want.mode, owned)
             copier.operation = "set mode"
@@ -77,7 +85,13 @@ def preserve_node(
 
 
 def settle(
-    copier: Copier, path: bytes, name: bytes, want: Want, found: os.stat_result, from_fd: int, to_fd: int
+    copier: Copier,
+    path: bytes,
+    name: bytes,
+    want: Want,
+    found: os.stat_result,
+    from_fd: int,
+    to_fd: int,
 ) -> None:
     """The contents are right: correct what else differs, and count the entry as skipped."""
     metadata = copier.metadata
@@ -87,8 +101,10 @@ def settle(
     if metadata.attributes:
         copier.operation = "set attributes"
         changed |= metadata.sync_attributes(
-            path, b"/proc/self/fd/%d/%s" % (from_fd, name),
-            b"/proc/self/fd/%d/%s" % (to_fd, name), -1,
+            path,
+            b"/proc/self/fd/%d/%s" % (from_fd, name),
+            b"/proc/self/fd/%d/%s" % (to_fd, name),
+            -1,
         )
     if metadata.mode and not link:
         bits = metadata.final_mode(path, want.mode, owned)
@@ -103,7 +119,9 @@ def settle(
             copier.operation = "set times"
             metadata.set_times(path, want.atime, want.mtime, name, to_fd)
             if link and not _took_time(name, to_fd, want):
-                metadata.lost_times(path, want.mtime, found.st_mtime_ns, "the destination keeps no times of links")
+                metadata.lost_times(
+                    path, want.mtime, found.st_mtime_ns, "the destination keeps no times of links"
+                )
             else:
                 changed = True
     copier.tally.skipped += 1

@@ -105,7 +105,11 @@ def copy_range(
         try:
             before = _unchanged(source, want)
             count = copier.contents.copy_range(
-                source, fd, offset, length, before.st_blocks * 512 < before.st_size,
+                source,
+                fd,
+                offset,
+                length,
+                before.st_blocks * 512 < before.st_size,
                 (before.st_dev, copier.device),
             )
             if count != length or not same_state(os.fstat(source), before):

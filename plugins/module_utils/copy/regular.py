@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Optional
 
 from ..core.errors import OperationError
 from ..core.paths import join, temporary
@@ -25,8 +24,8 @@ _TRIES = 3
 
 
 def copy_file(
-    copier: Copier, directory: bytes, name: bytes, want: Optional[Want], hold_links: bool = False
-) -> Optional[os.stat_result]:
+    copier: Copier, directory: bytes, name: bytes, want: Want | None, hold_links: bool = False
+) -> os.stat_result | None:
     """Copy a regular file, unless it is there already; ``want`` None: what the source has now.
 
     Returns the stat of a file with several links instead of copying it, if ``hold_links``.
@@ -76,7 +75,12 @@ def copy_file(
 
 
 def _settle_or_replace(
-    copier: Copier, directory: bytes, name: bytes, want: Want, found: os.stat_result, from_fd: int,
+    copier: Copier,
+    directory: bytes,
+    name: bytes,
+    want: Want,
+    found: os.stat_result,
+    from_fd: int,
     target: Directory,
 ) -> None:
     path = join(directory, name)
@@ -99,7 +103,9 @@ def _settle_or_replace(
     put(copier, new, name, target.fd)
 
 
-def same_file(copier: Copier, want: Want, found: os.stat_result, name: bytes, directory: int) -> bool:
+def same_file(
+    copier: Copier, want: Want, found: os.stat_result, name: bytes, directory: int
+) -> bool:
     """Whether an entry of the destination holds what is wanted, by type, size and time."""
     if not stat.S_ISREG(found.st_mode) or found.st_size != want.size:
         return False
@@ -109,7 +115,12 @@ def same_file(copier: Copier, want: Want, found: os.stat_result, name: bytes, di
 
 
 def _fill(
-    copier: Copier, path: bytes, source: int, state: os.stat_result, fd: int, name: bytes,
+    copier: Copier,
+    path: bytes,
+    source: int,
+    state: os.stat_result,
+    fd: int,
+    name: bytes,
     target: Directory,
 ) -> None:
     """Fill the new file ``name``, give it its metadata and close it; on any failure it is taken

@@ -7,14 +7,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Optional
 
 from ..core.errors import OperationError
 from ..core.paths import temporary
 from .session import Copier
 
 
-def look(copier: Copier, name: bytes, directory: int) -> Optional[os.stat_result]:
+def look(copier: Copier, name: bytes, directory: int) -> os.stat_result | None:
     """What the destination has under a name, or None."""
     copier.operation = "stat destination"
     try:

@@ -11,18 +11,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Callable, FrozenSet, List, Optional
+from typing import Callable
 
-from ..core.outcome import Failure, Tally
+from ..core.outcome import Failure, Losses, Tally
 from ..fs.directories import DirCache
 from .contents import Contents, Throttle
-from .metadata import Losses, Metadata
+from .metadata import Metadata
 
 # What needs the directory to be writable and searchable.
 _IN_DIRECTORY = ("make directory", "stat destination", "create", "rename", "link")
 # What calls to a dead server come to, if they come back: softerr, soft and others.
 _UNANSWERED = (
-    errno.ETIMEDOUT, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ECONNREFUSED,
+    errno.ETIMEDOUT,
+    errno.EIO,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.ECONNREFUSED,
 )
 
 
@@ -34,8 +39,12 @@ class Copier:
     """
 
     def __init__(
-        self, source: bytes, destination: bytes, preserve: FrozenSet[str],
-        throttle: Optional[Throttle] = None, moved: Optional[Callable[[int], None]] = None,
+        self,
+        source: bytes,
+        destination: bytes,
+        preserve: frozenset[str],
+        throttle: Throttle | None = None,
+        moved: Callable[[int], None] | None = None,
         fsync: bool = False,
     ) -> None:
         """Open both trees. Raises OSError if one can't be opened.
@@ -46,14 +55,14 @@ class Copier:
         self.targets = DirCache(destination)
         self.tally = Tally()
         self.losses = Losses()
-        self.failures: List[Failure] = []
+        self.failures: list[Failure] = []
         self.metadata = Metadata(preserve, self.losses)
         self.contents = Contents("sparse" in preserve, throttle, moved)
         self.device = os.fstat(self.targets.get(b"").fd).st_dev
         self.fsync = fsync
         self.operation = ""
         # Told the operation when it looks as if a server does not answer.
-        self.suspicion: Optional[Callable[[str], None]] = None
+        self.suspicion: Callable[[str], None] | None = None
 
     def fail(self, path: bytes, error: OSError) -> None:
         """Record an item's failure."""
@@ -67,7 +76,11 @@ class Copier:
 
     def suspect(self, operation: str, number: int) -> None:
         """A call has failed: perhaps because its server is dead."""
-        if number in _UNANSWERED and self.suspicion and not (operation == "verify" and number == errno.EIO):
+        if (
+            number in _UNANSWERED
+            and self.suspicion
+            and not (operation == "verify" and number == errno.EIO)
+        ):
             self.suspicion(operation)
 
     def open_up(self, directory: bytes) -> bool:

@@ -13,15 +13,14 @@ import os
 import stat
 import time
 from collections import OrderedDict, deque
-from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple
 
 from ..core.errors import IngestError
-from ..core.outcome import Failure
+from ..core.outcome import Failure, Losses
 from ..core.paths import display, join, split
 from ..core.processes import SMALL, Task, TaskPool
 from ..fs.worker_count import workers_for
 from .entry import copy_found, copy_link
-from .metadata import Losses
 from .preserve import preserve_directory
 from .session import Copier
 from .want import want_of
@@ -37,7 +36,7 @@ class TreeResult:
 
     def __init__(self) -> None:
         self.files = self.directories = self.bytes = self.skipped = self.changed = 0
-        self.failures: List[Failure] = []
+        self.failures: list[Failure] = []
         self.losses = Losses()
         self.seconds = 0.0
 
@@ -45,16 +44,19 @@ class TreeResult:
 class _Report(NamedTuple):
     """A worker's answer to one batch of tasks."""
 
-    listed: List[Tuple[bytes, List[bytes], List[bytes], bool]]
-    held: List[Tuple[int, int, bytes]]
-    counts: Tuple[int, ...]
-    failures: List[Tuple[bytes, str, int, str]]
-    losses: Dict[str, List[Any]]
+    listed: list[tuple[bytes, list[bytes], list[bytes], bool]]
+    held: list[tuple[int, int, bytes]]
+    counts: tuple[int, ...]
+    failures: list[tuple[bytes, str, int, str]]
+    losses: dict[str, list[Any]]
 
 
 def copy_tree(
-    source: bytes, destination: bytes, workers: object, preserve: FrozenSet[str],
-    progress: Optional[Callable[[int, int], None]] = None,
+    source: bytes,
+    destination: bytes,
+    workers: object,
+    preserve: frozenset[str],
+    progress: Callable[[int, int], None] | None = None,
 ) -> TreeResult:
     """Copy everything below ``source`` into the existing directory ``destination``.
 
@@ -81,8 +83,7 @@ def check_apart(source: bytes, destination: bytes) -> None:
     for inner, outer in (real, real[::-1]):
         if (inner + b"/").startswith(outer.rstrip(b"/") + b"/"):
             raise IngestError(
-                "the source %s and the destination %s lie in each other"
-                % (display(source), display(destination))
+                f"the source {display(source)} and the destination {display(destination)} lie in each other"
             )
 
 
@@ -90,8 +91,12 @@ class _Coordinator:
     """Hands out the work, and knows which directories are done."""
 
     def __init__(
-        self, source: bytes, destination: bytes, crew: Tuple[int, int], preserve: FrozenSet[str],
-        progress: Optional[Callable[[int, int], None]],
+        self,
+        source: bytes,
+        destination: bytes,
+        crew: tuple[int, int],
+        preserve: frozenset[str],
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         self._trees = (source, destination, preserve)
         self._crew = crew
@@ -100,16 +105,16 @@ class _Coordinator:
         self._progress = progress
         self._result = TreeResult()
         # Last in, first out: depth first, so that few directories wait.
-        self._waiting: List[Task] = [(_LIST, b"")]
-        self._soon: Deque[Task] = deque()
+        self._waiting: list[Task] = [(_LIST, b"")]
+        self._soon: deque[Task] = deque()
         # Chunks of large directories. One of each in turn: a kernel lets nobody else make an entry
         # in a directory as long as a server has not answered.
-        self._chunks: OrderedDict[bytes, List[bytes]] = OrderedDict()
+        self._chunks: OrderedDict[bytes, list[bytes]] = OrderedDict()
         # Directories with something outstanding in them: how much, and whether links come yet.
-        self._open: Dict[bytes, List[Any]] = {}
-        self._leaders: Dict[Tuple[int, int], bytes] = {}
-        self._links: List[Task] = []
-        self._late: List[Task] = []
+        self._open: dict[bytes, list[Any]] = {}
+        self._leaders: dict[tuple[int, int], bytes] = {}
+        self._links: list[Task] = []
+        self._late: list[Task] = []
 
     def run(self) -> TreeResult:
         """Start the workers, work through the tree, end them."""
@@ -118,9 +123,11 @@ class _Coordinator:
         try:
             pool = TaskPool(
                 self._crew,
-                lambda: _Worker(
-                    Copier(source, destination, preserve), "links" in preserve, self._chunk
-                ).batch,
+                lambda: (
+                    _Worker(
+                        Copier(source, destination, preserve), "links" in preserve, self._chunk
+                    ).batch
+                ),
             )
         finally:
             if umask is not None:
@@ -133,10 +140,10 @@ class _Coordinator:
             pool.close()
         return self._result
 
-    def _fetch(self) -> List[Task]:
+    def _fetch(self) -> list[Task]:
         """The next tasks for one worker: some directories, when there are many."""
         many = (len(self._waiting) + len(self._soon) + len(self._chunks)) // (2 * self._workers)
-        tasks: List[Task] = []
+        tasks: list[Task] = []
         size = 0
         while len(tasks) < max(1, min(_BATCH, many)) and size < SMALL:
             task = self._next()
@@ -146,7 +153,7 @@ class _Coordinator:
             size += _size(task)
         return tasks
 
-    def _next(self) -> Optional[Task]:
+    def _next(self) -> Task | None:
         if self._soon:
             return self._soon.popleft()
         if self._waiting and len(self._chunks) < self._workers:
@@ -177,7 +184,7 @@ class _Coordinator:
         if self._progress and files:
             self._progress(files, moved)
 
-    def _hold(self, file: Tuple[int, int], path: bytes) -> None:
+    def _hold(self, file: tuple[int, int], path: bytes) -> None:
         leader = self._leaders.setdefault(file, path)
         directory = split(path)[0]
         state = self._open.setdefault(directory, [1, False])
@@ -188,9 +195,7 @@ class _Coordinator:
             state[1] = True
             self._links.append((_LINK, leader, path))
 
-    def _listed(
-        self, path: bytes, below: List[bytes], chunks: List[bytes], whole: bool
-    ) -> None:
+    def _listed(self, path: bytes, below: list[bytes], chunks: list[bytes], whole: bool) -> None:
         """Something of a directory is done; ``whole`` if the worker finished all of it."""
         if whole:
             self._up(path)
@@ -236,10 +241,10 @@ class _Worker:
         self._copier = copier
         self._chunk = chunk
         self._hold = hold
-        self._listed: List[Tuple[bytes, List[bytes], List[bytes], bool]] = []
-        self._held: List[Tuple[int, int, bytes]] = []
+        self._listed: list[tuple[bytes, list[bytes], list[bytes], bool]] = []
+        self._held: list[tuple[int, int, bytes]] = []
 
-    def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
+    def batch(self, tasks: list[Task]) -> tuple[Any, ...]:
         """Do these, and report."""
         copier = self._copier
         for task in tasks:
@@ -254,7 +259,10 @@ class _Worker:
             else:
                 self._single(task)
         report = (
-            self._listed, self._held, copier.tally.take(), [tuple(f) for f in copier.failures],
+            self._listed,
+            self._held,
+            copier.tally.take(),
+            [tuple(f) for f in copier.failures],
             copier.losses.kinds,
         )
         self._listed, self._held = [], []
@@ -265,9 +273,9 @@ class _Worker:
     def _list(self, path: bytes) -> None:
         """Copy a directory's entries, or report them in chunks if they are many."""
         copier = self._copier
-        below: List[bytes] = []
-        names: List[bytes] = []
-        chunks: List[bytes] = []
+        below: list[bytes] = []
+        names: list[bytes] = []
+        chunks: list[bytes] = []
         try:
             copier.operation = "make directory"
             copier.targets.get(path, True)
@@ -283,7 +291,9 @@ class _Worker:
                     if entry.is_dir(follow_symlinks=False):
                         below.append(entry.name)
                         continue
-                    names.append((b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name)
+                    names.append(
+                        (b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name
+                    )
                     if len(names) >= self._chunk:
                         chunks.append(b"/".join(names))
                         names = []
@@ -299,7 +309,7 @@ class _Worker:
             self._finish(path)
         self._listed.append((path, below, chunks, whole))
 
-    def _copy(self, path: bytes, names: List[bytes]) -> None:
+    def _copy(self, path: bytes, names: list[bytes]) -> None:
         """Copy entries of a directory; an f in front of the name says that it is a regular file."""
         copier, hold = self._copier, self._hold
         for marked in names:

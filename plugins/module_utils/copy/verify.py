@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Any, Optional
+from typing import Any
 
 from ..core.errors import OperationError
 from ..core.paths import join, split
@@ -22,8 +22,7 @@ _BLOCK = 1 << 20
 
 
 def check(
-    copier: Copier, directory: bytes, name: bytes, want: Want, leader: Optional[bytes],
-    digests: bool,
+    copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
 ) -> None:
     """Compare one entry of the destination with the source: type, size, time, link text and
     hard link, and with ``digests`` the contents, read back and hashed on both sides.
@@ -51,8 +50,7 @@ def _ask_again(copier: Copier, directory: bytes, name: bytes) -> None:
 
 
 def _check(
-    copier: Copier, directory: bytes, name: bytes, want: Want, leader: Optional[bytes],
-    digests: bool,
+    copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
 ) -> None:
     path = join(directory, name) if name else directory
     if stat.S_ISDIR(want.mode):
@@ -79,28 +77,31 @@ def _check(
         _check_file(copier, directory, name, want, found, digests)
     elif not stat.S_ISDIR(want.mode) and found.st_rdev != want.rdev:
         raise _differs("is another device")
-    if stat.S_ISDIR(want.mode) and copier.metadata.times and not copier.metadata.same_time(
-        "/proc/self/fd/%d" % target, None, found, want.mtime
+    if (
+        stat.S_ISDIR(want.mode)
+        and copier.metadata.times
+        and not copier.metadata.same_time("/proc/self/fd/%d" % target, None, found, want.mtime)
     ):
         raise _differs("has another time")
     copier.tally.skipped += 1
 
 
 def _check_file(
-    copier: Copier, directory: bytes, name: bytes, want: Want, found: os.stat_result,
-    digests: bool,
+    copier: Copier, directory: bytes, name: bytes, want: Want, found: os.stat_result, digests: bool
 ) -> None:
     source_directory = copier.sources.get(directory).fd
     target = copier.targets.get(directory).fd
     if not same_file(copier, want, found, name, target):
         # The source may have changed between the scan and the copy, which copied what it found.
         now = os.stat(name, dir_fd=source_directory, follow_symlinks=False)
-        if now.st_size != found.st_size or (copier.metadata.times and not copier.metadata.same_time(
-            name, target, found, now.st_mtime_ns
-        )):
+        if now.st_size != found.st_size or (
+            copier.metadata.times
+            and not copier.metadata.same_time(name, target, found, now.st_mtime_ns)
+        ):
             raise _differs(
                 "has %d bytes, the source %d" % (found.st_size, now.st_size)
-                if now.st_size != found.st_size else "has another time"
+                if now.st_size != found.st_size
+                else "has another time"
             )
     if digests:
         if _digest(name, source_directory) != _digest(name, target):

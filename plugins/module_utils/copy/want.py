@@ -23,6 +23,11 @@ class Want(NamedTuple):
 def want_of(found: os.stat_result) -> Want:
     """The source's state as its stat shows it."""
     return Want(
-        found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns,
-        found.st_atime_ns, found.st_rdev,
+        found.st_mode,
+        found.st_uid,
+        found.st_gid,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_atime_ns,
+        found.st_rdev,
     )

@@ -24,7 +24,7 @@ def written(path: str) -> Iterator[IO[str]]:
             yield stream
         os.replace(part, path)
     except OSError as error:
-        raise IngestError("%s can't be written: %s" % (path, error.strerror or error)) from error
+        raise IngestError(f"{path} can't be written: {error.strerror or error}") from error
     finally:
         # After the rename there is nothing left under this name.
         if os.path.lexists(part):

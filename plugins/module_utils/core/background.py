@@ -87,9 +87,7 @@ def _child(job: Callable[[], dict[str, Any]], status: Status) -> None:
             status.write("failed", msg=str(error))
         except BaseException as error:  # pylint: disable=broad-except
             status.write(
-                "failed",
-                msg="%s: %s" % (type(error).__name__, error),
-                exception=traceback.format_exc(),
+                "failed", msg=f"{type(error).__name__}: {error}", exception=traceback.format_exc()
             )
     finally:
         os._exit(0)

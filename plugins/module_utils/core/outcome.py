@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 
 class Failure(NamedTuple):
@@ -25,7 +25,7 @@ class Tally:
         self.files = self.directories = self.bytes = 0
         self.skipped = self.changed = self.failed = self.repaired = 0
 
-    def take(self) -> Tuple[int, ...]:
+    def take(self) -> tuple[int, ...]:
         """The counts in the order of the slots; they start again from 0."""
         counts = tuple(getattr(self, name) for name in self.__slots__)
         for name in self.__slots__:
@@ -33,3 +33,28 @@ class Tally:
         return counts
 
 
+class Loss(NamedTuple):
+    """What the destination can't hold, of one kind: how often, the first path, and why."""
+
+    times: int
+    path: bytes
+    message: str
+
+
+class Losses:
+    """What the destination can't hold, by kind."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, Loss] = {}
+
+    def add(self, kind: str, path: bytes, why: str, count: int = 1) -> None:
+        """Note that ``kind`` was not preserved at ``path``."""
+        known = self.kinds.get(kind)
+        self.kinds[kind] = (
+            known._replace(times=known.times + count) if known else Loss(count, path, why)
+        )
+
+    def take(self) -> dict[str, Loss]:
+        """What was noted; it starts again from nothing."""
+        kinds, self.kinds = self.kinds, {}
+        return kinds

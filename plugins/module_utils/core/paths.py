@@ -25,9 +25,11 @@ def to_bytes(text: str) -> bytes:
 
 def display(path: bytes) -> str:
     """For people: printable text; what is not printable, and the backslash, as an escape."""
-    text = path.decode("utf-8", "backslashreplace") if b"\\" not in path else path.replace(
-        b"\\", b"\\\\"
-    ).decode("utf-8", "backslashreplace")
+    text = (
+        path.decode("utf-8", "backslashreplace")
+        if b"\\" not in path
+        else path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    )
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -57,7 +59,7 @@ def check_relative(path: bytes) -> bytes:
         IngestError: it is empty, absolute, or has a part that is empty, ``.`` or ``..``, or a NUL.
     """
     if b"\0" in path or any(part in (b"", b".", b"..") for part in path.split(b"/")):
-        raise IngestError("the path '%s' does not name something below the root" % display(path))
+        raise IngestError(f"the path '{display(path)}' does not name something below the root")
     return path
 
 
@@ -93,8 +95,7 @@ def write_list(file: str, paths: Iterable[bytes], null: bool = True) -> int:
             for path in paths:
                 if not null and b"\n" in path:
                     raise IngestError(
-                        "'%s' has a newline in its name and can't stand in the list %s, which has "
-                        "one path a line: use NUL-separated lists" % (display(path), file)
+                        f"'{display(path)}' has a newline in its name and can't stand in the list {file}, which has one path a line: use NUL-separated lists"
                     )
                 stream.write(path + (b"\0" if null else b"\n"))
                 count += 1

@@ -14,7 +14,7 @@ import threading
 import traceback
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, List, Tuple
 
 from .errors import IngestError
 
@@ -29,14 +29,14 @@ class TaskPool:
     Tasks and reports are what marshal can write: bytes, text, numbers, lists, tuples, dictionaries.
     """
 
-    def __init__(self, crew: Tuple[int, int], make: Callable[[], Batch]) -> None:
+    def __init__(self, crew: tuple[int, int], make: Callable[[], Batch]) -> None:
         """``crew``: (processes, threads of each). ``make`` is called in each thread; what it returns
         is called with each batch."""
         processes, threads = crew
         self.size = processes * threads
         self._ahead = 2 * threads
         context = multiprocessing.get_context("fork")
-        self._pipes: List[Connection] = []
+        self._pipes: list[Connection] = []
         self._processes = []
         gc.freeze()
         try:
@@ -53,13 +53,13 @@ class TaskPool:
             self.close()
             raise
 
-    def drain(self, fetch: Callable[[], List[Task]], take: Callable[[Any], None]) -> None:
+    def drain(self, fetch: Callable[[], list[Task]], take: Callable[[Any], None]) -> None:
         """Hand out what ``fetch`` gives, and ``take`` the reports, until there is neither.
 
         Raises IngestError: a worker process ended.
         """
-        pending: Dict[Connection, int] = dict.fromkeys(self._pipes, 0)
-        held: List[bytes] = []  # a large message, which only a waiting reader takes at once
+        pending: dict[Connection, int] = dict.fromkeys(self._pipes, 0)
+        held: list[bytes] = []  # a large message, which only a waiting reader takes at once
         try:
             while True:
                 while True:
@@ -94,7 +94,7 @@ class TaskPool:
 
 
 def _work(
-    pipe: Connection, others: List[Connection], make: Callable[[], Batch], threads: int
+    pipe: Connection, others: list[Connection], make: Callable[[], Batch], threads: int
 ) -> None:
     for other in others:
         other.close()

@@ -13,7 +13,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 def count(number: float) -> str:
     """``1234567`` as ``1,234,567``."""
-    return "%s" % format(round(number), ",")
+    return f"{format(round(number), ',')}"
 
 
 def significant(number: float) -> str:
@@ -21,10 +21,10 @@ def significant(number: float) -> str:
     if number >= 99.95:
         return count(number)
     if number >= 9.995:
-        return "%.1f" % number
+        return f"{number:.1f}"
     if number >= 0.9995 or number == 0:
-        return "%.2f" % number if number else "0"
-    return "%.3f" % number
+        return f"{number:.2f}" if number else "0"
+    return f"{number:.3f}"
 
 
 def size(number: float) -> str:
@@ -34,7 +34,7 @@ def size(number: float) -> str:
         if value < 999.5 or unit == _UNITS[-1]:
             break
         value /= 1000
-    return "%d %s" % (value, unit) if unit == "B" else "%s %s" % (significant(value), unit)
+    return "%d %s" % (value, unit) if unit == "B" else f"{significant(value)} {unit}"
 
 
 def megabytes(rate: float) -> str:
@@ -45,7 +45,7 @@ def megabytes(rate: float) -> str:
 def duration(seconds: float) -> str:
     """``4.2 s``, ``2 min 05 s``, ``3 h 07 min``, ``2 d 04 h``."""
     if seconds < 59.95:
-        return "%.1f s" % max(0.0, seconds)
+        return f"{max(0.0, seconds):.1f} s"
     total = round(seconds)
     if total < 3600:
         return "%d min %02d s" % divmod(total, 60)
@@ -58,7 +58,7 @@ def percent(part: float, whole: float) -> str:
     """A share as ``12.5 %``; 100 % only when nothing is missing."""
     if not whole:
         return "-"
-    return "%.1f %%" % (min(part / whole, 1.0 if part >= whole else 0.999) * 100)
+    return f"{min(part / whole, 1.0 if part >= whole else 0.999) * 100:.1f} %"
 
 
 def rate(text: str, name: str = "bandwidth_limit") -> int:
@@ -73,7 +73,7 @@ def rate(text: str, name: str = "bandwidth_limit") -> int:
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e15:
-        raise IngestError("%s: '%s' is not a number of bytes a second such as 200M" % (name, text))
+        raise IngestError(f"{name}: '{text}' is not a number of bytes a second such as 200M")
     return int(number * _FACTORS[unit])
 
 
@@ -97,5 +97,5 @@ def human(size: int) -> str:
         return "%d.%d%s" % (tenths // 10, tenths % 10, units[power - 1])
     rounded = -(-whole // unit)
     if rounded >= 1024 and power < len(units):
-        return "1.0%s" % units[power]
+        return f"1.0{units[power]}"
     return "%d%s" % (rounded, units[power - 1])

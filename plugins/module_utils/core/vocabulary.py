@@ -4,8 +4,26 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 METHODS = ("copy", "rsync", "msrsync")
 SPLITS = ("round_robin", "balanced", "dynamic")
 VERIFY = ("none", "metadata", "checksum")
 # What is kept of an entry besides its contents.
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
+
+
+class Phase(IntEnum):
+    """The steps of a plan, in their order: one begins when the one before is done on every host."""
+
+    PREPARE = 0  # large files get their place
+    DATA = 1  # files, links, nodes; ranges of large files
+    FINISH = 2  # large files get their metadata and their names
+    LINKS = 3  # further names of files with several
+    DIRECTORIES = 4  # metadata of directories, the deepest first
+    LAST_DIRECTORIES = 5  # of those that their owner may not search
+    CHECK = 6  # the second pass
+
+
+# What a shard's lines are to have done.
+KINDS = ("prepare", "copy", "range", "finish", "link", "directories", "verify")

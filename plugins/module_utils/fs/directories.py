@@ -9,7 +9,6 @@ import resource
 import threading
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Dict, Optional
 
 from ..core.paths import join, split
 
@@ -46,8 +45,8 @@ class Directory:
         self.fd = fd
         self.created = created
         self.filled = False
-        self.inherits: Optional[bool] = None
-        self.made: Dict[int, os.stat_result] = {}
+        self.inherits: bool | None = None
+        self.made: dict[int, os.stat_result] = {}
 
 
 class DirCache:
@@ -91,7 +90,7 @@ class DirCache:
 
     def _enter(self, path: bytes, create: bool) -> Directory:
         missing = []
-        at: Optional[Directory] = None
+        at: Directory | None = None
         rest = path
         while at is None:
             rest, name = split(rest)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 from ..core.paths import to_text
 
@@ -35,10 +35,10 @@ class Entry(NamedTuple):
     point: bytes
     source: str
     kind: str
-    options: Dict[str, str]
+    options: dict[str, str]
 
 
-def entries() -> List[Entry]:
+def entries() -> list[Entry]:
     """All mounts, the later over the earlier."""
     found = []
     with open("/proc/self/mountinfo", "rb") as mounts:
@@ -46,14 +46,18 @@ def entries() -> List[Entry]:
             fields = line.split()
             at = fields.index(b"-")
             words = fields[at + 3].decode("ascii", "replace").split(",")
-            found.append(Entry(
-                _bytes(fields[4]), _text(fields[at + 2]), fields[at + 1].decode("ascii", "replace"),
-                {name: value for name, dummy, value in (word.partition("=") for word in words)},
-            ))
+            found.append(
+                Entry(
+                    _bytes(fields[4]),
+                    _text(fields[at + 2]),
+                    fields[at + 1].decode("ascii", "replace"),
+                    {name: value for name, dummy, value in (word.partition("=") for word in words)},
+                )
+            )
     return found
 
 
-def holding(path: bytes) -> Optional[Entry]:
+def holding(path: bytes) -> Entry | None:
     """The mount that a path lies on by its name. Nothing is asked of it, so that a mount whose
     server is dead can be named; a symbolic link on the way is not seen."""
     best = None
@@ -64,7 +68,7 @@ def holding(path: bytes) -> Optional[Entry]:
     return best
 
 
-def origin(path: bytes, follow: bool) -> Tuple[str, str]:
+def origin(path: bytes, follow: bool) -> tuple[str, str]:
     """(what is mounted there, its server's address) of a path on a network mount, or two "".
 
     Asks nothing of a mount, except to ``follow`` symbolic links where the path's own text leads to
@@ -78,12 +82,12 @@ def origin(path: bytes, follow: bool) -> Tuple[str, str]:
     return entry.source, entry.options.get("addr", host)
 
 
-def mounted() -> Dict[str, str]:
+def mounted() -> dict[str, str]:
     """What is mounted where: source by mount point, the topmost of each."""
     return {to_text(entry.point): entry.source for entry in entries()}
 
 
-def fstab(path: str = "/etc/fstab", least: int = 4) -> Dict[str, Tuple[str, str, str]]:
+def fstab(path: str = "/etc/fstab", least: int = 4) -> dict[str, tuple[str, str, str]]:
     """(source, type, options) by mount point, as configured, by lines of ``least`` fields or more."""
     found = {}
     try:

@@ -8,14 +8,14 @@ while other clients, or this one over another mount, change both.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 _EMPTY_PATH, _NOFOLLOW, _FORCE_SYNC = 0x1000, 0x100, 0x2000  # AT_…
 _BASIC = 0x7FF  # STATX_BASIC_STATS
 _SIZE = 256
 
 
-def _find() -> Optional[Callable[..., Any]]:
+def _find() -> Callable[..., Any] | None:
     """glibc's statx; Python has none of its own before 3.15."""
     try:
         import ctypes
@@ -28,7 +28,7 @@ def _find() -> Optional[Callable[..., Any]]:
     return lambda fd, name, flags: call(fd, name, flags, _BASIC, ctypes.byref(buffer))
 
 
-_statx: Optional[Callable[..., Any]] = None
+_statx: Callable[..., Any] | None = None
 _looked = False
 
 

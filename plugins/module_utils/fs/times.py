@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Dict, Optional, Set, Tuple, Union
+from typing import Union
 
 Where = Union[int, str, bytes]
 SECOND = 1_000_000_000  # ns
@@ -29,7 +29,7 @@ def held_everywhere(time: int) -> bool:
     return SECOND <= time < LATEST[0] * SECOND
 
 
-def images(time: int) -> Set[int]:
+def images(time: int) -> set[int]:
     """The seconds that known file systems make of a time (ns) that they don't hold."""
     second = time // SECOND
     found = {second % (1 << 32), (second + (1 << 31)) % (1 << 32) - (1 << 31)}
@@ -46,7 +46,7 @@ def grain_of(kept: int) -> int:
     return 1
 
 
-def set_times(where: Where, parent: Optional[int], times: Tuple[int, int]) -> None:
+def set_times(where: Where, parent: int | None, times: tuple[int, int]) -> None:
     """Set (atime, mtime) in ns of a descriptor or path, or of a name in ``parent`` (never followed)."""
     if parent is None:
         os.utime(where, ns=times)
@@ -54,19 +54,21 @@ def set_times(where: Where, parent: Optional[int], times: Tuple[int, int]) -> No
         os.utime(where, ns=times, dir_fd=parent, follow_symlinks=False)
 
 
-def look(where: Where, parent: Optional[int]) -> os.stat_result:
+def look(where: Where, parent: int | None) -> os.stat_result:
     """The stat of what :func:`set_times` sets."""
-    return os.stat(where) if parent is None else os.stat(where, dir_fd=parent, follow_symlinks=False)
+    return (
+        os.stat(where) if parent is None else os.stat(where, dir_fd=parent, follow_symlinks=False)
+    )
 
 
 class Beyond:
     """Tells what times out of range became, by trying. For one thread."""
 
     def __init__(self) -> None:
-        self._limits: Dict[Tuple[int, bool], int] = {}
+        self._limits: dict[tuple[int, bool], int] = {}
 
     def same(
-        self, where: Where, parent: Optional[int], found: os.stat_result, wanted: int, probing: bool
+        self, where: Where, parent: int | None, found: os.stat_result, wanted: int, probing: bool
     ) -> bool:
         """Whether the mtime that an entry has is what the destination makes of ``wanted`` (ns).
 
@@ -87,7 +89,7 @@ class Beyond:
         return second in images(wanted)
 
 
-def _try(where: Where, parent: Optional[int], found: os.stat_result, second: int) -> Optional[int]:
+def _try(where: Where, parent: int | None, found: os.stat_result, second: int) -> int | None:
     """What the destination makes of a time (s); None if it can't be told.
 
     With the entry's own atime, which nobody compares: a temporary file would disturb its
@@ -102,7 +104,7 @@ def _try(where: Where, parent: Optional[int], found: os.stat_result, second: int
     return None if became == found.st_atime_ns else became // SECOND
 
 
-def probe_entry(where: Where, parent: Optional[int], found: os.stat_result) -> int:
+def probe_entry(where: Where, parent: int | None, found: os.stat_result) -> int:
     """The step (ns) in which times are kept where an entry is; 1 if it can't be told.
 
     The entry gets another time and its own back. A temporary file would disturb its directory's
@@ -133,7 +135,9 @@ def _kept_time(directory: int, time: int) -> int:
     """What a temporary file's mtime is after it was set to ``time`` (ns)."""
     name = b".ingest-times-%d-%d" % (os.getpid(), threading.get_ident())
     fd = os.open(
-        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
+        name,
+        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
         dir_fd=directory,
     )
     try:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable, Optional, Tuple
+from typing import Iterable
 
 from ..core.errors import IngestError
 from .mount_table import NETWORK, file_system
@@ -14,8 +14,8 @@ MOST = 64  # what "auto" comes to at most
 
 
 def workers_for(
-    paths: Iterable[bytes], workers: object = "auto", least: int = 1, cpus: Optional[int] = None
-) -> Tuple[int, int]:
+    paths: Iterable[bytes], workers: object = "auto", least: int = 1, cpus: int | None = None
+) -> tuple[int, int]:
     """(processes, threads of each) for a number of workers or ``auto``, but at least ``least``
     processes.
 
@@ -41,7 +41,7 @@ def waits(path: bytes) -> bool:
     return kind in NETWORK or kind.startswith("fuse")
 
 
-def chunk_for(threads: int) -> Tuple[int, int]:
+def chunk_for(threads: int) -> tuple[int, int]:
     """How many entries and bytes a worker is handed at once, at most: few where each takes long."""
     return (32, 4 << 20) if threads > 1 else (96, 8 << 20)
 
@@ -51,7 +51,7 @@ def check_workers(workers: object) -> None:
     if workers != "auto" and not (
         isinstance(workers, int) and not isinstance(workers, bool) and workers > 0
     ):
-        raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
+        raise IngestError(f"workers: '{workers}' is neither 'auto' nor a number from 1")
 
 
 def workers(text: object) -> object:

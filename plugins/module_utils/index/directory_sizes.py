@@ -43,7 +43,7 @@ def subtrees(
     those right below the source, in pre-order. Memory is flat: SQLite keeps on disk what must wait.
 
     Raises:
-        IngestError: see :func:`.select.depths`.
+        IngestError: see :func:`.items.depths`.
     """
     limits = depths(min_depth, max_depth)
     return _subtrees(index, Depths(1, 1) if limits.lowest is None else limits)
@@ -89,8 +89,14 @@ def _add(
             top.bytes += entry.size if entry.type == "l" else 0
             top.disk += entry.blocks * BLOCK
         if entry.nlink > 1:
-            _once(stack, waiting, entry.device, entry.inode,
-                  entry.size if entry.type in "fl" else 0, entry.blocks * BLOCK)
+            _once(
+                stack,
+                waiting,
+                entry.device,
+                entry.inode,
+                entry.size if entry.type in "fl" else 0,
+                entry.blocks * BLOCK,
+            )
 
 
 def _once(

@@ -87,9 +87,7 @@ def _items(index: Index, limits: Depths) -> Iterator[tuple[int, bytes, Entry]]:
                 yield number, path, entry
 
 
-def count_items(
-    index: Index, min_depth: int | None = None, max_depth: int | None = None
-) -> int:
+def count_items(index: Index, min_depth: int | None = None, max_depth: int | None = None) -> int:
     """How many items :func:`items` would give, from the directories alone."""
     limits = depths(min_depth, max_depth)
     number = 0

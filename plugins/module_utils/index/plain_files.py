@@ -27,7 +27,7 @@ def lines(
     empty are then for a copy that does not descend (``rsync --files-from``).
 
     Raises:
-        IngestError: see :func:`.select.depths`.
+        IngestError: see :func:`.items.depths`.
     """
     return _lines(index, depths(min_depth, max_depth), _partial(index.meta(), max_depth))
 
@@ -79,7 +79,7 @@ def write_files(
         _remove_further(folder, clients)
     except OSError as error:
         raise IngestError(
-            "plain_files: '%s' can't be written: %s" % (error.filename or folder, error.strerror)
+            f"plain_files: '{error.filename or folder}' can't be written: {error.strerror}"
         ) from error
     finally:
         for file in files:
@@ -95,7 +95,7 @@ def check_options(clients: int, separator: str = "null") -> bytes:
             "plain_files: clients: %d is not between 1 and %d" % (clients, MAX_CLIENTS)
         )
     if separator not in SEPARATORS:
-        raise IngestError("plain_files: separator: '%s' is neither null nor newline" % separator)
+        raise IngestError(f"plain_files: separator: '{separator}' is neither null nor newline")
     return SEPARATORS[separator]
 
 
@@ -109,8 +109,7 @@ def _write(files: list[str], paths: Iterator[bytes], end: bytes) -> int:
         for path in paths:
             if end in path:
                 raise IngestError(
-                    "plain_files: '%s' has a newline in its name and can't stand in a file with "
-                    "one path a line: use separator: null" % display(path)
+                    f"plain_files: '{display(path)}' has a newline in its name and can't stand in a file with one path a line: use separator: null"
                 )
             everything.write(path + end)
             clients[count % len(clients)].write(path + end)

@@ -148,12 +148,10 @@ class Index:
                 break
             self._shards.append(_open(path))
         if not self._shards:
-            raise IngestError(
-                "there is no index in %s: run the manifest module first" % self.folder
-            )
+            raise IngestError(f"there is no index in {self.folder}: run the manifest module first")
         meta = self.meta()
         if "finished" not in meta or meta.get("shards", len(self._shards)) != len(self._shards):
-            raise IngestError("the index in %s is not complete: scan the source again" % self.folder)
+            raise IngestError(f"the index in {self.folder} is not complete: scan the source again")
         self._wide = [bool(_meta(db).get("wide")) for db in self._shards]
 
     def close(self) -> None:
@@ -195,8 +193,7 @@ class Index:
         rows = map(
             Entry._make,
             self._shards[directory.shard].execute(
-                "SELECT %s FROM entries WHERE id BETWEEN ? AND ? AND directory = ? AND (%s)"
-                " ORDER BY id" % (_ENTRY, condition),
+                f"SELECT {_ENTRY} FROM entries WHERE id BETWEEN ? AND ? AND directory = ? AND ({condition}) ORDER BY id",
                 (directory.first, directory.last, directory.id),
             ),
         )
@@ -210,7 +207,7 @@ class Index:
     def sums(self, columns: str, condition: str = "1") -> list[float]:
         """The totals of SQL expressions over all entries."""
         rows = [
-            db.execute("SELECT %s FROM entries WHERE %s" % (columns, condition)).fetchone()
+            db.execute(f"SELECT {columns} FROM entries WHERE {condition}").fetchone()
             for db in self._shards
         ]
         return [sum(column) for column in zip(*rows)]
@@ -221,12 +218,16 @@ class Index:
         many, example = 0, b""
         for db in self._shards:
             count, row = db.execute(
-                "SELECT count(*), min(id) FROM %s WHERE %s" % (table, condition)
+                f"SELECT count(*), min(id) FROM {table} WHERE {condition}"
             ).fetchone()
             if count and not many:
-                query = "SELECT path, '' FROM directories WHERE id=?" if table == "directories" else (
-                    "SELECT (SELECT path FROM directories d WHERE d.id=e.directory), name"
-                    " FROM entries e WHERE id=?"
+                query = (
+                    "SELECT path, '' FROM directories WHERE id=?"
+                    if table == "directories"
+                    else (
+                        "SELECT (SELECT path FROM directories d WHERE d.id=e.directory), name"
+                        " FROM entries e WHERE id=?"
+                    )
                 )
                 path, name = map(bytes_of, db.execute(query, (row,)).fetchone())
                 example = b"/".join(filter(None, (path, name)))
@@ -287,13 +288,13 @@ def _open(path: str) -> sqlite3.Connection:
     db: sqlite3.Connection | None = None
     try:
         db = sqlite3.connect(
-            "file:%s?mode=ro&immutable=1" % quoted, uri=True, check_same_thread=False
+            f"file:{quoted}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
         db.execute("SELECT 1 FROM directories, entries, errors, meta LIMIT 1")
     except sqlite3.Error as error:
         if db is not None:
             db.close()
-        raise IngestError("%s is not a part of an index: %s" % (path, error)) from error
+        raise IngestError(f"{path} is not a part of an index: {error}") from error
     return db
 
 
@@ -316,7 +317,10 @@ def _times(row: Any) -> tuple[int, int, int]:
 def _wide_directory(row: Directory) -> Directory:
     atime, mtime, ctime = _times(row)
     return row._replace(
-        inode=_unsigned(row.inode), device=_unsigned(row.device), atime=atime, mtime=mtime,
+        inode=_unsigned(row.inode),
+        device=_unsigned(row.device),
+        atime=atime,
+        mtime=mtime,
         ctime=ctime,
     )
 
@@ -324,15 +328,32 @@ def _wide_directory(row: Directory) -> Directory:
 def _wide_entry(row: Entry) -> Entry:
     atime, mtime, ctime = _times(row)
     return row._replace(
-        inode=_unsigned(row.inode), device=_unsigned(row.device), rdev=_unsigned(row.rdev),
-        atime=atime, mtime=mtime, ctime=ctime,
+        inode=_unsigned(row.inode),
+        device=_unsigned(row.device),
+        rdev=_unsigned(row.rdev),
+        atime=atime,
+        mtime=mtime,
+        ctime=ctime,
     )
 
 
 def item_entry(directory: Directory) -> Entry:
     """An empty directory as an item of its own: an Entry of type ``d``."""
     return Entry(
-        directory.id, directory.parent, directory.path.rpartition(b"/")[2], "d", directory.inode,
-        directory.device, directory.mode, directory.nlink, directory.uid, directory.gid, 0,
-        directory.blocks, 0, directory.atime, directory.mtime, directory.ctime,
+        directory.id,
+        directory.parent,
+        directory.path.rpartition(b"/")[2],
+        "d",
+        directory.inode,
+        directory.device,
+        directory.mode,
+        directory.nlink,
+        directory.uid,
+        directory.gid,
+        0,
+        directory.blocks,
+        0,
+        directory.atime,
+        directory.mtime,
+        directory.ctime,
     )

@@ -23,7 +23,7 @@ def pack(folder: str, file: str, mode: int = 0o600) -> None:
     try:
         _pack(folder, file, mode)
     except OSError as error:
-        raise IngestError("the index can't be packed into '%s': %s" % (file, error)) from error
+        raise IngestError(f"the index can't be packed into '{file}': {error}") from error
 
 
 def _pack(folder: str, file: str, mode: int) -> None:
@@ -61,14 +61,14 @@ def unpack(file: str, folder: str) -> int:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None or not _NAME.fullmatch(member.name):
-                    raise IngestError("'%s' is not a packed index" % file)
+                    raise IngestError(f"'{file}' is not a packed index")
                 path = os.path.join(folder, member.name[:-3])
                 with gzip.open(stream, "rb") as source, open(path + ".part", "wb") as target:
                     shutil.copyfileobj(source, target, _BLOCK)
                 os.replace(path + ".part", path)
                 count += 1
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise IngestError("the index can't be unpacked from '%s': %s" % (file, error)) from error
+        raise IngestError(f"the index can't be unpacked from '{file}': {error}") from error
     if not count:
-        raise IngestError("'%s' holds no index" % file)
+        raise IngestError(f"'{file}' holds no index")
     return count

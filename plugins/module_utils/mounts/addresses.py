@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections import Counter
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Callable, NamedTuple, Sequence, Union
 
 from ..core.errors import IngestError
 
@@ -25,15 +25,17 @@ class Mount(NamedTuple):
     opts: str
 
 
-def lookup(name: str) -> List[str]:
+def lookup(name: str) -> list[str]:
     """The addresses of a host name, in ascending order; the IPv4 ones if there are any, as most
     clusters give each node one of both. Raises OSError."""
     found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
-    addresses = sorted((ipaddress.ip_address(text) for text in found), key=lambda a: (a.version, int(a)))
+    addresses = sorted(
+        (ipaddress.ip_address(text) for text in found), key=lambda a: (a.version, int(a))
+    )
     return [str(address) for address in addresses if address.version == addresses[0].version]
 
 
-def expand(entries: Sequence[str], resolve: Callable[[str], List[str]] = lookup) -> List[str]:
+def expand(entries: Sequence[str], resolve: Callable[[str], list[str]] = lookup) -> list[str]:
     """Every address that the entries mean, in their order: an address, a range such as
     ``10.0.0.101-112``, ``10.0.0.250-10.0.1.5`` or ``fd00::1-1f`` (hexadecimal), or a host name,
     which stands for all its addresses if it has several.
@@ -41,7 +43,7 @@ def expand(entries: Sequence[str], resolve: Callable[[str], List[str]] = lookup)
     Raises:
         IngestError: an entry means nothing.
     """
-    addresses: List[str] = []
+    addresses: list[str] = []
     for entry in entries:
         text = entry.strip()
         if text.startswith("[") and text.endswith("]"):
@@ -52,7 +54,7 @@ def expand(entries: Sequence[str], resolve: Callable[[str], List[str]] = lookup)
     return addresses
 
 
-def _range(text: str) -> List[str]:
+def _range(text: str) -> list[str]:
     left, dash, right = text.partition("-")
     first = _address(left)
     if not dash or first is None:
@@ -68,7 +70,7 @@ def _range(text: str) -> List[str]:
     return [str(first + number) for number in range(int(last) - int(first) + 1)]
 
 
-def _single(text: str, resolve: Callable[[str], List[str]]) -> List[str]:
+def _single(text: str, resolve: Callable[[str], list[str]]) -> list[str]:
     address = _address(text)
     if address is not None:
         return [str(address)]
@@ -77,11 +79,13 @@ def _single(text: str, resolve: Callable[[str], List[str]]) -> List[str]:
     try:
         found = resolve(text)
     except (OSError, UnicodeError) as error:
-        raise _problem(text, "can't be resolved: %s" % (getattr(error, "strerror", "") or error)) from error
+        raise _problem(
+            text, "can't be resolved: %s" % (getattr(error, "strerror", "") or error)
+        ) from error
     return found if len(found) > 1 else [text]
 
 
-def _address(text: str) -> Optional[Address]:
+def _address(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
@@ -89,10 +93,10 @@ def _address(text: str) -> Optional[Address]:
 
 
 def _problem(entry: str, what: str) -> IngestError:
-    return IngestError("ingest_cluster_addresses: '%s' %s" % (entry, what))
+    return IngestError(f"ingest_cluster_addresses: '{entry}' {what}")
 
 
-def paths(base: str, count: int) -> List[str]:
+def paths(base: str, count: int) -> list[str]:
     """The mount points: ``base`` and a number from 1."""
     return ["%s%d" % (base, number) for number in range(1, count + 1)]
 
@@ -100,8 +104,8 @@ def paths(base: str, count: int) -> List[str]:
 def server(address: str, export: str) -> str:
     """What is mounted, as the kernel names it."""
     if _address(address) is not None and ":" in address:
-        address = "[%s]" % address
-    return "%s:%s" % (address, export.rstrip("/") or "/")
+        address = f"[{address}]"
+    return f"{address}:{export.rstrip('/') or '/'}"
 
 
 def host_of(source: str) -> str:
@@ -109,7 +113,7 @@ def host_of(source: str) -> str:
     return source.rpartition(":/")[0].strip("[]")
 
 
-def parsed(text: str) -> Dict[str, str]:
+def parsed(text: str) -> dict[str, str]:
     """Mount options by name."""
     return {name: value for name, dummy, value in (word.partition("=") for word in text.split(","))}
 
@@ -133,9 +137,14 @@ def _is_6(address: str) -> bool:
 
 
 def cluster_mounts(
-    addresses: Sequence[str], export: str, base: str, opts: str, client: int = 0, nconnect: int = 0,
-    mounted: Optional[Dict[str, str]] = None,
-) -> List[Mount]:
+    addresses: Sequence[str],
+    export: str,
+    base: str,
+    opts: str,
+    client: int = 0,
+    nconnect: int = 0,
+    mounted: dict[str, str] | None = None,
+) -> list[Mount]:
     """One mount per address. Client number n (from 0) begins with the address n, so that the
     clients' first mounts are spread over the cluster.
 
@@ -151,15 +160,14 @@ def cluster_mounts(
     wanted = {server(address, export): address for address in turned}
     left = Counter(server(address, export) for address in turned)
     twice = {source for source, count in left.items() if count > 1}
-    here: Dict[str, str] = {}
+    here: dict[str, str] = {}
     for point in points:
         source = (mounted or {}).get(point)
         if source is None:
             continue
         if not left.get(source):
             raise IngestError(
-                "ingest_mount_base: %s has %s mounted, which is not (or twice) among what is to be mounted: "
-                "unmount it or choose another ingest_mount_base" % (point, source)
+                f"ingest_mount_base: {point} has {source} mounted, which is not (or twice) among what is to be mounted: unmount it or choose another ingest_mount_base"
             )
         left[source] -= 1
         here[point] = source

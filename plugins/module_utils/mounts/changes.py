@@ -7,14 +7,24 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ..core.errors import IngestError
 from ..core.paths import to_bytes
 from ..fs.mount_table import fstab, mounted
 from . import addresses
 from .addresses import Mount
-from .liveness import THOROUGH, Look, Question, Silent, listing, look, mount_silence, server, silence
+from .liveness import (
+    THOROUGH,
+    Look,
+    Question,
+    Silent,
+    listing,
+    look,
+    mount_silence,
+    server,
+    silence,
+)
 from .users import holders, nested
 
 _UNSEEN = "what can't be seen, such as a killed process that waits for a dead server"
@@ -30,16 +40,16 @@ class State:
     """What the module answers."""
 
     def __init__(self) -> None:
-        self.mounts: List[Mount] = []  # all that are wanted
+        self.mounts: list[Mount] = []  # all that are wanted
         self.todo: Todo = []
-        self.usable: List[str] = []  # the cluster's mounts that are there and answer, or will be
-        self.left_out: List[Silent] = []
-        self.busy: List[Dict[str, Any]] = []
-        self.stale: List[Mount] = []  # to be detached, as their servers are dead
-        self.warnings: List[str] = []
+        self.usable: list[str] = []  # the cluster's mounts that are there and answer, or will be
+        self.left_out: list[Silent] = []
+        self.busy: list[dict[str, Any]] = []
+        self.stale: list[Mount] = []  # to be detached, as their servers are dead
+        self.warnings: list[str] = []
 
 
-def needed(wanted: Dict[str, Any], host: str = "this host") -> State:
+def needed(wanted: dict[str, Any], host: str = "this host") -> State:
     """What has to change, for the module's options.
 
     Raises:
@@ -60,7 +70,7 @@ def needed(wanted: Dict[str, Any], host: str = "this host") -> State:
     return state
 
 
-def settled(wanted: Dict[str, Any], host: str = "this host") -> State:
+def settled(wanted: dict[str, Any], host: str = "this host") -> State:
     """What is mounted now that M(ansible.posix.mount) has tried: the options hold its answers in
     ``outcome``, and in ``left_out`` what was left out before.
 
@@ -73,24 +83,31 @@ def settled(wanted: Dict[str, Any], host: str = "this host") -> State:
     now = mounted()
     _adapt(wanted, State())
     state.mounts = _all(wanted, now, fstab())
-    state.left_out = [Silent(**{name: entry[name] for name in Silent._fields}) for entry in wanted["left_out"]]
+    state.left_out = [
+        Silent(**{name: entry[name] for name in Silent._fields}) for entry in wanted["left_out"]
+    ]
     before = {silent.mount for silent in state.left_out}
     said = _said(wanted["outcome"])
-    missing = [mount.path for mount in state.mounts if mount.path not in now and mount.path not in before]
+    missing = [
+        mount.path for mount in state.mounts if mount.path not in now and mount.path not in before
+    ]
     _leave_out(wanted, state, {path: said.get(path) or "is not mounted" for path in missing}, host)
     return state
 
 
-def _said(outcome: List[Dict[str, Any]]) -> Dict[str, str]:
+def _said(outcome: list[dict[str, Any]]) -> dict[str, str]:
     """Why M(ansible.posix.mount) failed, by mount point."""
-    return {entry["item"]["path"]: _reason(str(entry.get("msg") or ""), entry["item"]["path"]) for entry in outcome}
+    return {
+        entry["item"]["path"]: _reason(str(entry.get("msg") or ""), entry["item"]["path"])
+        for entry in outcome
+    }
 
 
 def _reason(said: str, path: str) -> str:
     """What mount.nfs says, as "mount.nfs: access denied by server …", in one line and without what mount and
     systemd say around it."""
-    lines = [line.strip() for line in said.replace("Error mounting %s: " % path, "").splitlines()]
-    theirs = [line[len(_NFS):] for line in lines if line.startswith(_NFS)]
+    lines = [line.strip() for line in said.replace(f"Error mounting {path}: ", "").splitlines()]
+    theirs = [line[len(_NFS) :] for line in lines if line.startswith(_NFS)]
     if len(theirs) > 1 and theirs[-1] == _VAGUE:
         del theirs[-1]
     if theirs:
@@ -99,44 +116,50 @@ def _reason(said: str, path: str) -> str:
     return lines[-1] if lines else ""
 
 
-def _leave_out(wanted: Dict[str, Any], state: State, bad: Dict[str, str], host: str) -> None:
+def _leave_out(wanted: dict[str, Any], state: State, bad: dict[str, str], host: str) -> None:
     """Tell the usable mounts from the others, ``bad`` with why they are."""
     for mount in state.mounts:
         why = bad.get(mount.path)
         if wanted["source_address"] and mount is state.mounts[0]:
             if why is not None:
-                raise IngestError("%s: the source %s can't be used at %s: %s" % (host, mount.src, mount.path, why))
+                raise IngestError(
+                    f"{host}: the source {mount.src} can't be used at {mount.path}: {why}"
+                )
         elif why is not None:
             gone = Silent(mount.path, mount.src, addresses.host_of(mount.src), why)
             state.left_out.append(gone)
-            state.warnings.append("%s: %s is left out" % (host, str(gone)))
+            state.warnings.append(f"{host}: {gone!s} is left out")
         elif mount.path not in {silent.mount for silent in state.left_out}:
             state.usable.append(mount.path)
     if state.left_out and not state.usable:
-        raise IngestError("%s: no address of the cluster can be used: %s" % (host, listing(state.left_out)))
+        raise IngestError(
+            f"{host}: no address of the cluster can be used: {listing(state.left_out)}"
+        )
 
 
-def _silent(wanted: Dict[str, Any], mounts: List[Mount], now: Dict[str, str]) -> Dict[str, str]:
+def _silent(wanted: dict[str, Any], mounts: list[Mount], now: dict[str, str]) -> dict[str, str]:
     """Why servers or mounts do not answer, by mount point; all are asked at the same time."""
-    questions: Dict[bytes, Question] = {}
+    questions: dict[bytes, Question] = {}
     for mount in mounts:
         question = _question(mount, mount.path in now, float(wanted["timeout"]))
         if question:
             questions[to_bytes(mount.path)] = question
     answers = Look(questions, THOROUGH + wanted["timeout"]).wait()
     return {
-        mount.path: answers[to_bytes(mount.path)] for mount in mounts if answers.get(to_bytes(mount.path))
+        mount.path: answers[to_bytes(mount.path)]
+        for mount in mounts
+        if answers.get(to_bytes(mount.path))
     }
 
 
-def _question(mount: Mount, there: bool, seconds: float) -> Optional[Question]:
+def _question(mount: Mount, there: bool, seconds: float) -> Question | None:
     if there:
         return lambda: mount_silence(to_bytes(mount.path), True)
     where = server(addresses.host_of(mount.src), addresses.parsed(mount.opts))
     return (lambda: silence(where, seconds)) if where and seconds else None
 
 
-def _change(mount: Mount, persistent: bool, now: Dict[str, str], configured: Fstab) -> Todo:
+def _change(mount: Mount, persistent: bool, now: dict[str, str], configured: Fstab) -> Todo:
     known = configured.get(mount.path)
     right = known is not None and known[0] == mount.src and known[2] == mount.opts
     if right or not persistent:
@@ -149,37 +172,45 @@ def _change(mount: Mount, persistent: bool, now: Dict[str, str], configured: Fst
     return [dict(mount._asdict(), state="present" if mount.path in now else "mounted")]
 
 
-def _all(wanted: Dict[str, Any], now: Optional[Dict[str, str]], configured: Fstab) -> List[Mount]:
+def _all(wanted: dict[str, Any], now: dict[str, str] | None, configured: Fstab) -> list[Mount]:
     """The source, if there is one, and then the cluster; without ``now`` only by the options."""
-    found: List[Mount] = []
+    found: list[Mount] = []
     if wanted["source_address"]:
         address, path = wanted["source_address"].strip().strip("[]"), wanted["source"].rstrip("/")
         mount = Mount(
-            path, addresses.server(address, wanted["source_export"]),
+            path,
+            addresses.server(address, wanted["source_export"]),
             addresses.options(wanted["source_mount_options"], address),
         )
         if now is not None:
             _no_other("ingest_source", mount, now.get(path, mount.src), "mounted")
-            _no_other("ingest_source", mount, configured.get(path, (mount.src,))[0], "in /etc/fstab")
+            _no_other(
+                "ingest_source", mount, configured.get(path, (mount.src,))[0], "in /etc/fstab"
+            )
         found.append(mount)
     if wanted["addresses"]:
         meant = addresses.expand(wanted["addresses"])
         there = None if now is None else _placed(meant, wanted, now, configured)
         found += addresses.cluster_mounts(
-            meant, wanted["export"], wanted["base"], wanted["mount_options"],
-            wanted["client"], wanted["nconnect"], there,
+            meant,
+            wanted["export"],
+            wanted["base"],
+            wanted["mount_options"],
+            wanted["client"],
+            wanted["nconnect"],
+            there,
         )
     return found
 
 
 def _no_other(option: str, mount: Mount, there: str, how: str) -> None:
     if there != mount.src:
-        raise IngestError("%s: %s has %s %s, not %s" % (option, mount.path, there, how, mount.src))
+        raise IngestError(f"{option}: {mount.path} has {there} {how}, not {mount.src}")
 
 
 def _placed(
-    meant: List[str], wanted: Dict[str, Any], now: Dict[str, str], configured: Fstab
-) -> Dict[str, str]:
+    meant: list[str], wanted: dict[str, Any], now: dict[str, str], configured: Fstab
+) -> dict[str, str]:
     """What is at the mount points: mounted, or configured to be."""
     there = dict(now)
     points = addresses.paths(wanted["base"], len(meant))
@@ -191,8 +222,7 @@ def _placed(
         source = configured[point][0]
         if source not in left:
             raise IngestError(
-                "ingest_mount_base: /etc/fstab has %s for %s, which is not among what is to be mounted: "
-                "remove it or choose another ingest_mount_base" % (source, point)
+                f"ingest_mount_base: /etc/fstab has {source} for {point}, which is not among what is to be mounted: remove it or choose another ingest_mount_base"
             )
         if left[source] > 0:
             left[source] -= 1
@@ -200,19 +230,21 @@ def _placed(
     return there
 
 
-def _adapt(wanted: Dict[str, Any], state: State) -> None:
+def _adapt(wanted: dict[str, Any], state: State) -> None:
     """Leave out what this kernel's NFS client does not know."""
     release = os.uname().release
     if wanted["nconnect"] and not knows(release, (5, 3)):
-        state.warnings.append("Linux %s has no nconnect: the mounts have one connection each" % release)
+        state.warnings.append(
+            f"Linux {release} has no nconnect: the mounts have one connection each"
+        )
         wanted["nconnect"] = 0
     words = wanted["mount_options"].split(",")
     if "softerr" in words and not knows(release, (5, 2)):
-        state.warnings.append("Linux %s has no softerr: soft is used instead" % release)
+        state.warnings.append(f"Linux {release} has no softerr: soft is used instead")
         wanted["mount_options"] = ",".join("soft" if word == "softerr" else word for word in words)
 
 
-def knows(release: str, since: Tuple[int, int]) -> bool:
+def knows(release: str, since: tuple[int, int]) -> bool:
     """Whether the NFS client of a kernel has what came with version ``since``."""
     number = re.match(r"(\d+)\.(\d+)", release)
     backported = _RED_HAT_8.match(release)
@@ -224,12 +256,16 @@ def knows(release: str, since: Tuple[int, int]) -> bool:
 # -- the way back ------------------------------------------------------------------------------
 
 
-def _ours(wanted: Dict[str, Any], now: Dict[str, str]) -> List[Tuple[Mount, bool, bool]]:
+def _ours(wanted: dict[str, Any], now: dict[str, str]) -> list[tuple[Mount, bool, bool]]:
     """(mount, whether it is mounted, whether it is configured): what we would mount, where we
     would mount it. A line of fstab with fewer than six fields is not one of ours."""
     lines = fstab(least=6)
     mounts = _all(wanted, None, {})
-    sources = {mount.path: {mount.src} for mount in mounts if wanted["source_address"] and mount is mounts[0]}
+    sources = {
+        mount.path: {mount.src}
+        for mount in mounts
+        if wanted["source_address"] and mount is mounts[0]
+    }
     cluster = {mount.src for mount in mounts if mount.path not in sources}
     found = []
     for mount in mounts:
@@ -240,7 +276,7 @@ def _ours(wanted: Dict[str, Any], now: Dict[str, str]) -> List[Tuple[Mount, bool
     return found
 
 
-def _unmount(wanted: Dict[str, Any], now: Dict[str, str], host: str) -> State:
+def _unmount(wanted: dict[str, Any], now: dict[str, str], host: str) -> State:
     state = State()
     ours = _ours(wanted, now)
     points = [mount.path for mount, here, dummy in ours if here]
@@ -253,34 +289,35 @@ def _unmount(wanted: Dict[str, Any], now: Dict[str, str], host: str) -> State:
         if here and silent[to_bytes(mount.path)]:
             state.stale.append(mount)
             state.warnings.append(
-                "%s: %s does not answer, so %s was detached, as it can't be unmounted"
-                % (host, addresses.host_of(mount.src), mount.path)
+                f"{host}: {addresses.host_of(mount.src)} does not answer, so {mount.path} was detached, as it can't be unmounted"
             )
         if kept or mount not in state.stale:
             state.todo.append(dict(mount._asdict(), state="absent" if kept else "unmounted"))
     return state
 
 
-def _used(points: List[str], dying: bool = False) -> Dict[str, str]:
+def _used(points: list[str], dying: bool = False) -> dict[str, str]:
     """What uses mounts, in words, by mount point. Who has been killed and only waits for a dead
     server uses nothing any more, but may still hold a mount (``dying``)."""
     used = {}
     for point, found in holders(points).items():
         words = [str(holder) for holder in found if dying or not holder.killed]
-        words += ["the mount %s in it" % below for below in nested(point)]
+        words += [f"the mount {below} in it" for below in nested(point)]
         if words:
-            used[point] = ", ".join(words[:3]) + (" and %d more" % (len(words) - 3) if words[3:] else "")
+            used[point] = ", ".join(words[:3]) + (
+                " and %d more" % (len(words) - 3) if words[3:] else ""
+            )
     return used
 
 
 def _keep(state: State, mount: Mount, by: str, host: str) -> None:
     state.busy.append({"path": mount.path, "src": mount.src, "by": by})
     state.warnings.append(
-        "%s: %s (%s) stays mounted, as it is used by %s" % (host, mount.path, mount.src, by)
+        f"{host}: {mount.path} ({mount.src}) stays mounted, as it is used by {by}"
     )
 
 
-def _left_mounted(wanted: Dict[str, Any], host: str) -> State:
+def _left_mounted(wanted: dict[str, Any], host: str) -> State:
     """What is still mounted or configured after all."""
     state = State()
     said = _said(wanted["outcome"])
@@ -288,6 +325,6 @@ def _left_mounted(wanted: Dict[str, Any], host: str) -> State:
     used = _used([mount.path for mount, here in ours if here], dying=True)
     for mount, here in ours:
         if not here:
-            raise IngestError("%s: %s is still in /etc/fstab: %s" % (host, mount.path, said[mount.path]))
+            raise IngestError(f"{host}: {mount.path} is still in /etc/fstab: {said[mount.path]}")
         _keep(state, mount, used.get(mount.path, _UNSEEN), host)
     return state

@@ -11,7 +11,7 @@ import signal
 import socket
 import struct
 import time
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Iterable, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes, to_text
@@ -22,8 +22,16 @@ QUICK, THOROUGH = 10.0, 20.0  # seconds in which a mount answers
 _NFS, _PORT, _RPCBIND = 100003, 2049, 111
 # What the kernel says of a server that does not answer, and of an export that is gone.
 GONE = (
-    errno.ETIMEDOUT, errno.EIO, errno.ESTALE, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN,
-    errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.ENOTCONN,
 )
 Question = Callable[[], str]  # "" or why there is no answer
 
@@ -37,15 +45,17 @@ class Server(NamedTuple):
     guess: bool = False
 
 
-def server(address: str, options: Dict[str, str]) -> Optional[Server]:
+def server(address: str, options: dict[str, str]) -> Server | None:
     """The server that mount options speak of; None if it is not reached over TCP."""
     if not options.get("proto", "tcp").startswith("tcp"):
         return None
     version = options.get("vers", options.get("nfsvers", "3")).partition(".")[0]
     port = options.get("port", "0")
     return Server(
-        address, int(port) if port.isdigit() and int(port) else _PORT,
-        int(version) if version.isdigit() else 3, version == "3" and "port" not in options,
+        address,
+        int(port) if port.isdigit() and int(port) else _PORT,
+        int(version) if version.isdigit() else 3,
+        version == "3" and "port" not in options,
     )
 
 
@@ -57,23 +67,29 @@ def silence(where: Server, seconds: float = ANSWER) -> str:
             _call(where, max(0.1, end - time.monotonic()))
             return ""
         except socket.gaierror as error:
-            return "its name can't be resolved: %s" % error.strerror
+            return f"its name can't be resolved: {error.strerror}"
         except OSError as error:
             why = error
-        if isinstance(why, ConnectionRefusedError) and where.guess and _listens(where.address, _RPCBIND):
+        if (
+            isinstance(why, ConnectionRefusedError)
+            and where.guess
+            and _listens(where.address, _RPCBIND)
+        ):
             return ""
         left = end - time.monotonic()
         if left < 0.5 or isinstance(why, socket.timeout):
             break
         time.sleep(0.5)  # a server that starts again refuses for a moment
     if isinstance(why, socket.timeout) or why.errno == errno.ETIMEDOUT:
-        return "no answer within %g s" % seconds
+        return f"no answer within {seconds:g} s"
     return why.strerror or str(why)
 
 
 def _call(where: Server, seconds: float) -> None:
     """Raises OSError, socket.timeout among them, unless something comes back."""
-    call = struct.pack(">10I", int.from_bytes(os.urandom(4), "big"), 0, 2, _NFS, where.version, 0, 0, 0, 0, 0)
+    call = struct.pack(
+        ">10I", int.from_bytes(os.urandom(4), "big"), 0, 2, _NFS, where.version, 0, 0, 0, 0, 0
+    )
     with socket.create_connection((where.address, where.port), seconds) as line:
         line.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
         # Even a server that does not like the call is one that lives.
@@ -108,7 +124,7 @@ def mount_silence(path: bytes, thorough: bool = False) -> str:
     return ""
 
 
-def _server_of(entry: Optional[Entry]) -> Optional[Server]:
+def _server_of(entry: Entry | None) -> Server | None:
     if entry is None or entry.kind not in ("nfs", "nfs4") or "addr" not in entry.options:
         return None
     found = server(entry.options["addr"], entry.options)
@@ -118,12 +134,12 @@ def _server_of(entry: Optional[Entry]) -> Optional[Server]:
 class Look:
     """Questions under way, each asked by a process of its own."""
 
-    def __init__(self, questions: Dict[bytes, Question], seconds: float) -> None:
+    def __init__(self, questions: dict[bytes, Question], seconds: float) -> None:
         """What has not answered after ``seconds`` does not answer. Raises OSError."""
         self._seconds = seconds
         self._end = time.monotonic() + seconds
-        self._answers: Dict[bytes, str] = {}
-        self._waiting: Dict[bytes, Tuple[int, int]] = {}
+        self._answers: dict[bytes, str] = {}
+        self._waiting: dict[bytes, tuple[int, int]] = {}
         try:
             for key, question in questions.items():
                 self._waiting[key] = _ask(question, seconds)
@@ -131,7 +147,7 @@ class Look:
             self.close()
             raise
 
-    def result(self) -> Optional[Dict[bytes, str]]:
+    def result(self) -> dict[bytes, str] | None:
         """Of each why it does not answer ("" if it does), or None while that is not known."""
         for key, (pid, pipe) in list(self._waiting.items()):
             try:
@@ -142,11 +158,11 @@ class Look:
             self._answers[key] = said[1:].decode("utf-8", "replace") if said else "no answer"
         if self._waiting and time.monotonic() > self._end:
             for key in list(self._waiting):
-                self._answers[key] = "no answer within %g s" % self._seconds
+                self._answers[key] = f"no answer within {self._seconds:g} s"
             self.close()
         return None if self._waiting else self._answers
 
-    def wait(self) -> Dict[bytes, str]:
+    def wait(self) -> dict[bytes, str]:
         """The result, when it is known."""
         while True:
             found = self.result()
@@ -169,7 +185,7 @@ class Look:
             pass
 
 
-def _ask(question: Question, seconds: float) -> Tuple[int, int]:
+def _ask(question: Question, seconds: float) -> tuple[int, int]:
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid:
@@ -191,7 +207,7 @@ def _ask(question: Question, seconds: float) -> Tuple[int, int]:
         try:
             why = question()
         except Exception as error:  # pylint: disable=broad-except
-            why = "%s: %s" % (type(error).__name__, error)
+            why = f"{type(error).__name__}: {error}"
         os.write(theirs, b"." + why.encode("utf-8", "replace")[:4000])
     finally:
         os._exit(0)
@@ -218,17 +234,17 @@ class Silent(NamedTuple):
 
     def __str__(self) -> str:
         mount = display(to_bytes(self.mount))
-        what = "%s on %s" % (self.address, mount) if self.address else mount
-        return "%s (%s)" % (what, self.message) if self.message else what
+        what = f"{self.address} on {mount}" if self.address else mount
+        return f"{what} ({self.message})" if self.message else what
 
 
 def listing(found: Iterable[Silent]) -> str:
     """Some of them in a sentence."""
-    names: List[str] = [str(silent) for silent in found]
+    names: list[str] = [str(silent) for silent in found]
     return ", ".join(names[:8]) + (" and %d more" % (len(names) - 8) if len(names) > 8 else "")
 
 
-def answering(source: str, destinations: Sequence[str]) -> Tuple[List[str], List[Silent]]:
+def answering(source: str, destinations: Sequence[str]) -> tuple[list[str], list[Silent]]:
     """The destinations that answer, and the others. Takes no longer than THOROUGH.
 
     Raises:
@@ -237,10 +253,14 @@ def answering(source: str, destinations: Sequence[str]) -> Tuple[List[str], List
     found = look(map(to_bytes, [source, *destinations]), True).wait()
     why = found.pop(to_bytes(source), "")
     if why:
-        raise IngestError("the source %s does not answer" % str(silent(to_bytes(source), why)))
-    silents = [silent(to_bytes(path), found[to_bytes(path)]) for path in destinations if found.get(to_bytes(path))]
+        raise IngestError(f"the source {silent(to_bytes(source), why)!s} does not answer")
+    silents = [
+        silent(to_bytes(path), found[to_bytes(path)])
+        for path in destinations
+        if found.get(to_bytes(path))
+    ]
     if destinations and len(silents) == len(destinations):
-        raise IngestError("no mount of the destination answers: %s" % listing(silents))
+        raise IngestError(f"no mount of the destination answers: {listing(silents)}")
     return [path for path in destinations if not found.get(to_bytes(path))], silents
 
 

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display
@@ -30,10 +30,10 @@ class Level(NamedTuple):
 
 def problem(name: str, path: bytes, what: str) -> IngestError:
     """A sentence with a variable, its value and this host's name."""
-    return IngestError("%s '%s' %s on %s" % (name, display(path), what, socket.gethostname()))
+    return IngestError(f"{name} '{display(path)}' {what} on {socket.gethostname()}")
 
 
-def levels(targets: Sequence[bytes]) -> List[Level]:
+def levels(targets: Sequence[bytes]) -> list[Level]:
     """Where each destination is to be proved: in itself, or all in their parents when one is missing.
 
     Raises:
@@ -61,7 +61,8 @@ def _level(target: bytes) -> Level:
     if found is None:
         if above is None or not stat.S_ISDIR(above.st_mode):
             raise problem(
-                "ingest_destinations", target,
+                "ingest_destinations",
+                target,
                 "does not exist, nor does the directory that it is to be made in",
             )
         if os.path.islink(path):
@@ -72,14 +73,14 @@ def _level(target: bytes) -> Level:
     return Level(path, b"")
 
 
-def _stat(path: bytes) -> Optional[os.stat_result]:
+def _stat(path: bytes) -> os.stat_result | None:
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise problem(
-            "ingest_destinations", path, "can't be looked at: %s" % error.strerror
+            "ingest_destinations", path, f"can't be looked at: {error.strerror}"
         ) from error
 
 
@@ -95,7 +96,7 @@ def ask_again(path: bytes) -> None:
 # -- the proof -----------------------------------------------------------------------------------
 
 
-def prove(targets: Sequence[bytes]) -> Dict[str, Any]:
+def prove(targets: Sequence[bytes]) -> dict[str, Any]:
     """Write a token over each mount, and see it over the next: then all are one export that this
     user can write. The tokens are removed, and the directory's times put back.
 
@@ -108,8 +109,8 @@ def prove(targets: Sequence[bytes]) -> Dict[str, Any]:
     if closed_to_owner(before[0]):
         same_directory(targets)
         return _seen(before[0], before[0].st_mtime_ns, places[0])
-    tokens: List[Tuple[bytes, bytes]] = []
-    created: List[int] = []
+    tokens: list[tuple[bytes, bytes]] = []
+    created: list[int] = []
     try:
         for target, place in zip(targets, places):
             created.append(_write(target, place.path, tokens))
@@ -133,7 +134,7 @@ def closed_to_owner(found: os.stat_result) -> bool:
     return mine and found.st_mode & 0o300 != 0o300
 
 
-def _write(target: bytes, path: bytes, tokens: List[Tuple[bytes, bytes]]) -> int:
+def _write(target: bytes, path: bytes, tokens: list[tuple[bytes, bytes]]) -> int:
     """Write one token and note it in ``tokens``; returns the server's time (ns). Only written data
     that was flushed tells of a full disk and of quotas."""
     name = b".ingest-token-" + secrets.token_hex(8).encode()
@@ -148,7 +149,8 @@ def _write(target: bytes, path: bytes, tokens: List[Tuple[bytes, bytes]]) -> int
             os.close(fd)
     except OSError as error:
         raise problem(
-            "ingest_destinations", target,
+            "ingest_destinations",
+            target,
             "can't be written by uid %d (%s)" % (os.geteuid(), error.strerror or error),
         ) from error
     return now
@@ -161,14 +163,13 @@ def _see(writer: bytes, target: bytes, path: bytes, name: bytes) -> None:
         raise _not_one(writer, target) from None
     except OSError as error:
         raise problem(
-            "ingest_destinations", target, "can't be looked at: %s" % error.strerror
+            "ingest_destinations", target, f"can't be looked at: {error.strerror}"
         ) from error
 
 
 def _not_one(first: bytes, second: bytes) -> IngestError:
     return IngestError(
-        "ingest_destinations: '%s' and '%s' are not the same directory on %s: files would be "
-        "scattered over both" % (display(first), display(second), socket.gethostname())
+        f"ingest_destinations: '{display(first)}' and '{display(second)}' are not the same directory on {socket.gethostname()}: files would be scattered over both"
     )
 
 
@@ -195,12 +196,14 @@ def put_back(path: bytes, atime: int, mtime: int) -> None:
 # -- looking only --------------------------------------------------------------------------------
 
 
-def look(targets: Sequence[bytes]) -> Dict[str, Any]:
+def look(targets: Sequence[bytes]) -> dict[str, Any]:
     """What can be said without writing: whether this user may write, and whether all have one
     number. Returns as :func:`prove`. Raises IngestError."""
     places = levels(targets)
     for target, place in zip(targets, places):
-        if not os.access(place.path, os.W_OK | os.X_OK) and not closed_to_owner(os.stat(place.path)):
+        if not os.access(place.path, os.W_OK | os.X_OK) and not closed_to_owner(
+            os.stat(place.path)
+        ):
             raise problem(
                 "ingest_destinations", target, "can't be written by uid %d" % os.geteuid()
             )
@@ -260,14 +263,18 @@ def _appears(first: bytes, other: bytes) -> None:
 # -- many hosts ----------------------------------------------------------------------------------
 
 
-def _seen(found: os.stat_result, created: int, place: Level) -> Dict[str, Any]:
+def _seen(found: os.stat_result, created: int, place: Level) -> dict[str, Any]:
     return {
-        "host": socket.gethostname(), "kind": file_system(place.path), "inode": found.st_ino,
-        "atime": found.st_atime_ns, "mtime": found.st_mtime_ns, "created": created,
+        "host": socket.gethostname(),
+        "kind": file_system(place.path),
+        "inode": found.st_ino,
+        "atime": found.st_atime_ns,
+        "mtime": found.st_mtime_ns,
+        "created": created,
     }
 
 
-def true_times(seen: Sequence[Dict[str, Any]]) -> Tuple[int, int]:
+def true_times(seen: Sequence[dict[str, Any]]) -> tuple[int, int]:
     """The (atime, mtime) in ns that the directory had before the first host's token.
 
     Hosts write theirs at the same time, and each may have found the time of another's token. The
@@ -279,7 +286,7 @@ def true_times(seen: Sequence[Dict[str, Any]]) -> Tuple[int, int]:
     return int(best["atime"]), int(best["mtime"])
 
 
-def same_on_all(seen: Sequence[Dict[str, Any]]) -> None:
+def same_on_all(seen: Sequence[dict[str, Any]]) -> None:
     """Whether all hosts see one directory, as far as its number tells: over NFS it is the server's.
 
     Raises IngestError with the two hosts.
@@ -289,6 +296,5 @@ def same_on_all(seen: Sequence[Dict[str, Any]]) -> None:
     for one in seen:
         if one["inode"] != seen[0]["inode"]:
             raise IngestError(
-                "ingest_destinations: %s and %s don't see the same directory: files would be "
-                "scattered over both" % (seen[0]["host"], one["host"])
+                f"ingest_destinations: {seen[0]['host']} and {one['host']} don't see the same directory: files would be scattered over both"
             )

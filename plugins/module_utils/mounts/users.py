@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Set
+from typing import Iterator, NamedTuple, Sequence
 
 from ..core.paths import display, to_bytes
 from ..fs.mount_table import entries
@@ -24,11 +24,11 @@ class Holder(NamedTuple):
         return "%s (process %d)" % (self.name, self.pid)
 
 
-def holders(points: Sequence[str]) -> Dict[str, List[Holder]]:
+def holders(points: Sequence[str]) -> dict[str, list[Holder]]:
     """The processes that have something below each mount point open, run, mapped or as their
     directory. Those of other users are seen only by root."""
     tops = {point: to_bytes(point).rstrip(b"/") for point in points}
-    found: Dict[str, List[Holder]] = {point: [] for point in points}
+    found: dict[str, list[Holder]] = {point: [] for point in points}
     if not points:
         return found
     for name in os.listdir("/proc"):
@@ -41,13 +41,13 @@ def holders(points: Sequence[str]) -> Dict[str, List[Holder]]:
     return found
 
 
-def nested(point: str) -> List[str]:
+def nested(point: str) -> list[str]:
     """What is mounted below a mount point."""
     top = to_bytes(point).rstrip(b"/") + b"/"
     return [display(entry.point) for entry in entries() if entry.point.startswith(top)]
 
 
-def _places(pid: str) -> Set[bytes]:
+def _places(pid: str) -> set[bytes]:
     folder = b"/proc/" + pid.encode()
     if _link(folder + b"/ns/mnt") not in (b"", _link(b"/proc/self/ns/mnt")):
         return set()  # its paths mean something else
@@ -81,7 +81,7 @@ def _link(path: bytes) -> bytes:
 def _holder(pid: str) -> Holder:
     status = {}
     try:
-        with open("/proc/%s/status" % pid, "rb") as lines:
+        with open(f"/proc/{pid}/status", "rb") as lines:
             for line in lines:
                 name, dummy, value = line.partition(b":")
                 status[name] = value.strip()

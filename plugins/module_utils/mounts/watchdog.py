@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Dict, Iterable, List, Optional, Set
+from typing import Iterable
 
 from ..core.errors import IngestError
 from ..core.paths import to_text
@@ -22,10 +22,23 @@ _STRIKES = 3
 _PAUSE = 5.0  # seconds between questions, at most
 _SOFT = 60.0  # seconds without any answer, when nothing else is asked for
 # What can only have failed in the destination.
-_OF_DESTINATION = frozenset([
-    "make directory", "stat destination", "create", "write", "truncate", "close", "fsync", "rename", "link",
-    "set owner", "set mode", "set times", "open destination",
-])
+_OF_DESTINATION = frozenset(
+    [
+        "make directory",
+        "stat destination",
+        "create",
+        "write",
+        "truncate",
+        "close",
+        "fsync",
+        "rename",
+        "link",
+        "set owner",
+        "set mode",
+        "set times",
+        "open destination",
+    ]
+)
 
 
 class Watch:
@@ -37,10 +50,10 @@ class Watch:
         self._stall = stall
         # While all of them answer: later a link that leads to one could not be followed.
         self._origins = {path: origin(path, True) for path in [source, *mounts]}
-        self._look: Optional[Look] = None
+        self._look: Look | None = None
         self._looked = 0.0
-        self._failed: Dict[bytes, Set[str]] = {}
-        self._asked: Dict[bytes, Set[str]] = {}
+        self._failed: dict[bytes, set[str]] = {}
+        self._asked: dict[bytes, set[str]] = {}
         self._strikes: Counter[bytes] = Counter()
         self._dark_since = 0.0
         self._soft = False
@@ -58,7 +71,7 @@ class Watch:
         """A worker of this mount had a call that failed as calls to dead servers do."""
         self._failed.setdefault(mount, set()).add(operation)
 
-    def step(self, silences: Dict[bytes, float], usable: List[bytes]) -> Dict[bytes, str]:
+    def step(self, silences: dict[bytes, float], usable: list[bytes]) -> dict[bytes, str]:
         """The mounts to be left out from now on, and why.
 
         Args:
@@ -81,13 +94,18 @@ class Watch:
                 self._look, self._looked = None, time.monotonic()
                 return self._judge(found, silences, usable)
         for mount, seconds in silences.items():
-            if self._stall and seconds > PATIENCE * self._stall and mount in usable and not self.dark:
-                return {mount: "nothing was done over it for %g s" % (PATIENCE * self._stall)}
+            if (
+                self._stall
+                and seconds > PATIENCE * self._stall
+                and mount in usable
+                and not self.dark
+            ):
+                return {mount: f"nothing was done over it for {PATIENCE * self._stall:g} s"}
         return {}
 
     def _judge(
-        self, found: Dict[bytes, str], silences: Dict[bytes, float], usable: List[bytes]
-    ) -> Dict[bytes, str]:
+        self, found: dict[bytes, str], silences: dict[bytes, float], usable: list[bytes]
+    ) -> dict[bytes, str]:
         silent = {mount: found[mount] for mount in usable if found.get(mount)}
         answering = [mount for mount in usable if mount not in silent]
         if found.get(self._source) or (usable and not answering):
@@ -95,17 +113,23 @@ class Watch:
             return {}
         self._dark_since, self._soft = 0.0, False
         gone = {
-            mount: why for mount, why in silent.items()
-            if mount in self._asked or (self._stall and silences.get(mount, 0.0) >= 0.8 * self._stall)
+            mount: why
+            for mount, why in silent.items()
+            if mount in self._asked
+            or (self._stall and silences.get(mount, 0.0) >= 0.8 * self._stall)
         }
         for mount, operations in self._asked.items():
             if mount in answering and operations & _OF_DESTINATION:
                 self._strikes[mount] += 1
-                if self._strikes[mount] >= _STRIKES and any(not self._strikes[other] for other in answering):
-                    gone[mount] = "calls over it failed again and again, although its server answers"
+                if self._strikes[mount] >= _STRIKES and any(
+                    not self._strikes[other] for other in answering
+                ):
+                    gone[mount] = (
+                        "calls over it failed again and again, although its server answers"
+                    )
         return gone
 
-    def _wait(self, found: Dict[bytes, str]) -> None:
+    def _wait(self, found: dict[bytes, str]) -> None:
         """Nothing can be done but to wait. Raises IngestError when that has taken too long."""
         now = time.monotonic()
         self._dark_since = self._dark_since or now
@@ -116,9 +140,9 @@ class Watch:
             return
         why = found.pop(self._source, "")
         if why:
-            raise IngestError("the source %s does not answer" % str(self.name(self._source, why)))
+            raise IngestError(f"the source {self.name(self._source, why)!s} does not answer")
         raise IngestError(
-            "no mount answers: %s" % listing(self.name(mount, said) for mount, said in found.items())
+            f"no mount answers: {listing((self.name(mount, said) for mount, said in found.items()))}"
         )
 
     def close(self) -> None:

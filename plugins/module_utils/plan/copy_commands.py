@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import BinaryIO, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import BinaryIO, Iterator, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display, split
@@ -49,9 +49,14 @@ def quote(word: bytes) -> bytes:
 
 
 def write_commands(
-    index: Index, folder: str, clients: int, source: bytes, destinations: Sequence[bytes],
-    min_depth: int | None = None, max_depth: int | None = None,
-) -> List[str]:
+    index: Index,
+    folder: str,
+    clients: int,
+    source: bytes,
+    destinations: Sequence[bytes],
+    min_depth: int | None = None,
+    max_depth: int | None = None,
+) -> list[str]:
     """Write ``client1_copy_commands`` and so on into a folder, and ``last_copy_commands``.
 
     Client i of N gets the items i, i+N, … as ``sed -n i~Np`` gives them. Run with bash, at the same
@@ -74,7 +79,7 @@ def write_commands(
     paths = [os.path.join(folder, NAME % (number + 1)) for number in range(clients)]
     last = os.path.join(folder, LAST)
     parts = [path + ".part" for path in [*paths, last]]
-    streams: List[BinaryIO] = []
+    streams: list[BinaryIO] = []
     try:
         for part in parts:
             streams.append(open(part, "wb"))  # noqa: SIM115  (as many as there are clients)
@@ -93,8 +98,7 @@ def write_commands(
             os.replace(part, part[: -len(".part")])
     except OSError as error:
         raise IngestError(
-            "the copy commands in '%s' can't be written: %s"
-            % (display(os.fsencode(folder)), error.strerror)
+            f"the copy commands in '{display(os.fsencode(folder))}' can't be written: {error.strerror}"
         ) from error
     finally:
         for stream, part in zip(streams, parts):
@@ -105,7 +109,7 @@ def write_commands(
 
 
 def _lines(index: Index, min_depth: int | None, max_depth: int | None) -> Iterator[_Line]:
-    """What is to be copied, as :func:`.manifest_files.lines` has it."""
+    """What is to be copied, as :func:`..index.plain_files.lines` has it."""
     limits = depths(min_depth, max_depth)
     partial = _partial(index.meta(), max_depth)
     for directory in index.directories():
@@ -135,7 +139,7 @@ class _Script:
         self._turn = number
         self._parent = b""
         self._made = b"\0"  # no directory's name
-        self._words: List[bytes] = []
+        self._words: list[bytes] = []
         self._length = 0
         stream.write(_HEAD % (b"Copies one client's part."))
 
@@ -179,7 +183,11 @@ class _Script:
 
 
 def _write_last(
-    stream: BinaryIO, index: Index, source: bytes, destination: bytes, min_depth: int | None,
+    stream: BinaryIO,
+    index: Index,
+    source: bytes,
+    destination: bytes,
+    min_depth: int | None,
     max_depth: int | None,
 ) -> None:
     """The metadata of the directories that no ``cp -R`` has copied as a whole."""
@@ -191,11 +199,9 @@ def _write_last(
         b"}\n"
     )
     # Whoever may not search a directory can't reach what is below it: these come at the end.
-    closed: List[bytes] = []
+    closed: list[bytes] = []
     for path, mode in _directories(index, min_depth, max_depth):
-        pair = b" ".join(
-            quote(root.rstrip(b"/") + b"/" + path) for root in (source, destination)
-        )
+        pair = b" ".join(quote(root.rstrip(b"/") + b"/" + path) for root in (source, destination))
         command = b"attributes %s || status=1\n" % pair
         if mode & stat.S_IXUSR:
             stream.write(command)
@@ -207,7 +213,7 @@ def _write_last(
 
 def _directories(
     index: Index, min_depth: int | None, max_depth: int | None
-) -> Iterator[Tuple[bytes, int]]:
+) -> Iterator[tuple[bytes, int]]:
     limits = depths(min_depth, max_depth)
     partial = _partial(index.meta(), max_depth)
     for directory in index.directories():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from itertools import chain
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, NamedTuple
 
 from ..core.outcome import Tally
 from ..core.paths import to_bytes, to_text
@@ -32,7 +32,7 @@ class Work(NamedTuple):
     """What there is for a host: shards to do now; and whose work may come its way later
     (``running``: hosts at work, ``planned``: only hosts that have not started, ``""``: none)."""
 
-    claimed: List[Claimed]
+    claimed: list[Claimed]
     later: str
 
 
@@ -50,16 +50,15 @@ class Dispatcher:
         now = time.time()
         self._db.execute(
             "UPDATE hosts SET state='running', heartbeat=?, started=coalesce(started, ?), "
-            "message=NULL WHERE name=?", (now, now, self._host),
+            "message=NULL WHERE name=?",
+            (now, now, self._host),
         )
 
     def beat(self) -> None:
         """This host is alive."""
-        self._db.execute(
-            "UPDATE hosts SET heartbeat=? WHERE name=?", (time.time(), self._host)
-        )
+        self._db.execute("UPDATE hosts SET heartbeat=? WHERE name=?", (time.time(), self._host))
 
-    def end(self, state: str, message: Optional[str] = None) -> None:
+    def end(self, state: str, message: str | None = None) -> None:
         """This host takes part no longer: ``done``, ``failed`` or ``dead``. What it had claimed
         and not finished is free again: its client has stopped, or its lease has run out."""
         self._db.execute(
@@ -83,13 +82,11 @@ class Dispatcher:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
-            phase = db.execute(
-                "SELECT min(phase) FROM shards WHERE state<>'done'"
-            ).fetchone()[0]
+            phase = db.execute("SELECT min(phase) FROM shards WHERE state<>'done'").fetchone()[0]
             if phase is None:
                 return Work([], "")
             self._bury()
-            claimed: List[Claimed] = []
+            claimed: list[Claimed] = []
             total = 0
             broken = self._broken() if phase == LINKS else ()
             for shard, op, of, mount, amount, data in self._open_shards(phase, absent):
@@ -105,7 +102,7 @@ class Dispatcher:
         finally:
             db.execute("COMMIT")
 
-    def _open_shards(self, phase: int, absent: bool) -> Iterator[Tuple[Any, ...]]:
+    def _open_shards(self, phase: int, absent: bool) -> Iterator[tuple[Any, ...]]:
         select = (
             "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, s.cost, coalesce(s.payload, o.payload) "
             "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state='pending' AND s.phase=? "
@@ -115,25 +112,22 @@ class Dispatcher:
         if first:
             return chain([first], own)
         helped = ["failed", "dead", "done"] + (["planned"] if absent else [])
-        free = (
-            "AND (s.host IS NULL OR s.host IN (SELECT name FROM hosts WHERE state IN (%s))) "
-            % ", ".join("?" * len(helped))
-        )
+        free = f"AND (s.host IS NULL OR s.host IN (SELECT name FROM hosts WHERE state IN ({', '.join('?' * len(helped))}))) "
         count, running = self._db.execute(
             "SELECT count(*), (SELECT count(*) FROM hosts WHERE state='running') FROM shards s "
-            "WHERE s.state='pending' AND s.phase=? " + free, [phase, *helped],
+            "WHERE s.state='pending' AND s.phase=? " + free,
+            [phase, *helped],
         ).fetchone()
         # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
         # and Kuck 1987), so that few requests give all hosts work until the same moment.
         part = max(1, count // (2 * max(1, running)))
-        return self._db.execute(
-            select + free + "ORDER BY s.id LIMIT ?", [phase] + helped + [part]
-        )
+        return self._db.execute(select + free + "ORDER BY s.id LIMIT ?", [phase] + helped + [part])
 
-    def _broken(self) -> Tuple[str, ...]:
+    def _broken(self) -> tuple[str, ...]:
         """Large files of which a range failed."""
         return tuple(
-            to_text(bytes(path)) for (path,) in self._db.execute(
+            to_text(bytes(path))
+            for (path,) in self._db.execute(
                 "SELECT DISTINCT f.path FROM failures f JOIN shards s ON s.id=f.shard "
                 "WHERE s.op IN ('prepare', 'range')"
             )
@@ -151,18 +145,20 @@ class Dispatcher:
         """The state of the other hosts that have a part of the open phase. One that runs, but
         has none, waits as well: to wait for it would be to wait for ever."""
         states = {
-            state for (state,) in self._db.execute(
+            state
+            for (state,) in self._db.execute(
                 "SELECT DISTINCT h.state FROM shards s JOIN hosts h "
                 "ON h.name=coalesce(s.runner, s.host) "
-                "WHERE s.state<>'done' AND s.phase=? AND h.name<>?", (phase, self._host),
+                "WHERE s.state<>'done' AND s.phase=? AND h.name<>?",
+                (phase, self._host),
             )
         }
         return "running" if "running" in states else "planned" if "planned" in states else ""
 
     # -- in ----------------------------------------------------------------------------------
 
-    def record(self, finished: List[Dict[str, Any]]) -> None:
-        """Store what became of shards, as :meth:`.runner.Runner.step` returns them."""
+    def record(self, finished: list[dict[str, Any]]) -> None:
+        """Store what became of shards, as :meth:`..client.runner.Runner.step` returns them."""
         db = self._db
         now = time.time()
         db.execute("BEGIN IMMEDIATE")
@@ -176,9 +172,10 @@ class Dispatcher:
                 continue
             db.execute("UPDATE shards SET state='done', finished=? WHERE id=?", (now, shard))
             db.executemany(
-                "INSERT INTO results VALUES (?, ?, ?, %s, ?)" % ", ".join("?" * len(COUNTS)),
+                f"INSERT INTO results VALUES (?, ?, ?, {', '.join('?' * len(COUNTS))}, ?)",
                 [
-                    (shard, self._host, mount) + tuple(counts[name] for name in COUNTS)
+                    (shard, self._host, mount)
+                    + tuple(counts[name] for name in COUNTS)
                     + (counts["seconds"],)
                     for mount, counts in entry["mounts"].items()
                 ],
@@ -193,7 +190,7 @@ class Dispatcher:
         db.execute("COMMIT")
 
     def record_run(
-        self, samples: List[List[float]], slow: List[List[Any]], losses: Dict[str, List[Any]]
+        self, samples: list[list[float]], slow: list[list[Any]], losses: dict[str, list[Any]]
     ) -> None:
         """Store a client's samples [time, files, bytes], slowest directories and losses."""
         db = self._db
@@ -203,32 +200,41 @@ class Dispatcher:
         )
         db.executemany(
             "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
-            [(self._host, to_bytes(path), seconds, files, size)
-             for seconds, path, files, size in slow],
+            [
+                (self._host, to_bytes(path), seconds, files, size)
+                for seconds, path, files, size in slow
+            ],
         )
         db.executemany(
             "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
-            [(self._host, kind, count, to_bytes(path), why)
-             for kind, (count, path, why) in losses.items()],
+            [
+                (self._host, kind, count, to_bytes(path), why)
+                for kind, (count, path, why) in losses.items()
+            ],
         )
         db.execute("COMMIT")
 
-    def record_silent(self, mounts: List[Dict[str, str]]) -> None:
-        """Store mounts of this host that were left out, as :class:`.liveness.Silent` has them."""
-        known = {mount for (mount,) in self._db.execute("SELECT mount FROM silent WHERE host=?", (self._host,))}
+    def record_silent(self, mounts: list[dict[str, str]]) -> None:
+        """Store mounts of this host that were left out, as :class:`..mounts.left_out.Silent` has them."""
+        known = {
+            mount
+            for (mount,) in self._db.execute("SELECT mount FROM silent WHERE host=?", (self._host,))
+        }
         self._db.executemany(
             "INSERT INTO silent VALUES (?, ?, ?, ?, ?)",
             [
                 (self._host, *(mount[name] for name in ("mount", "source", "address", "message")))
-                for mount in mounts if mount["mount"] not in known
+                for mount in mounts
+                if mount["mount"] not in known
             ],
         )
 
-    def shares(self) -> Tuple[int, int, int, int]:
+    def shares(self) -> tuple[int, int, int, int]:
         """(files, bytes) of the data that is this host's by plan, and of that what is done."""
         found = self._db.execute(
             "SELECT sum(files), sum(bytes), sum(CASE state WHEN 'done' THEN files END), "
             "sum(CASE state WHEN 'done' THEN bytes END) FROM shards "
-            "WHERE phase<=? AND coalesce(runner, host)=?", (LINKS, self._host)
+            "WHERE phase<=? AND coalesce(runner, host)=?",
+            (LINKS, self._host),
         ).fetchone()
         return tuple(value or 0 for value in found)  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import heapq
 import secrets
 import sqlite3
 import stat
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display, join, split, to_text
@@ -49,16 +49,16 @@ class Plan(NamedTuple):
     directories: int
     bytes: int
     shards: int
-    hosts: Dict[str, Dict[str, float]]
+    hosts: dict[str, dict[str, float]]
 
 
 class _Shard:
     """The shard of one host and one operation that is being filled."""
 
-    def __init__(self, phase: int, op: str, host: Optional[str]) -> None:
+    def __init__(self, phase: int, op: str, host: str | None) -> None:
         self.phase, self.op, self.host = phase, op, host
-        self.lines: List[bytes] = []
-        self.rows: List[str] = []
+        self.lines: list[bytes] = []
+        self.rows: list[str] = []
         self.directory = b""
         self.row_bytes = 0
         self.count = self.files = self.bytes = 0
@@ -105,14 +105,15 @@ class Planner:
             items=max(1, min(limits.items, BUFFERED_ROWS // len(self._hosts)))
         )
         self._mounts = max(1, mounts)
-        self._open: Dict[Tuple[int, str, Optional[str]], _Shard] = {}
+        self._open: dict[tuple[int, str, str | None], _Shard] = {}
         self._cost_limit = float("inf")
         self._sequence = 0
         self._mark = secrets.randbits(63)
         self.items = self.files = self.bytes = self.directories = 0
 
-    def run(self, index: Index, min_depth: Optional[int], max_depth: Optional[int],
-            links: bool, verify: bool) -> None:
+    def run(
+        self, index: Index, min_depth: int | None, max_depth: int | None, links: bool, verify: bool
+    ) -> None:
         """Plan everything that the index has."""
         totals = index.totals()
         if self._how != "round_robin":
@@ -141,7 +142,7 @@ class Planner:
         db.execute("DROP TABLE leaders")
         db.execute("CREATE INDEX shards_todo ON shards(state, phase, host)")
 
-    def _leader(self, directory: bytes, entry: Entry) -> Optional[bytes]:
+    def _leader(self, directory: bytes, entry: Entry) -> bytes | None:
         """The path that was planned first for this inode; None if this is it."""
         if entry.type == "d":
             return None
@@ -156,13 +157,20 @@ class Planner:
         )
         return None
 
-    def _entry(self, number: int, directory: bytes, entry: Entry, leader: Optional[bytes]) -> None:
+    def _entry(self, number: int, directory: bytes, entry: Entry, leader: bytes | None) -> None:
         host = self._host(number)
         self.files += entry.type != "d"
         size = entry.size if entry.type == "f" else 0
         if leader is not None:
-            self._add(LINKS, "link", host, directory, entry,
-                      shards.row(entry, entry.rdev, to_text(leader)), 0)
+            self._add(
+                LINKS,
+                "link",
+                host,
+                directory,
+                entry,
+                shards.row(entry, entry.rdev, to_text(leader)),
+                0,
+            )
             return
         self.bytes += size
         limits = self._limits
@@ -172,18 +180,33 @@ class Planner:
             self._add(PREPARE, "prepare", None, directory, entry, plain, 0)
             for part, offset in enumerate(range(0, size, limits.range_size)):
                 length = min(limits.range_size, size - offset)
-                self._add(DATA, "range", self._host(number + part), directory, entry,
-                          shards.row(entry, offset, length, self._mark), length)
+                self._add(
+                    DATA,
+                    "range",
+                    self._host(number + part),
+                    directory,
+                    entry,
+                    shards.row(entry, offset, length, self._mark),
+                    length,
+                )
             self._add(LINKS, "finish", host, directory, entry, plain, 0)
             return
         text = shards.row(entry, entry.rdev) if entry.rdev else shards.row(entry)
         self._add(DATA, "copy", host, directory, entry, text, size)
 
-    def _host(self, number: int) -> Optional[str]:
+    def _host(self, number: int) -> str | None:
         return self._hosts[number % len(self._hosts)] if self._how == "round_robin" else None
 
-    def _add(self, phase: int, op: str, host: Optional[str], directory: bytes, entry: Entry,
-             text: str, size: int) -> None:
+    def _add(
+        self,
+        phase: int,
+        op: str,
+        host: str | None,
+        directory: bytes,
+        entry: Entry,
+        text: str,
+        size: int,
+    ) -> None:
         key = (phase, op, host)
         shard = self._open.get(key)
         if shard is None:
@@ -210,9 +233,19 @@ class Planner:
         self._db.execute(
             "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, first, "
             "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)",
-            (shard.phase, shard.op, shard.host, self._sequence % self._mounts, shard.count,
-             shard.files, shard.bytes, shard.cost, display(shard.first), display(shard.last),
-             shards.pack(shard.lines)),
+            (
+                shard.phase,
+                shard.op,
+                shard.host,
+                self._sequence % self._mounts,
+                shard.count,
+                shard.files,
+                shard.bytes,
+                shard.cost,
+                display(shard.first),
+                display(shard.last),
+                shards.pack(shard.lines),
+            ),
         )
         self._sequence += 1
 
@@ -220,8 +253,8 @@ class Planner:
 
     def _plan_directories(self, directories: Iterator[Directory]) -> None:
         """Metadata of all directories; the deepest get theirs first."""
-        chunk: List[Directory] = []
-        closed: List[Directory] = []
+        chunk: list[Directory] = []
+        closed: list[Directory] = []
         for directory in directories:
             self.directories += 1
             # Whoever may not search a directory can't reach below it: these come at the very end.
@@ -232,7 +265,7 @@ class Planner:
         self._directories(DIRECTORIES, chunk)
         self._directories(LAST_DIRECTORIES, closed)
 
-    def _directories(self, phase: int, chunk: List[Directory]) -> None:
+    def _directories(self, phase: int, chunk: list[Directory]) -> None:
         if not chunk:
             return
         host = self._host(self._sequence) if phase == DIRECTORIES else self._host(0)
@@ -240,7 +273,11 @@ class Planner:
         for found in reversed(chunk):
             parent, name = split(found.path)
             text = "[%s,%d,%d,%d,0,%d,%d]" % (
-                shards.quote(to_text(name)), found.mode, found.uid, found.gid, found.mtime,
+                shards.quote(to_text(name)),
+                found.mode,
+                found.uid,
+                found.gid,
+                found.mtime,
                 found.atime,
             )
             shard.add(parent, name, text, 0, FILE_COST, False)
@@ -276,10 +313,17 @@ class Planner:
 
 
 def plan(
-    index_folder: str, plan_path: str, hosts: Sequence[str], split: str = "round_robin",
-    min_depth: Optional[int] = None, max_depth: Optional[int] = None,
-    limits: Limits = Limits(), mounts: int = 1, preserve: Sequence[str] = PRESERVE,
-    verify: str = "metadata", **meta: Any
+    index_folder: str,
+    plan_path: str,
+    hosts: Sequence[str],
+    split: str = "round_robin",
+    min_depth: int | None = None,
+    max_depth: int | None = None,
+    limits: Limits = Limits(),
+    mounts: int = 1,
+    preserve: Sequence[str] = PRESERVE,
+    verify: str = "metadata",
+    **meta: Any,
 ) -> Plan:
     """Plan an index over ``hosts`` (in their order) into a new plan.db.
 
@@ -293,9 +337,9 @@ def plan(
     if not hosts:
         raise IngestError("there is no host to plan for: the group 'ingestors' is empty")
     if len(set(hosts)) != len(hosts):
-        raise IngestError("hosts: a host is named twice: %s" % ", ".join(hosts))
+        raise IngestError(f"hosts: a host is named twice: {', '.join(hosts)}")
     if split not in SPLITS:
-        raise IngestError("split: '%s' is not one of %s" % (split, ", ".join(SPLITS)))
+        raise IngestError(f"split: '{split}' is not one of {', '.join(SPLITS)}")
     if "times" not in preserve:
         # Only its time tells whether all ranges of a file have arrived.
         limits = limits._replace(range_threshold=0)
@@ -309,25 +353,37 @@ def plan(
             [(name, number) for number, name in enumerate(hosts)],
         )
         set_meta(
-            db, split=split, verify=verify, items=planner.items, files=planner.files,
-            directories=planner.directories, bytes=planner.bytes, hosts=list(hosts), **meta
+            db,
+            split=split,
+            verify=verify,
+            items=planner.items,
+            files=planner.files,
+            directories=planner.directories,
+            bytes=planner.bytes,
+            hosts=list(hosts),
+            **meta,
         )
         return Plan(
-            planner.items, planner.files, planner.directories, planner.bytes,
-            db.execute("SELECT count(*) FROM shards").fetchone()[0], shares(db),
+            planner.items,
+            planner.files,
+            planner.directories,
+            planner.bytes,
+            db.execute("SELECT count(*) FROM shards").fetchone()[0],
+            shares(db),
         )
     except sqlite3.Error as error:
-        raise IngestError("the plan %s can't be written: %s" % (plan_path, error)) from error
+        raise IngestError(f"the plan {plan_path} can't be written: {error}") from error
     finally:
         db.close()
 
 
-def shares(db: sqlite3.Connection) -> Dict[str, Dict[str, float]]:
+def shares(db: sqlite3.Connection) -> dict[str, dict[str, float]]:
     """Per host its planned share of the data: items, files, bytes, cost."""
     return {
         host: {"items": count, "files": files, "bytes": size, "cost": cost}
         for host, count, files, size, cost in db.execute(
             "SELECT coalesce(host, 'any'), sum(items), sum(files), sum(bytes), sum(cost) "
-            "FROM shards WHERE phase IN (?, ?) GROUP BY host ORDER BY host", (DATA, LINKS)
+            "FROM shards WHERE phase IN (?, ?) GROUP BY host ORDER BY host",
+            (DATA, LINKS),
         )
     }

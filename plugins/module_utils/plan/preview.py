@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Dict, List
+from typing import Any
 
 
 def preview(
-    db: sqlite3.Connection, host: str, destinations: List[str], listing: bool
-) -> Dict[str, Any]:
+    db: sqlite3.Connection, host: str, destinations: list[str], listing: bool
+) -> dict[str, Any]:
     """Per mount the items, files and bytes that are planned for a host, the first and the last
     item; with ``listing`` also a diff that names each shard."""
-    planned: Dict[str, Dict[str, Any]] = {}
-    lines: List[str] = []
+    planned: dict[str, dict[str, Any]] = {}
+    lines: list[str] = []
     for number, mount, op, items, files, size, first, last in db.execute(
         "SELECT id, mount, op, items, files, bytes, first, last FROM shards "
-        "WHERE host=? AND phase BETWEEN 1 AND 2 ORDER BY phase, id", (host,)
+        "WHERE host=? AND phase BETWEEN 1 AND 2 ORDER BY phase, id",
+        (host,),
     ):
         path = destinations[mount % len(destinations)]
         entry = planned.setdefault(
@@ -31,7 +32,7 @@ def preview(
             "shard %d: %s %d items, %d bytes, to %s: %s … %s"
             % (number, op, items, size, path, first, last)
         )
-    answer: Dict[str, Any] = {"changed": False, "planned": planned}
+    answer: dict[str, Any] = {"changed": False, "planned": planned}
     if listing:
         answer["diff"] = {"prepared": "\n".join(lines) + "\n"}
     return answer

@@ -14,7 +14,7 @@ import json
 import zlib
 from collections import deque
 from json.encoder import encode_basestring_ascii
-from typing import IO, Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import IO, Any, Iterable, Iterator, NamedTuple
 
 from ..core.paths import to_bytes, to_text
 from ..index.reader import Entry
@@ -34,42 +34,47 @@ class Header(NamedTuple):
     op: str
     of: str
     mount: int
-    broken: Tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
     cost: float = 0.0
 
 
 def row(entry: Entry, *more: object) -> str:
     """An entry as a JSON row; ``more`` are numbers or text for its end."""
     head = "[%s,%d,%d,%d,%d,%d" % (
-        quote(to_text(entry.name)), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime,
+        quote(to_text(entry.name)),
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.size,
+        entry.mtime,
     )
     for value in more:
         head += "," + (quote(value) if isinstance(value, str) else str(value))
     return head + "]"
 
 
-def line(directory: bytes, rows: List[str], size: int) -> bytes:
+def line(directory: bytes, rows: list[str], size: int) -> bytes:
     """One line of a payload, with its newline; ``size`` in bytes."""
     text = "%d %d [%s,[%s]]\n" % (len(rows), size, quote(to_text(directory)), ",".join(rows))
     return text.encode("ascii")
 
 
-def pack(lines: List[bytes]) -> bytes:
+def pack(lines: list[bytes]) -> bytes:
     """Lines as a payload."""
     return zlib.compress(b"".join(lines), 1)
 
 
-def unpack(payload: bytes) -> Iterator[Tuple[int, int, bytes]]:
+def unpack(payload: bytes) -> Iterator[tuple[int, int, bytes]]:
     """The lines of a payload as (files, bytes, JSON)."""
     for text in zlib.decompress(payload).splitlines():
         files, size, body = text.split(b" ", 2)
         yield int(files), int(size), body
 
 
-def in_turn(lines: Iterable[Tuple[int, int, bytes]]) -> Iterator[Tuple[int, int, bytes]]:
+def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
     """The lines, one of each directory in turn: a kernel lets nobody else make an entry in a
     directory as long as a server has not answered."""
-    queues: Dict[bytes, Deque[Tuple[int, int, bytes]]] = {}
+    queues: dict[bytes, deque[tuple[int, int, bytes]]] = {}
     for entry in lines:
         queues.setdefault(entry[2].partition(b'",[')[0], deque()).append(entry)
     turns = deque(queues.values())
@@ -80,7 +85,7 @@ def in_turn(lines: Iterable[Tuple[int, int, bytes]]) -> Iterator[Tuple[int, int,
             turns.append(queue)
 
 
-def read_line(body: bytes) -> Tuple[bytes, List[List[Any]]]:
+def read_line(body: bytes) -> tuple[bytes, list[list[Any]]]:
     """(directory, rows) of one line's JSON; the names in the rows are bytes."""
     directory, rows = json.loads(body)
     for item in rows:
@@ -88,7 +93,7 @@ def read_line(body: bytes) -> Tuple[bytes, List[List[Any]]]:
     return to_bytes(directory), rows
 
 
-def write_package(stream: IO[bytes], shards: Iterable[Tuple[Header, bytes]]) -> None:
+def write_package(stream: IO[bytes], shards: Iterable[tuple[Header, bytes]]) -> None:
     """Shards as they travel: a JSON line, then as many bytes as it says."""
     for header, data in shards:
         fields = dict(header._asdict(), size=len(data))
@@ -96,7 +101,7 @@ def write_package(stream: IO[bytes], shards: Iterable[Tuple[Header, bytes]]) -> 
         stream.write(data)
 
 
-def read_package(stream: IO[bytes]) -> Iterator[Tuple[Header, bytes]]:
+def read_package(stream: IO[bytes]) -> Iterator[tuple[Header, bytes]]:
     """The shards of a package."""
     for line in iter(stream.readline, b""):
         fields = json.loads(line)

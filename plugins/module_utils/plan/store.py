@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import time
-from typing import Any, Dict
+from typing import Any
 
 from ..core.errors import IngestError
 
@@ -41,19 +41,19 @@ def create_plan(path: str) -> sqlite3.Connection:
         db = _connect(path)
         db.executescript(SCHEMA)
     except (OSError, sqlite3.Error) as error:
-        raise IngestError("the plan %s can't be written: %s" % (path, error)) from error
+        raise IngestError(f"the plan {path} can't be written: {error}") from error
     return db
 
 
 def open_plan(path: str, readonly: bool = False) -> sqlite3.Connection:
     """The plan at ``path``. Raises IngestError if there is none."""
     if not os.path.isfile(path):
-        raise IngestError("there is no plan at %s: run the plan module first" % path)
+        raise IngestError(f"there is no plan at {path}: run the plan module first")
     try:
-        db = _connect("file:%s?mode=ro" % _quote(path), uri=True) if readonly else _connect(path)
+        db = _connect(f"file:{_quote(path)}?mode=ro", uri=True) if readonly else _connect(path)
         db.execute("SELECT 1 FROM shards LIMIT 1")
     except sqlite3.Error as error:
-        raise IngestError("%s is not a plan: %s" % (path, error)) from error
+        raise IngestError(f"{path} is not a plan: {error}") from error
     return db
 
 
@@ -68,7 +68,7 @@ def _quote(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def get_meta(db: sqlite3.Connection) -> Dict[str, Any]:
+def get_meta(db: sqlite3.Connection) -> dict[str, Any]:
     """All of the meta table, values decoded."""
     return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
 
@@ -98,6 +98,5 @@ def check_idle(path: str, patience: float = 90.0) -> None:
         return  # whatever it is, it will be replaced
     if found:
         raise IngestError(
-            "another run is at work in %s (host %s): wait for it, or use another run_dir"
-            % (os.path.dirname(path), found[0])
+            f"another run is at work in {os.path.dirname(path)} (host {found[0]}): wait for it, or use another run_dir"
         )

@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import struct
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 from ..fs.refresh import refresh
 from ..fs.times import LATEST, ODD, SECOND, grain_of
@@ -24,11 +24,18 @@ _CAPABILITY = struct.pack("<5I", 0x02000000, 1 << 10, 0, 0, 0)  # CAP_NET_BIND_S
 _ACL = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", tag, bits, who)
     for tag, bits, who in (
-        (0x01, 6, 0xFFFFFFFF), (0x02, 4, _OTHER), (0x04, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF),
+        (0x01, 6, 0xFFFFFFFF),
+        (0x02, 4, _OTHER),
+        (0x04, 4, 0xFFFFFFFF),
+        (0x10, 4, 0xFFFFFFFF),
         (0x20, 0, 0xFFFFFFFF),
     )
 )
-_LOWER, _UPPER, _APART = b"name-\xc3\xa9", b"NAME-\xc3\xa9", b"name-e\xcc\x81"  # é as one and as two
+_LOWER, _UPPER, _APART = (
+    b"name-\xc3\xa9",
+    b"NAME-\xc3\xa9",
+    b"name-e\xcc\x81",
+)  # é as one and as two
 _OWN_NAMES = (b".ingest-", b"lost+found")
 
 
@@ -36,10 +43,10 @@ class Holds:
     """What was found: ``lacks`` says of each kind that is not kept why; the rest as in ``values``."""
 
     def __init__(self) -> None:
-        self.lacks: Dict[str, str] = {}
-        self.values: Dict[str, Any] = {}
+        self.lacks: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
 
-    def as_dict(self) -> Dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return dict(self.values, lacks=self.lacks)
 
@@ -56,22 +63,26 @@ class Holds:
         return False
 
 
-def space(path: bytes) -> Dict[str, int]:
+def space(path: bytes) -> dict[str, int]:
     """Bytes and inodes that this user may still use where ``path`` is, and how many there are;
     ``inodes`` is 0 where they are not counted."""
     found = os.statvfs(path)
     return {
-        "bytes": found.f_blocks * found.f_frsize, "bytes_free": found.f_bavail * found.f_frsize,
-        "inodes": found.f_files, "inodes_free": found.f_favail,
+        "bytes": found.f_blocks * found.f_frsize,
+        "bytes_free": found.f_bavail * found.f_frsize,
+        "inodes": found.f_files,
+        "inodes_free": found.f_favail,
     }
 
 
-def source_lacks(path: bytes) -> List[str]:
+def source_lacks(path: bytes) -> list[str]:
     """Of attributes and ACLs the kinds that the file system of a source can't have."""
     found = []
     for kind, name in (
-        ("user_xattrs", "user.ingest"), ("trusted_xattrs", "trusted.ingest"),
-        ("security_xattrs", "security.capability"), ("acls", "system.posix_acl_access"),
+        ("user_xattrs", "user.ingest"),
+        ("trusted_xattrs", "trusted.ingest"),
+        ("security_xattrs", "security.capability"),
+        ("acls", "system.posix_acl_access"),
     ):
         try:
             os.getxattr(path, name)
@@ -87,7 +98,7 @@ def is_empty(path: bytes) -> bool:
         return all(entry.name.startswith(_OWN_NAMES) for entry in entries)
 
 
-def probe(directory: bytes) -> Dict[str, Any]:
+def probe(directory: bytes) -> dict[str, Any]:
     """Find out what can be kept below a directory; its times change.
 
     Raises:
@@ -164,7 +175,7 @@ def _times(holds: Holds, fd: int) -> None:
         # A second that is the limit may be what became of any beyond it.
         return kept(second * SECOND) // SECOND == second
 
-    oldest: Optional[int] = None
+    oldest: int | None = None
     if not held(-2):
         oldest = 0
     elif not held(-(1 << 31) - 2):
@@ -205,7 +216,7 @@ def _attributes(holds: Holds, fd: int) -> None:
 
         return act
 
-    wanted: List[Tuple[str, str, bytes]] = [("user_xattrs", "user.ingest", b"value")]
+    wanted: list[tuple[str, str, bytes]] = [("user_xattrs", "user.ingest", b"value")]
     if os.geteuid() == 0:
         wanted.append(("trusted_xattrs", "trusted.ingest", b"value"))
         wanted.append(("security_xattrs", "security.capability", _CAPABILITY))
@@ -281,8 +292,8 @@ def _names(holds: Holds, directory: int) -> None:
 
 
 def of_destination(
-    source: Optional[bytes], target: bytes, seen: List[Dict[str, Any]], write: bool
-) -> Dict[str, Any]:
+    source: bytes | None, target: bytes, seen: list[dict[str, Any]], write: bool
+) -> dict[str, Any]:
     """All that is to be known of a destination: :func:`space`, ``empty``, ``source_lacks``, and with
     ``write`` what :func:`probe` finds, after which the directory has the times that it had before
     ``seen``.
@@ -294,7 +305,7 @@ def of_destination(
     (place,) = same_export.levels([target])
     try:
         same_export.ask_again(place.path)
-        found: Dict[str, Any] = space(place.path)
+        found: dict[str, Any] = space(place.path)
         found["source_lacks"] = source_lacks(source) if source else []
         found["empty"] = bool(place.missing) or is_empty(place.path)
         before = os.stat(place.path)
@@ -303,9 +314,7 @@ def of_destination(
             try:
                 found.update(probe(place.path))
             finally:
-                same_export.put_back(
-                    place.path, *(same_export.true_times(seen) if seen else times)
-                )
+                same_export.put_back(place.path, *(same_export.true_times(seen) if seen else times))
     except OSError as error:
         raise same_export.problem(
             "ingest_destinations", target, "can't be probed (%s)" % (error.strerror or error)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List
+from typing import Any
 
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
@@ -17,7 +17,7 @@ from ..mounts import addresses, same_export
 from ..mounts.same_export import problem
 
 
-def destinations(options: Dict[str, Any]) -> List[str]:
+def destinations(options: dict[str, Any]) -> list[str]:
     """The destinations that the module's options mean: given, or one a cluster address.
 
     Raises:
@@ -32,11 +32,13 @@ def destinations(options: Dict[str, Any]) -> List[str]:
     below = options["destination"].strip("/")
     points = options.get("mounts")
     if points is None:
-        points = addresses.paths(options["mount_base"], len(addresses.expand(options["cluster_addresses"])))
+        points = addresses.paths(
+            options["mount_base"], len(addresses.expand(options["cluster_addresses"]))
+        )
     return [os.path.join(point, below).rstrip("/") for point in points]
 
 
-def check_values(options: Dict[str, Any]) -> None:
+def check_values(options: dict[str, Any]) -> None:
     """Values that later steps read, while nothing is written yet. Raises IngestError."""
     for name, read in (
         ("workers", lambda text: check_workers(workers(text))),
@@ -45,18 +47,18 @@ def check_values(options: Dict[str, Any]) -> None:
         try:
             read(options[name])
         except IngestError as error:
-            raise IngestError("ingest_%s" % error) from error
+            raise IngestError(f"ingest_{error}") from error
     try:
         depths(options["min_depth"], options["max_depth"])
     except IngestError as error:
-        raise IngestError("ingest_%s" % error) from error
+        raise IngestError(f"ingest_{error}") from error
 
 
-def check(source: str, targets: List[str], write: bool = True) -> Dict[str, Any]:
+def check(source: str, targets: list[str], write: bool = True) -> dict[str, Any]:
     """Look at source and destinations, and prove with ``write`` that all destinations are one
     directory that can be written, else only look whether they seem to be.
 
-    Returns ``kinds``, the file systems' types, and ``seen`` for :func:`.exports.true_times`.
+    Returns ``kinds``, the file systems' types, and ``seen`` for :func:`..mounts.same_export.true_times`.
 
     Raises:
         IngestError: one sentence with the variable, the value and this host's name.
@@ -66,15 +68,13 @@ def check(source: str, targets: List[str], write: bool = True) -> Dict[str, Any]
     for path in paths:
         _absolute("ingest_destinations", path)
     places = same_export.levels(paths)
-    seen: Dict[bytes, str] = {}
+    seen: dict[bytes, str] = {}
     for target, path, place in zip(targets, paths, places):
         kinds[target] = file_system(place.path)
         # Two mounts may be at paths that differ; the same path twice is a mistake.
         real = os.path.realpath(path)
         if real in seen:
-            raise problem(
-                "ingest_destinations", path, "is the same directory as '%s'" % seen[real]
-            )
+            raise problem("ingest_destinations", path, f"is the same directory as '{seen[real]}'")
         seen[real] = target
         _nested(to_bytes(source), path)
     return {"kinds": kinds, "seen": same_export.prove(paths) if write else same_export.look(paths)}
@@ -97,11 +97,11 @@ def _nested(source: bytes, target: bytes) -> None:
         raise problem("ingest_destinations", target, "is the source itself")
     if inner.startswith(outer.rstrip(b"/") + b"/"):
         raise problem(
-            "ingest_destinations", target, "lies inside ingest_source '%s'" % display(source)
+            "ingest_destinations", target, f"lies inside ingest_source '{display(source)}'"
         )
     if outer.startswith(inner.rstrip(b"/") + b"/"):
         raise problem(
-            "ingest_source", source, "lies inside ingest_destinations '%s'" % display(target)
+            "ingest_source", source, f"lies inside ingest_destinations '{display(target)}'"
         )
 
 

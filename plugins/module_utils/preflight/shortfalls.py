@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import unicodedata
-from typing import Any, Callable, Collection, Dict, Iterator, List
+from typing import Any, Callable, Collection, Dict, Iterator
 
 from ..core.errors import IngestError
 from ..core.paths import display
@@ -21,17 +21,17 @@ _XATTRS = ("user", "trusted", "security")
 _EARLIEST = -(1 << 62)  # as in the index: below are times after 2262
 
 
-def in_general(holds: Holds, preserve: Collection[str]) -> List[str]:
+def in_general(holds: Holds, preserve: Collection[str]) -> list[str]:
     """What is lost in any tree that has it, and what no index tells."""
     lacks = holds.get("lacks")
     if lacks is None:  # nothing was tried
         return []
     lacks = {kind: why for kind, why in lacks.items() if kind not in holds["source_lacks"]}
-    found: List[str] = []
+    found: list[str] = []
     if "xattrs" in preserve:
         found += _xattrs(lacks, holds)
     if "acls" in preserve and "acls" in lacks:
-        found.append("the destination keeps no POSIX ACLs (%s)" % lacks["acls"])
+        found.append(f"the destination keeps no POSIX ACLs ({lacks['acls']})")
     if "owner" in preserve and "owner" in lacks:
         if holds["owner"] != holds["uid"]:
             found.append(
@@ -39,37 +39,40 @@ def in_general(holds: Holds, preserve: Collection[str]) -> List[str]:
                 % holds["owner"]
             )
         else:
-            found.append("the destination keeps no owners (%s)" % lacks["owner"])
+            found.append(f"the destination keeps no owners ({lacks['owner']})")
     if "mode" in preserve and "mode" in lacks:
-        found.append("the destination keeps no modes (%s)" % lacks["mode"])
+        found.append(f"the destination keeps no modes ({lacks['mode']})")
     if "times" in preserve and holds.get("granularity", 1) > 1:
-        found.append("the destination keeps times in steps of %s" % _step(holds["granularity"]))
+        found.append(f"the destination keeps times in steps of {_step(holds['granularity'])}")
     if "sparse" in preserve and "sparse" in lacks:
-        found.append("the destination keeps no holes in files (%s)" % lacks["sparse"])
+        found.append(f"the destination keeps no holes in files ({lacks['sparse']})")
     return found
 
 
-def _xattrs(lacks: Dict[str, str], holds: Holds) -> Iterator[str]:
-    tried = [kind for kind in (_XATTRS if holds["uid"] == 0 else _XATTRS[:1])
-             if kind + "_xattrs" not in holds["source_lacks"]]
+def _xattrs(lacks: dict[str, str], holds: Holds) -> Iterator[str]:
+    tried = [
+        kind
+        for kind in (_XATTRS if holds["uid"] == 0 else _XATTRS[:1])
+        if kind + "_xattrs" not in holds["source_lacks"]
+    ]
     missing = [kind for kind in tried if kind + "_xattrs" in lacks]
     if missing:
-        which = "" if len(missing) == len(tried) else " " + ", ".join(kind + ".*" for kind in missing)
-        yield "the destination keeps no extended attributes%s (%s)" % (
-            which, lacks[missing[0] + "_xattrs"]
+        which = (
+            "" if len(missing) == len(tried) else " " + ", ".join(kind + ".*" for kind in missing)
         )
+        yield f"the destination keeps no extended attributes{which} ({lacks[missing[0] + '_xattrs']})"
 
 
 def _step(grain: int) -> str:
     return "%d s" % (grain // SECOND) if grain % SECOND == 0 else "%d ns" % grain
 
 
-def in_tree(holds: Holds, preserve: Collection[str], index: Index) -> List[str]:
+def in_tree(holds: Holds, preserve: Collection[str], index: Index) -> list[str]:
     """What is lost of what the tree has."""
     lacks = holds.get("lacks")
     if lacks is None:
         return []
-    found: List[str] = []
+    found: list[str] = []
     index.function("not_utf8", _not_utf8)
 
     def say(kind: str, condition: str, sentence: str) -> None:
@@ -79,29 +82,51 @@ def in_tree(holds: Holds, preserve: Collection[str], index: Index) -> List[str]:
                 found.append(sentence % (_these(count, example), lacks[kind]))
 
     for kind, letter, title in (
-        ("symbolic_links", "l", "symbolic links"), ("fifos", "p", "fifos"), ("sockets", "s", "sockets"),
+        ("symbolic_links", "l", "symbolic links"),
+        ("fifos", "p", "fifos"),
+        ("sockets", "s", "sockets"),
     ):
-        say(kind, "type='%s'" % letter, "the destination can't hold " + title + ": %s will fail (%s)")
+        say(kind, f"type='{letter}'", "the destination can't hold " + title + ": %s will fail (%s)")
     say("devices", "type IN ('b', 'c')", "the destination can't hold devices: %s will fail (%s)")
-    say("any_name", "not_utf8(name)", "the destination takes no names that aren't UTF-8: %s will fail (%s)")
+    say(
+        "any_name",
+        "not_utf8(name)",
+        "the destination takes no names that aren't UTF-8: %s will fail (%s)",
+    )
     if "links" in preserve:
-        say("hard_links", "nlink>1 AND type<>'d'", "the destination has no hard links: %s become copies (%s)")
+        say(
+            "hard_links",
+            "nlink>1 AND type<>'d'",
+            "the destination has no hard links: %s become copies (%s)",
+        )
     if "mode" in preserve:
-        say("set_id", "mode & 3072 AND type='f'", "the destination takes set-id bits off: those of %s (%s)")
+        say(
+            "set_id",
+            "mode & 3072 AND type='f'",
+            "the destination takes set-id bits off: those of %s (%s)",
+        )
     if "times" in preserve:
-        say("link_times", "type='l'", "the destination keeps no times of symbolic links: those of %s (%s)")
+        say(
+            "link_times",
+            "type='l'",
+            "the destination keeps no times of symbolic links: those of %s (%s)",
+        )
         found += _range(holds, index)
     longest = holds["longest_name"]
     if longest < 255:
         count, example = index.matching("length(name)>%d" % longest)
         if count:
-            found.append("the destination takes names of at most %d bytes: %s will fail"
-                         % (longest, _these(count, example)))
+            found.append(
+                "the destination takes names of at most %d bytes: %s will fail"
+                % (longest, _these(count, example))
+            )
     if "owner" in preserve and holds["uid"]:
         count, example = index.matching("uid<>%d" % holds["uid"])
         if count:
-            found.append("only root keeps owners: %s will belong to user %d"
-                         % (_these(count, example), holds["owner"]))
+            found.append(
+                "only root keeps owners: %s will belong to user %d"
+                % (_these(count, example), holds["owner"])
+            )
     return found
 
 
@@ -115,8 +140,8 @@ def _not_utf8(name: bytes) -> bool:
 
 def _these(count: int, example: bytes) -> str:
     if count == 1:
-        return "'%s'" % display(example)
-    return "%s entries such as '%s'" % (grouped(count), display(example))
+        return f"'{display(example)}'"
+    return f"{grouped(count)} entries such as '{display(example)}'"
 
 
 def _range(holds: Holds, index: Index) -> Iterator[str]:
@@ -132,13 +157,11 @@ def _range(holds: Holds, index: Index) -> Iterator[str]:
             conditions.append("mtime>=%d AND mtime<%d" % (narrow(end), _EARLIEST))
     if not conditions:
         return
-    condition = " OR ".join("(%s)" % condition for condition in conditions)
+    condition = " OR ".join(f"({condition})" for condition in conditions)
     count, example = index.matching(condition)
     folders, folder = index.matching(condition, "directories")
     if count + folders:
-        yield "the destination keeps no times %s: those of %s become its nearest" % (
-            " and none ".join(_ends(holds)), _these(count + folders, example if count else folder or b".")
-        )
+        yield f"the destination keeps no times {' and none '.join(_ends(holds))}: those of {_these(count + folders, example if count else folder or b'.')} become its nearest"
 
 
 def _ends(holds: Holds) -> Iterator[str]:
@@ -170,14 +193,13 @@ def clashes(holds: Holds, index: Index) -> None:
             if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", row).rowcount:
                 (other,) = seen.execute("SELECT path FROM seen WHERE key=?", row[:1]).fetchone()
                 raise IngestError(
-                    "'%s' and '%s' would be one file at the destination, where %s: rename one or "
-                    "exclude it" % (display(other), display(path), lacks[kinds[0]])
+                    f"'{display(other)}' and '{display(path)}' would be one file at the destination, where {lacks[kinds[0]]}: rename one or exclude it"
                 )
     finally:
         seen.close()
 
 
-def _folding(kinds: List[str]) -> Callable[[bytes], bytes]:
+def _folding(kinds: list[str]) -> Callable[[bytes], bytes]:
     def fold(path: bytes) -> bytes:
         text = path.decode("utf-8", "surrogateescape")
         if "case" in kinds:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Dict, List, NamedTuple, Optional
+from typing import Any, Collection, NamedTuple
 
 from ..core.errors import IngestError
 from ..core.units import count, size
@@ -22,7 +22,7 @@ class Need(NamedTuple):
     inodes: int
 
 
-def need(index: Index, holds: Dict[str, Any], preserve: Collection[str]) -> Need:
+def need(index: Index, holds: dict[str, Any], preserve: Collection[str]) -> Need:
     """The least that the tree of an index can take where ``holds`` was found.
 
     A file counts with what is allocated for it where holes are kept, and a hard link with its share
@@ -36,37 +36,36 @@ def need(index: Index, holds: Dict[str, Any], preserve: Collection[str]) -> Need
     if "links" in preserve and "hard_links" not in lacks:
         names = "max(nlink, 1)"
     used, inodes = index.sums(
-        "total(CASE WHEN type='f' THEN %s*1.0/%s ELSE 0 END), total(1.0/%s)" % (data, names, names)
+        f"total(CASE WHEN type='f' THEN {data}*1.0/{names} ELSE 0 END), total(1.0/{names})"
     )
     # The root is there, or takes the place of what is too little to count.
     return Need(round(used), round(inodes) + index.totals().directories - 1)
 
 
-def check(needs: Need, holds: Dict[str, Any]) -> Optional[str]:
+def check(needs: Need, holds: dict[str, Any]) -> str | None:
     """A warning if the destination has too little room, but holds something already.
 
     Raises:
         IngestError: it has too little room, and nothing of the tree can be there.
     """
-    short: List[str] = []
+    short: list[str] = []
     if needs.bytes > holds["bytes_free"]:
-        short.append("%s are needed and %s free" % (size(needs.bytes), size(holds["bytes_free"])))
+        short.append(f"{size(needs.bytes)} are needed and {size(holds['bytes_free'])} free")
     if holds["inodes"] and needs.inodes > holds["inodes_free"]:
         short.append(
-            "%s inodes are needed and %s free" % (count(needs.inodes), count(holds["inodes_free"]))
+            f"{count(needs.inodes)} inodes are needed and {count(holds['inodes_free'])} free"
         )
     if not short:
         return None
     what = " and ".join(short)
     if holds["empty"]:
         raise IngestError(
-            "ingest_destinations: the source does not fit: %s (ingest_check_space: false if the "
-            "destination compresses)" % what
+            f"ingest_destinations: the source does not fit: {what} (ingest_check_space: false if the destination compresses)"
         )
     return "the source fits only if much of it is at the destination already: " + what
 
 
-def too_many(files: int, nodes: int) -> Optional[str]:
+def too_many(files: int, nodes: int) -> str | None:
     """A warning beyond the number of files that a cluster of ``nodes`` (0: no cluster) manages."""
     limit = ITS_FILES + FILES_A_NODE * max(0, nodes - SMALLEST_CLUSTER)
     if not nodes or files <= limit:

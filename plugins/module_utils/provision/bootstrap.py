@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..mounts import addresses as cluster
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     node_prefix: str = ""
     node_count: int = 1
     user: str = ""
-    environment: Optional[Dict[str, str]] = None
+    environment: dict[str, str] | None = None
     script: str = SCRIPT
     log: str = LOG
     state: str = STATE
@@ -71,16 +71,21 @@ def bootstrap(wanted: Wanted, dry: bool = False) -> Done:
     """
     known = cluster.expand(wanted.addresses)
     if not known:
-        raise IngestError("bootstrap_script_path: there are no ingest_cluster_addresses to fetch %s from" % wanted.path)
+        raise IngestError(
+            f"bootstrap_script_path: there are no ingest_cluster_addresses to fetch {wanted.path} from"
+        )
     address, script = fetch(wanted, known)
     return Done(run_once(wanted, script, environment(wanted, known, address), dry), address)
 
 
-def run_once(wanted: Wanted, script: bytes, variables: Dict[str, str], dry: bool = False) -> bool:
+def run_once(wanted: Wanted, script: bytes, variables: dict[str, str], dry: bool = False) -> bool:
     """Run a script unless it has run before in this environment. Whether it ran, or would if it is a
     ``dry`` run. Raises IngestError when it fails."""
     lasting = {name: value for name, value in variables.items() if name not in _CIRCUMSTANCES}
-    state = {"script": digest(script), "environment": digest(json.dumps(lasting, sort_keys=True).encode())}
+    state = {
+        "script": digest(script),
+        "environment": digest(json.dumps(lasting, sort_keys=True).encode()),
+    }
     if not wanted.force and _before(wanted.state) == state:
         return False
     if not dry:
@@ -94,7 +99,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def environment(wanted: Wanted, known: Sequence[str], address: str) -> Dict[str, str]:
+def environment(wanted: Wanted, known: Sequence[str], address: str) -> dict[str, str]:
     """The documented variables, and the user's own."""
     variables = {
         "BASE_DIR": wanted.base_dir,
@@ -110,13 +115,15 @@ def environment(wanted: Wanted, known: Sequence[str], address: str) -> Dict[str,
     return variables
 
 
-def texts(variables: Dict[str, Any]) -> Dict[str, str]:
+def texts(variables: dict[str, Any]) -> dict[str, str]:
     """Values of any kind as an environment has them. Raises IngestError for what it can't hold."""
     found = {}
     for name, value in variables.items():
         text = "" if value is None else str(value)
         if not name or "=" in name or "\0" in name + text or isinstance(value, (dict, list)):
-            raise IngestError("ingest_bootstrap_environment: %r can't be a variable of the environment" % name)
+            raise IngestError(
+                f"ingest_bootstrap_environment: {name!r} can't be a variable of the environment"
+            )
         found[name] = text
     return found
 
@@ -129,35 +136,39 @@ def _user() -> str:
 # -- fetch -------------------------------------------------------------------------------------
 
 
-def fetch(wanted: Wanted, known: Sequence[str]) -> Tuple[str, bytes]:
+def fetch(wanted: Wanted, known: Sequence[str]) -> tuple[str, bytes]:
     """The first address that can be mounted, and the script's contents from there.
 
     Raises:
         IngestError: no address can be mounted, or the script isn't there.
     """
-    reasons: List[str] = []
+    reasons: list[str] = []
     for address in known:
         where = server(address, cluster.parsed(wanted.options))
         why = silence(where, _ANSWER) if where else ""
         if why:
-            reasons.append("%s: %s" % (address, why))
+            reasons.append(f"{address}: {why}")
             continue
         with tempfile.TemporaryDirectory(prefix="ingestor-bootstrap-") as point:
             problem = _mount(wanted, address, point)
             if problem:
-                reasons.append("%s: %s" % (address, problem))
+                reasons.append(f"{address}: {problem}")
                 continue
             try:
                 return address, _read(wanted, address, point)
             finally:
                 _unmount(point)
-    raise IngestError("bootstrap_script_path: %s can't be fetched: %s" % (wanted.path, "; ".join(reasons)))
+    raise IngestError(
+        f"bootstrap_script_path: {wanted.path} can't be fetched: {'; '.join(reasons)}"
+    )
 
 
 def _mount(wanted: Wanted, address: str, point: str) -> str:
     """Mount the export read-only; why that failed, or nothing. The kernel needs mount.nfs to ask the server."""
     options = cluster.options(wanted.options, address, ["retry=0", "ro"])
-    status, output = _call(["mount", "-t", "nfs", "-o", options, cluster.server(address, wanted.export), point])
+    status, output = _call(
+        ["mount", "-t", "nfs", "-o", options, cluster.server(address, wanted.export), point]
+    )
     return "" if status == 0 else output or "mount ended with status %d" % status
 
 
@@ -167,38 +178,45 @@ def _unmount(point: str) -> None:
         _call(["umount", "-l", point])
 
 
-def _call(command: List[str]) -> Tuple[int, str]:
+def _call(command: list[str]) -> tuple[int, str]:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            timeout=_MOUNT, env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", LC_ALL="C"),
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=_MOUNT,
+            env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", LC_ALL="C"),
         )
     except FileNotFoundError:
-        return 127, "there is no %s on this host" % command[0]
+        return 127, f"there is no {command[0]} on this host"
     except subprocess.TimeoutExpired:
         return 124, "%s did not end in %d s" % (command[0], _MOUNT)
     return done.returncode, " ".join(done.stdout.decode("utf-8", "backslashreplace").split())
 
 
 def _read(wanted: Wanted, address: str, point: str) -> bytes:
-    where = "%s on %s" % (wanted.path, cluster.server(address, wanted.export))
+    where = f"{wanted.path} on {cluster.server(address, wanted.export)}"
     path = os.path.realpath(os.path.join(point, wanted.path.lstrip("/")))
     if not path.startswith(os.path.realpath(point) + os.sep):
-        raise IngestError("bootstrap_script_path: %s leads out of the export" % where)
+        raise IngestError(f"bootstrap_script_path: {where} leads out of the export")
     try:
         with open(path, "rb") as stream:
             script = stream.read()
     except OSError as error:
-        raise IngestError("bootstrap_script_path: %s can't be read: %s" % (where, error.strerror)) from error
+        raise IngestError(
+            f"bootstrap_script_path: {where} can't be read: {error.strerror}"
+        ) from error
     if not script.strip():
-        raise IngestError("bootstrap_script_path: %s is empty" % where)
+        raise IngestError(f"bootstrap_script_path: {where} is empty")
     return script
 
 
 # -- run ---------------------------------------------------------------------------------------
 
 
-def _run(wanted: Wanted, script: bytes, variables: Dict[str, str]) -> None:
+def _run(wanted: Wanted, script: bytes, variables: dict[str, str]) -> None:
     """Raises IngestError."""
     try:
         os.makedirs(os.path.dirname(wanted.script), exist_ok=True)
@@ -207,26 +225,37 @@ def _run(wanted: Wanted, script: bytes, variables: Dict[str, str]) -> None:
         # What a script prints may be secret.
         handle = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise IngestError("bootstrap_script_path: %s: %s" % (error.filename, error.strerror)) from error
+        raise IngestError(f"bootstrap_script_path: {error.filename}: {error.strerror}") from error
     with os.fdopen(handle, "ab") as log:
-        head = "=== %s %s from %s" % (time.strftime("%FT%T%z"), wanted.path, variables["BOOTSTRAP_NFS_IP"])
+        head = "=== %s %s from %s" % (
+            time.strftime("%FT%T%z"),
+            wanted.path,
+            variables["BOOTSTRAP_NFS_IP"],
+        )
         log.write(head.encode("utf-8", "surrogateescape") + b"\n")
         log.flush()
         how = _wait(wanted, variables, log.fileno())
         log.write(("=== %s %s\n" % (time.strftime("%FT%T%z"), how or "done")).encode())
     if how:
-        raise IngestError("bootstrap_script_path: %s %s; what it printed is in %s" % (wanted.path, how, wanted.log))
+        raise IngestError(
+            f"bootstrap_script_path: {wanted.path} {how}; what it printed is in {wanted.log}"
+        )
 
 
-def _wait(wanted: Wanted, variables: Dict[str, str], log: int) -> str:
+def _wait(wanted: Wanted, variables: dict[str, str], log: int) -> str:
     """How it failed, or nothing."""
     try:
         process = subprocess.Popen(
-            ["/bin/bash", wanted.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            env={**os.environ, "PATH": _path(), **variables}, start_new_session=True,
+            ["/bin/bash", wanted.script],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**os.environ, "PATH": _path(), **variables},
+            start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return "can't be run: %s" % error
+        return f"can't be run: {error}"
     try:
         status = process.wait(wanted.seconds)
     except subprocess.TimeoutExpired:
@@ -252,7 +281,7 @@ def _write(path: str, data: bytes, mode: int) -> None:
     os.replace(part, path)
 
 
-def _before(path: str) -> Dict[str, str]:
+def _before(path: str) -> dict[str, str]:
     """What ran last, from the state file."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -262,9 +291,9 @@ def _before(path: str) -> Dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _remember(path: str, state: Dict[str, str]) -> None:
+def _remember(path: str, state: dict[str, str]) -> None:
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         _write(path, json.dumps(state).encode(), 0o600)
     except OSError as error:
-        raise IngestError("%s can't be written: %s" % (path, error.strerror)) from error
+        raise IngestError(f"{path} can't be written: {error.strerror}") from error

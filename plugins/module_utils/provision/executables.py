@@ -12,14 +12,20 @@ import os
 import struct
 import sys
 import zipfile
-from typing import Dict, List, Tuple
+from importlib.machinery import ModuleSpec
 
 from ..core.errors import IngestError
 
 # Where the commands are in the engine.
-_MODULES = {"parallelcp": "provision.parallelcp", "prime": "provision.prime", "ingestor": "provision.first_boot"}
+_MODULES = {
+    "parallelcp": "provision.parallelcp",
+    "prime": "provision.prime",
+    "ingestor": "provision.first_boot",
+}
 COMMANDS = ("parallelcp", "prime")
-_ENGINE = __name__.rpartition(".provision.")[0]  # __package__ is None in Ansible's zip on Python 3.8
+_ENGINE = __name__.rpartition(".provision.")[
+    0
+]  # __package__ is None in Ansible's zip on Python 3.8
 _PACKAGE = "scaleout_ingest"
 _NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
@@ -42,7 +48,7 @@ def build(command: str, interpreter: str, small: bool = False) -> bytes:
     make that). Raises IngestError for another command.
     """
     if command not in _MODULES:
-        raise IngestError("'%s' is not one of the commands %s" % (command, ", ".join(COMMANDS)))
+        raise IngestError(f"'{command}' is not one of the commands {', '.join(COMMANDS)}")
     sources = _closure(_MODULES[command])
     # The kernel splits a first line at white space, and cuts a long one.
     direct = interpreter.startswith("/") and " " not in interpreter and len(interpreter) < 120
@@ -51,9 +57,16 @@ def build(command: str, interpreter: str, small: bool = False) -> bytes:
     buffer.write(b"#!%s\n" % os.fsencode(first))
     with zipfile.ZipFile(buffer, "a") as archive:
         for name, source in sorted(sources.items()):
-            _store(archive, "%s/%s" % (_PACKAGE, name.replace(".", "/")), source, small)
+            _store(archive, f"{_PACKAGE}/{name.replace('.', '/')}", source, small)
         _store(archive, _PACKAGE + "/__init__", b"", small)
-        _store(archive, "__main__", (_MAIN % {"command": command, "module": _MODULES[command], "package": _PACKAGE}).encode(), small)
+        _store(
+            archive,
+            "__main__",
+            (
+                _MAIN % {"command": command, "module": _MODULES[command], "package": _PACKAGE}
+            ).encode(),
+            small,
+        )
     return buffer.getvalue()
 
 
@@ -78,9 +91,9 @@ def _bare(source: bytes) -> bytes:
     return ast.unparse(tree).encode()
 
 
-def _closure(module: str) -> Dict[str, bytes]:
+def _closure(module: str) -> dict[str, bytes]:
     """The sources of a module of the engine, of all that it imports from there, and of their packages."""
-    found: Dict[str, bytes] = {}
+    found: dict[str, bytes] = {}
     todo = [module]
     while todo:
         name = todo.pop()
@@ -97,25 +110,35 @@ def _closure(module: str) -> Dict[str, bytes]:
     return found
 
 
-def _source(name: str) -> Tuple[bool, bytes]:
-    """Whether a name in the engine is a package, and its source."""
-    full = "%s.%s" % (_ENGINE, name)
+def _spec(name: str) -> ModuleSpec:
+    """Where a name in the engine ("" is the engine) comes from. Raises IngestError."""
+    full = f"{_ENGINE}.{name}".rstrip(".")
     spec = importlib.util.find_spec(full)
-    loader = spec and spec.loader
-    source = loader.get_source(full) if loader and hasattr(loader, "get_source") else None
-    if spec is None or source is None:
-        raise IngestError("the source of %s is not there (Python %s)" % (full, sys.version.split()[0]))
+    if spec is None:
+        raise IngestError(f"{full} is not there (Python {sys.version.split()[0]})")
+    return spec
+
+
+def _source(name: str) -> tuple[bool, bytes]:
+    """Whether a name in the engine is a package, and its source."""
+    spec = _spec(name)
+    find = getattr(spec.loader, "get_source", None)
+    source = find(spec.name) if find else None
+    if source is None:
+        raise IngestError(f"the source of {spec.name} is not there")
     # Ansible's own loader gives bytes.
     text = source if isinstance(source, bytes) else str(source).encode("utf-8")
     return spec.submodule_search_locations is not None, text
 
 
-def _imports(importer: List[str], source: bytes) -> List[str]:
+def _imports(importer: list[str], source: bytes) -> list[str]:
     """The modules of the engine that one of them imports, by dotted names."""
-    names: List[str] = []
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = [*importer[: -node.level], *((node.module or "").split(".") if node.module else [])]
-            package = not base or importlib.util.find_spec(".".join([_ENGINE, *base])).submodule_search_locations
-            names += [".".join([*base, alias.name]) for alias in node.names] if package else [".".join(base)]
+            base = ".".join([*importer[: -node.level], *filter(None, [node.module])])
+            if _spec(base).submodule_search_locations is None:
+                names.append(base)
+            else:
+                names += [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
     return names

@@ -15,26 +15,36 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ..core.errors import IngestError
 from ..fs.mount_table import fstab
 from ..mounts import addresses, changes
-from ..scan import prime
-from . import bootstrap, parallelcp
+from . import bootstrap, parallelcp, prime
 from .kernel import Tuning
 
 USAGE = "usage: ingestor FILE\n"
 NAMES = ("parallelcp", "prime")
 _MOUNT_SECONDS = 150  # mount.nfs itself gives up after two minutes
-_MOUNTS: Dict[str, Any] = {
-    "addresses": [], "export": None, "base": "/mnt/destination", "mount_options": addresses.OPTIONS, "nconnect": 0,
-    "source_address": None, "source_export": None, "source": None, "source_mount_options": addresses.SOURCE_OPTIONS,
-    "persistent": True, "unmount": False, "timeout": 5.0, "left_out": [], "outcome": [],
+_MOUNTS: dict[str, Any] = {
+    "addresses": [],
+    "export": None,
+    "base": "/mnt/destination",
+    "mount_options": addresses.OPTIONS,
+    "nconnect": 0,
+    "source_address": None,
+    "source_export": None,
+    "source": None,
+    "source_mount_options": addresses.SOURCE_OPTIONS,
+    "persistent": True,
+    "unmount": False,
+    "timeout": 5.0,
+    "left_out": [],
+    "outcome": [],
 }
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     name = os.path.basename(sys.argv[0])
     if name in NAMES:
@@ -46,23 +56,23 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         provision(_settings(words[0]), os.path.realpath(sys.argv[0]))
     except IngestError as error:
-        sys.stderr.write("ingestor: %s\n" % error)
+        sys.stderr.write(f"ingestor: {error}\n")
         return 1
     return 0
 
 
-def _settings(path: str) -> Dict[str, Any]:
+def _settings(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
     except (OSError, ValueError) as error:
-        raise IngestError("%s can't be read: %s" % (path, error)) from error
+        raise IngestError(f"{path} can't be read: {error}") from error
     if not isinstance(found, dict):
-        raise IngestError("%s holds no settings" % path)
+        raise IngestError(f"{path} holds no settings")
     return found
 
 
-def provision(settings: Dict[str, Any], program: str) -> None:
+def provision(settings: dict[str, Any], program: str) -> None:
     """All steps.
 
     Args:
@@ -80,7 +90,9 @@ def provision(settings: Dict[str, Any], program: str) -> None:
     tuning = Tuning()
     if settings.get("slots") is not None or settings.get("max_slots") is not None:
         tuning.slots(settings.get("slots"), settings.get("max_slots"))
-    points = _mount(dict(_MOUNTS, **_given(settings["mounts"])), host) if settings.get("mounts") else []
+    points = (
+        _mount(dict(_MOUNTS, **_given(settings["mounts"])), host) if settings.get("mounts") else []
+    )
     if settings.get("readahead") is not None:
         tuning.readahead(settings["readahead"], points)
     if settings.get("bootstrap"):
@@ -90,7 +102,7 @@ def provision(settings: Dict[str, Any], program: str) -> None:
         bootstrap.bootstrap(bootstrap.Wanted(**given))
 
 
-def _given(settings: Dict[str, Any]) -> Dict[str, Any]:
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
     """What is set; the rest keeps its default."""
     return {name: value for name, value in settings.items() if value is not None}
 
@@ -102,10 +114,10 @@ def _link(program: str, path: str) -> None:
                 os.unlink(path)
             os.symlink(program, path)
     except OSError as error:
-        raise IngestError("%s can't be installed: %s" % (path, error.strerror)) from error
+        raise IngestError(f"{path} can't be installed: {error.strerror}") from error
 
 
-def _mount(wanted: Dict[str, Any], host: str) -> List[str]:
+def _mount(wanted: dict[str, Any], host: str) -> list[str]:
     """Mount what is wanted; the mount points."""
     number = re.search("[0-9]+$", host)
     wanted.setdefault("client", int(number.group()) if number else 0)
@@ -120,29 +132,35 @@ def _mount(wanted: Dict[str, Any], host: str) -> List[str]:
     left_out = [dict(silent._asdict()) for silent in state.left_out]
     done = changes.settled(dict(wanted, outcome=outcome, left_out=left_out), host)
     for warning in state.warnings + done.warnings:
-        sys.stderr.write("ingestor: %s\n" % warning)
+        sys.stderr.write(f"ingestor: {warning}\n")
     return [mount.path for mount in done.mounts]
 
 
-def _configure(entry: Dict[str, str]) -> None:
+def _configure(entry: dict[str, str]) -> None:
     """Into fstab, once. There is no Ansible here that would do it."""
     if entry["path"] in fstab():
-        raise IngestError("/etc/fstab has something else at %s" % entry["path"])
+        raise IngestError(f"/etc/fstab has something else at {entry['path']}")
     fields = (entry["src"], entry["path"], "nfs", entry["opts"], "0", "0")
-    line = " ".join(re.sub(r"[\s\\]", lambda match: "\\%03o" % ord(match.group()), field) for field in fields)
+    line = " ".join(
+        re.sub(r"[\s\\]", lambda match: f"\\{ord(match.group()):03o}", field) for field in fields
+    )
     with open("/etc/fstab", "a+", encoding="utf-8") as file:
         file.seek(0)
         text = file.read()
         file.write(("" if text.endswith("\n") or not text else "\n") + line + "\n")
 
 
-def _call(entry: Dict[str, str]) -> str:
+def _call(entry: dict[str, str]) -> str:
     """What mount said, if it failed."""
     program = shutil.which("mount") or "/bin/mount"
     try:
         done = subprocess.run(
-            [program, "-t", "nfs", "-o", entry["opts"], entry["src"], entry["path"]], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=_MOUNT_SECONDS,
+            [program, "-t", "nfs", "-o", entry["opts"], entry["src"], entry["path"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=_MOUNT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

@@ -8,7 +8,7 @@ Both are set now and for the next boot. Nothing else on the host is touched.
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Iterable
 
 from ..core.errors import IngestError
 from ..fs.mount_table import _text
@@ -31,11 +31,11 @@ class Tuning:
     """
 
     def __init__(self, root: str = "/", dry: bool = False) -> None:
-        self.changed: List[str] = []
+        self.changed: list[str] = []
         self._root = root
         self._dry = dry
 
-    def slots(self, initial: Optional[int], most: Optional[int]) -> None:
+    def slots(self, initial: int | None, most: int | None) -> None:
         """RPC calls under way on one connection: the slots that it starts with, and the most that it may
         grow to. Connections that exist keep theirs, so this comes before the mounts.
 
@@ -61,7 +61,7 @@ class Tuning:
             self._file(_SYSCTL, _NOTE + "".join(lines))
         else:
             words = ["%s=%d" % pair for pair in wanted.items()]
-            self._file(_MODPROBE, _NOTE + "options sunrpc %s\n" % " ".join(words))
+            self._file(_MODPROBE, _NOTE + f"options sunrpc {' '.join(words)}\n")
         if live:
             for name, number in wanted.items():
                 self._kernel("proc/sys/sunrpc/" + name, number)
@@ -82,9 +82,9 @@ class Tuning:
         for point in points:
             device = devices.get(point.rstrip("/"))
             if device:
-                self._kernel("sys/class/bdi/%s/read_ahead_kb" % device, kib)
+                self._kernel(f"sys/class/bdi/{device}/read_ahead_kb", kib)
 
-    def _devices(self) -> Dict[str, str]:
+    def _devices(self) -> dict[str, str]:
         """The device number of each NFS mount by its mount point. A stat would hang on a dead server."""
         found = {}
         with open(self._path("proc/self/mountinfo"), "rb") as mounts:
@@ -116,7 +116,9 @@ class Tuning:
                 with open(path, "w", encoding="ascii") as file:
                     file.write(str(number))
         except OSError as error:
-            raise IngestError("%s can't be set to %d: %s" % (path, number, error.strerror)) from error
+            raise IngestError(
+                "%s can't be set to %d: %s" % (path, number, error.strerror)
+            ) from error
 
     def _file(self, name: str, text: str) -> None:
         """Make a file of ours hold ``text``."""
@@ -128,7 +130,7 @@ class Tuning:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise IngestError("%s can't be read: %s" % (path, error.strerror)) from error
+            raise IngestError(f"{path} can't be read: {error.strerror}") from error
         self.changed.append(path)
         if self._dry:
             return
@@ -138,9 +140,9 @@ class Tuning:
                 file.write(text)
             os.replace(path + ".new", path)
         except OSError as error:
-            raise IngestError("%s can't be written: %s" % (path, error.strerror)) from error
+            raise IngestError(f"{path} can't be written: {error.strerror}") from error
 
 
-def _check(name: str, number: Optional[int], limits: Tuple[int, int]) -> None:
+def _check(name: str, number: int | None, limits: tuple[int, int]) -> None:
     if number is not None and not limits[0] <= number <= limits[1]:
         raise IngestError("%s: %d is not a number from %d to %d" % (name, number, *limits))

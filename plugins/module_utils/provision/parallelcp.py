@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import List, NoReturn, Optional
+from typing import NoReturn
 
 from ..copy.tree import check_apart, copy_tree
 from ..core.errors import IngestError
@@ -32,7 +32,7 @@ Exit status: 0 all is there, 1 usage, 2 a directory is missing or unusable,
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write("%s: %s\n%s" % (self.prog, message, _USAGE % self.prog))
+        sys.stderr.write(f"{self.prog}: {message}\n{_USAGE % self.prog}")
         raise SystemExit(USAGE)
 
     def format_help(self) -> str:
@@ -46,7 +46,7 @@ def _jobs(text: str) -> int:
     return number
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = _Parser(prog=os.path.basename(sys.argv[0]) or "parallelcp")
     parser.add_argument("-j", "--jobs", type=_jobs)
@@ -59,7 +59,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     source, destination = (os.fsencode(path) for path in options.directories)
 
     def refuse(status: int, what: str, path: bytes, why: str) -> int:
-        sys.stderr.write("%s directory %s %s\n" % (what, display(path), why))
+        sys.stderr.write(f"{what} directory {display(path)} {why}\n")
         sys.stderr.write(_USAGE % parser.prog)
         return status
 
@@ -68,29 +68,36 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         os.makedirs(destination, exist_ok=True)
     except OSError as error:
-        why = "does not exist, or is not a directory (%s)" % error.strerror
+        why = f"does not exist, or is not a directory ({error.strerror})"
         return refuse(MISSING, "Destination", destination, why)
     if not os.access(destination, os.W_OK | os.X_OK):
-        return refuse(NOT_WRITABLE, "Destination", destination, "is not writeable, or is not a directory")
+        return refuse(
+            NOT_WRITABLE, "Destination", destination, "is not writeable, or is not a directory"
+        )
     preserve = frozenset(("sparse",) if options.no_preserve else PRESERVE)
     try:
         check_apart(source, destination)
     except IngestError as error:
-        sys.stderr.write("%s: %s\n" % (parser.prog, error))
+        sys.stderr.write(f"{parser.prog}: {error}\n")
         return MISSING
     try:
         result = copy_tree(source, destination, options.jobs or "auto", preserve)
     except (IngestError, OSError) as error:
-        sys.stderr.write("%s: %s\n" % (parser.prog, error))
+        sys.stderr.write(f"{parser.prog}: {error}\n")
         return FAILED
     except KeyboardInterrupt:
         return 130
     for failure in result.failures:
-        sys.stderr.write("%s: %s: %s: %s\n" % (parser.prog, display(failure.path), failure.operation, failure.message))
+        sys.stderr.write(
+            f"{parser.prog}: {display(failure.path)}: {failure.operation}: {failure.message}\n"
+        )
     for kind, (count, path, reason) in sorted(result.losses.kinds.items()):
-        sys.stderr.write("%s: not kept: %s of %s entries, the first is %s: %s\n" % (
-            parser.prog, kind, count, display(path), reason))  # type: ignore[arg-type]
+        sys.stderr.write(
+            f"{parser.prog}: not kept: {kind} of {count} entries, the first is {display(path)}: {reason}\n"
+        )
     if options.verbose:
-        sys.stdout.write("%d files and %d bytes copied, %d were there, %d failed, in %.1f s\n" % (
-            result.files, result.bytes, result.skipped, len(result.failures), result.seconds))
+        sys.stdout.write(
+            "%d files and %d bytes copied, %d were there, %d failed, in %.1f s\n"
+            % (result.files, result.bytes, result.skipped, len(result.failures), result.seconds)
+        )
     return FAILED if result.failures else 0

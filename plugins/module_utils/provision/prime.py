@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import time
-from typing import List, NoReturn, Optional
+from typing import NoReturn
 
 from ..core.errors import IngestError
 from ..core.paths import display
@@ -17,7 +17,9 @@ from ..scan.prime import SKIP, WHOLE, Counts, Part, prime
 
 _USAGE = """Usage: prime --directory DIRECTORY [options]
 """
-_HELP = _USAGE + """
+_HELP = (
+    _USAGE
+    + """
 Counts the files, directories and bytes below DIRECTORY, in parallel.
 
   --directory DIR  the tree
@@ -34,11 +36,12 @@ Counts the files, directories and bytes below DIRECTORY, in parallel.
 Symbolic links are not followed. Exit status: 0 all is well, 1 something could
 not be listed or read (each is named), 2 usage or a missing directory.
 """
+)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write("%s: %s\n%s" % (self.prog, message, _USAGE))
+        sys.stderr.write(f"{self.prog}: {message}\n{_USAGE}")
         raise SystemExit(2)
 
     def format_help(self) -> str:
@@ -69,21 +72,17 @@ class _Progress:
     def __call__(self, counts: Counts) -> None:
         if self._interval and time.monotonic() >= self._next:
             self._next = time.monotonic() + self._interval
-            sys.stderr.write("%s\n" % line(counts))
+            sys.stderr.write(f"{line(counts)}\n")
             sys.stderr.flush()
 
 
 def line(counts: Counts) -> str:
     """The counts in one line."""
     seconds = max(counts.seconds, 1e-3)
-    text = "%s files, %s directories, %s found" % (
-        count(counts.files), count(counts.directories), size(counts.bytes),
-    )
+    text = f"{count(counts.files)} files, {count(counts.directories)} directories, {size(counts.bytes)} found"
     if counts.files_read:
-        text += "; %s files, %s read, %s/s" % (
-            count(counts.files_read), size(counts.bytes_read), size(counts.bytes_read / seconds),
-        )
-    return text + " in %.1f s" % counts.seconds
+        text += f"; {count(counts.files_read)} files, {size(counts.bytes_read)} read, {size(counts.bytes_read / seconds)}/s"
+    return text + f" in {counts.seconds:.1f} s"
 
 
 def table(directory: bytes, counts: Counts) -> str:
@@ -103,11 +102,11 @@ def table(directory: bytes, counts: Counts) -> str:
             ("files read", "%d (%.0f/s)" % (counts.files_read, counts.files_read / seconds)),
             ("bytes read", "%d (%s/s)" % (counts.bytes_read, size(counts.bytes_read / seconds))),
         ]
-    rows += [("seconds", "%.1f" % counts.seconds), ("errors", "%d" % len(counts.failures))]
+    rows += [("seconds", f"{counts.seconds:.1f}"), ("errors", f"{len(counts.failures)}")]
     return "".join("%-12s %s\n" % row for row in rows)
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = _Parser(prog="prime")
     parser.add_argument("--directory", required=True)
@@ -121,15 +120,21 @@ def main(arguments: Optional[List[str]] = None) -> int:
     skip = SKIP if options.skip is None else frozenset(os.fsencode(s) for s in options.skip if s)
     try:
         counts = prime(
-            directory, options.workers or "auto", options.read, options.part, skip, _Progress(options.interval),
+            directory,
+            options.workers or "auto",
+            options.read,
+            options.part,
+            skip,
+            _Progress(options.interval),
         )
     except (IngestError, OSError) as error:
-        sys.stderr.write("prime: %s\n" % error)
+        sys.stderr.write(f"prime: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
     for failure in counts.failures:
-        sys.stderr.write("prime: %s: %s: %s\n" % (
-            display(failure.path) or ".", failure.operation, failure.message))
+        sys.stderr.write(
+            f"prime: {display(failure.path) or '.'}: {failure.operation}: {failure.message}\n"
+        )
     sys.stdout.write(table(directory, counts))
     return 1 if counts.failures else 0

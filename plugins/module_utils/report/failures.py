@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from itertools import groupby
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Iterator, NamedTuple
 
 from ..core.atomic import written
 from ..core.paths import display, to_text
@@ -18,7 +18,12 @@ from ..index.reader import Index
 
 SCAN = -1
 PHASES = {
-    SCAN: "scan", 0: "prepare", 1: "copy", 2: "links", 3: "directories", 4: "directories",
+    SCAN: "scan",
+    0: "prepare",
+    1: "copy",
+    2: "links",
+    3: "directories",
+    4: "directories",
     5: "verify",
 }
 KEPT = 1000
@@ -30,12 +35,12 @@ class Failures(NamedTuple):
 
     items: int
     scan: int
-    by_host: Dict[str, int]
-    by_error: Dict[str, int]
-    first: List[Dict[str, Any]]
+    by_host: dict[str, int]
+    by_error: dict[str, int]
+    first: list[dict[str, Any]]
 
 
-def write_failures(db: sqlite3.Connection, index: Optional[Index], path: str) -> Failures:
+def write_failures(db: sqlite3.Connection, index: Index | None, path: str) -> Failures:
     """Write failures.jsonl: the failed items of a plan and the errors of its scan, by path.
 
     Streams; an item that failed more than once has one line, with its first failure at the top
@@ -47,7 +52,7 @@ def write_failures(db: sqlite3.Connection, index: Optional[Index], path: str) ->
     items = scan = 0
     by_host: Counter[str] = Counter()
     by_error: Counter[str] = Counter()
-    first: List[Dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
     with written(path) as stream:
         for record in _items(db, index):
             stream.write(json.dumps(record) + "\n")
@@ -60,16 +65,18 @@ def write_failures(db: sqlite3.Connection, index: Optional[Index], path: str) ->
     return Failures(items, scan, dict(by_host), dict(by_error), first)
 
 
-def sentence(record: Dict[str, Any]) -> str:
+def sentence(record: dict[str, Any]) -> str:
     """A failure in one line of printable text, its path last because it can be long."""
     path = record["path"].encode("utf-8", "surrogateescape")
-    return "%s: %s %s" % (record["message"], record["operation"], display(path) or ".")
+    return f"{record['message']}: {record['operation']} {display(path) or '.'}"
 
 
-def _items(db: sqlite3.Connection, index: Optional[Index]) -> Iterator[Dict[str, Any]]:
+def _items(db: sqlite3.Connection, index: Index | None) -> Iterator[dict[str, Any]]:
     # SQLite sorts on disk, so ten million failures need no memory.
     db.execute("DROP TABLE IF EXISTS temp.scan_errors")
-    db.execute("CREATE TEMP TABLE scan_errors(path BLOB, operation TEXT, errno INTEGER, message TEXT)")
+    db.execute(
+        "CREATE TEMP TABLE scan_errors(path BLOB, operation TEXT, errno INTEGER, message TEXT)"
+    )
     if index is not None:
         db.executemany("INSERT INTO scan_errors VALUES (?, ?, ?, ?)", index.errors())
     rows = db.execute(
@@ -79,10 +86,10 @@ def _items(db: sqlite3.Connection, index: Optional[Index]) -> Iterator[Dict[str,
         (SCAN,),
     )
     for path, group in groupby(rows, key=lambda row: row[0]):
-        record: Dict[str, Any] = {"path": to_text(path or b"")}
+        record: dict[str, Any] = {"path": to_text(path or b"")}
         if not _is_text(path or b""):
             record["path_base64"] = base64.b64encode(path).decode()
-        causes: List[Dict[str, Any]] = []
+        causes: list[dict[str, Any]] = []
         for row in group:
             cause = _cause(*row[1:])
             if cause not in causes and len(causes) < 100:
@@ -94,8 +101,8 @@ def _items(db: sqlite3.Connection, index: Optional[Index]) -> Iterator[Dict[str,
 
 
 def _cause(
-    phase: Optional[int], operation: str, number: Optional[int], message: str, host: str, mount: str
-) -> Dict[str, Any]:
+    phase: int | None, operation: str, number: int | None, message: str, host: str, mount: str
+) -> dict[str, Any]:
     return {
         "operation": operation,
         "errno": number,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ..core.errors import IngestError
 from ..index.reader import Index, shard_path
@@ -24,9 +24,9 @@ class Report(NamedTuple):
     """What a run came to: the content of stats.json, the summary's lines, the files by their
     label, and one sentence that says why the run failed, empty if it did not."""
 
-    stats: Dict[str, Any]
-    summary: List[str]
-    files: Dict[str, str]
+    stats: dict[str, Any]
+    summary: list[str]
+    files: dict[str, str]
     complaint: str
 
 
@@ -48,7 +48,7 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
         prometheus.write_metrics(stats, paths[METRICS])
         write_page(db, index, stats, failures, assets, paths[PAGE])
     except sqlite3.Error as error:
-        raise IngestError("the run in %s can't be read: %s" % (folder, error)) from error
+        raise IngestError(f"the run in {folder} can't be read: {error}") from error
     finally:
         db.close()
         if index is not None:
@@ -63,6 +63,6 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     return Report(stats, lines, paths, summary.complaint(stats, paths[FAILURES]))
 
 
-def _index(folder: str) -> Optional[Index]:
+def _index(folder: str) -> Index | None:
     # A run's index may have been thrown away to save space; the plan alone will do.
     return Index(folder) if os.path.isfile(shard_path(folder, 0)) else None

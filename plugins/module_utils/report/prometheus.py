@@ -7,7 +7,7 @@ Source of the format: https://prometheus.io/docs/instrumenting/exposition_format
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 from ..core.atomic import written
 from ..core.paths import display, to_bytes
@@ -16,63 +16,117 @@ _PREFIX = "scaleout_ingest_"
 Sample = Tuple[Dict[str, str], float]
 
 
-def write_metrics(stats: Dict[str, Any], path: str) -> None:
+def write_metrics(stats: dict[str, Any], path: str) -> None:
     """Write the metrics of a stats.json, in one step. Raises IngestError if that fails."""
     with written(path) as stream:
         for line in lines(stats):
             stream.write(line + "\n")
 
 
-def lines(stats: Dict[str, Any]) -> Iterator[str]:
+def lines(stats: dict[str, Any]) -> Iterator[str]:
     """The lines, without their ends. Amounts are those of this run alone."""
     for name, kind, text, samples in _families(stats):
-        yield "# HELP %s%s %s" % (_PREFIX, name, text)
-        yield "# TYPE %s%s %s" % (_PREFIX, name, kind)
+        yield f"# HELP {_PREFIX}{name} {text}"
+        yield f"# TYPE {_PREFIX}{name} {kind}"
         for labels, value in samples:
-            yield "%s%s%s %s" % (_PREFIX, name, _labels(labels), _number(value))
+            yield f"{_PREFIX}{name}{_labels(labels)} {_number(value)}"
 
 
-def _families(stats: Dict[str, Any]) -> Iterator[Tuple[str, str, str, List[Sample]]]:
+def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sample]]]:
     hosts = stats["hosts"]
-    info = {key: _name(stats.get(key)) for key in ("run_id", "method", "split", "source", "bound", "version")}
+    info = {
+        key: _name(stats.get(key))
+        for key in ("run_id", "method", "split", "source", "bound", "version")
+    }
     yield "run_info", "gauge", "What was run; always 1.", [(info, 1)]
-    yield "success", "gauge", "1 if every item arrived and was checked as asked, else 0.", [({}, succeeded(stats))]
+    yield (
+        "success",
+        "gauge",
+        "1 if every item arrived and was checked as asked, else 0.",
+        [({}, succeeded(stats))],
+    )
     if stats.get("finished"):
-        yield ("last_completion_timestamp_seconds", "gauge", "When the run ended (Unix time).",
-               [({}, stats["finished"])])
-    yield "duration_seconds", "gauge", "From the first client's start to the last one's end.", [({}, stats["seconds"])]
-    yield "planned_files", "gauge", "Items other than directories in the plan.", [({}, stats["planned"]["files"])]
+        yield (
+            "last_completion_timestamp_seconds",
+            "gauge",
+            "When the run ended (Unix time).",
+            [({}, stats["finished"])],
+        )
+    yield (
+        "duration_seconds",
+        "gauge",
+        "From the first client's start to the last one's end.",
+        [({}, stats["seconds"])],
+    )
+    yield (
+        "planned_files",
+        "gauge",
+        "Items other than directories in the plan.",
+        [({}, stats["planned"]["files"])],
+    )
     yield "planned_bytes", "gauge", "Bytes in the plan.", [({}, stats["planned"]["bytes"])]
     for key, name, text in (
         ("files", "files_total", "Items other than directories copied by this run."),
         ("bytes", "bytes_total", "Bytes copied by this run."),
     ):
-        yield name, "counter", text, [
-            ({"client": _name(host), "destination": _name(mount)}, amounts[key])
-            for host, values in hosts.items() for mount, amounts in values["mounts"].items()
-        ]
+        yield (
+            name,
+            "counter",
+            text,
+            [
+                ({"client": _name(host), "destination": _name(mount)}, amounts[key])
+                for host, values in hosts.items()
+                for mount, amounts in values["mounts"].items()
+            ],
+        )
     for key, name, text in (
         ("skipped", "skipped_total", "Items that were right already."),
         ("repaired", "repaired_total", "Items that the check found wrong and copied again."),
-        ("failed", "failed_total", "Items that failed on a client; scan errors are not among them."),
+        (
+            "failed",
+            "failed_total",
+            "Items that failed on a client; scan errors are not among them.",
+        ),
     ):
         yield name, "counter", text, _per_client(hosts, key)
-    yield ("failed_items_total", "counter", "Items that failed, by error; scan errors are among them.",
-           [({"error": error}, number) for error, number in stats["failures"]["by_error"].items()])
-    yield "not_preserved_total", "counter", "Items of which the destination could not hold something.", [
-        ({"kind": _name(loss["kind"])}, loss["count"]) for loss in stats["not_preserved"]
-    ]
-    yield "client_duration_seconds", "gauge", "How long a client copied.", _per_client(hosts, "seconds")
-    yield "client_files_per_second", "gauge", "A client's mean rate.", _per_client(hosts, "files_per_second")
-    yield "client_bytes_per_second", "gauge", "A client's mean rate.", _per_client(hosts, "bytes_per_second")
+    yield (
+        "failed_items_total",
+        "counter",
+        "Items that failed, by error; scan errors are among them.",
+        [({"error": error}, number) for error, number in stats["failures"]["by_error"].items()],
+    )
+    yield (
+        "not_preserved_total",
+        "counter",
+        "Items of which the destination could not hold something.",
+        [({"kind": _name(loss["kind"])}, loss["count"]) for loss in stats["not_preserved"]],
+    )
+    yield (
+        "client_duration_seconds",
+        "gauge",
+        "How long a client copied.",
+        _per_client(hosts, "seconds"),
+    )
+    yield (
+        "client_files_per_second",
+        "gauge",
+        "A client's mean rate.",
+        _per_client(hosts, "files_per_second"),
+    )
+    yield (
+        "client_bytes_per_second",
+        "gauge",
+        "A client's mean rate.",
+        _per_client(hosts, "bytes_per_second"),
+    )
 
 
-def succeeded(stats: Dict[str, Any]) -> bool:
+def succeeded(stats: dict[str, Any]) -> bool:
     """Whether every item of the plan arrived: nothing failed and no shard is left."""
     return not stats["failed"] and stats["shards"]["done"] == stats["shards"]["total"]
 
 
-def _per_client(hosts: Dict[str, Any], key: str) -> List[Sample]:
+def _per_client(hosts: dict[str, Any], key: str) -> list[Sample]:
     return [({"client": _name(name)}, host[key]) for name, host in hosts.items()]
 
 
@@ -80,7 +134,7 @@ def _name(value: Any) -> str:
     return display(to_bytes(str(value if value is not None else "")))
 
 
-def _labels(labels: Dict[str, str]) -> str:
+def _labels(labels: dict[str, str]) -> str:
     if not labels:
         return ""
     return "{%s}" % ",".join('%s="%s"' % (key, _escaped(value)) for key, value in labels.items())

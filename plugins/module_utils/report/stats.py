@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sqlite3
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple
 
 from ..core.atomic import written
 from ..index.reader import MAX_SHARDS, Index, shard_path
@@ -21,8 +21,21 @@ BYTES_BOUND = 10 << 20
 
 # What of a plan's meta table has its place in stats.json; the rest are its parameters.
 _ELSEWHERE = {
-    "run_id", "method", "split", "source", "destinations", "files", "directories", "bytes", "items",
-    "hosts", "check", "verify", "created", "started", "finished",
+    "run_id",
+    "method",
+    "split",
+    "source",
+    "destinations",
+    "files",
+    "directories",
+    "bytes",
+    "items",
+    "hosts",
+    "check",
+    "verify",
+    "created",
+    "started",
+    "finished",
 }
 
 Json = Dict[str, Any]
@@ -33,7 +46,7 @@ def bound(files: int, size: int) -> str:
     return "bytes" if files and size / files >= BYTES_BOUND else "files"
 
 
-def gather(db: sqlite3.Connection, index: Optional[Index], failures: Failures, version: str) -> Json:
+def gather(db: sqlite3.Connection, index: Index | None, failures: Failures, version: str) -> Json:
     """All of stats.json. Times in seconds, sizes in bytes, rates per second.
 
     ``files`` are the items other than directories that this run copied, ``bytes`` their contents,
@@ -84,10 +97,10 @@ def write_stats(stats: Json, path: str) -> None:
         stream.write("\n")
 
 
-def losses(db: sqlite3.Connection) -> List[Json]:
+def losses(db: sqlite3.Connection) -> list[Json]:
     """What the destination could not hold, by kind: how many items, on which clients, the first
     such item (as text of ``paths.to_text``) and why."""
-    found: Dict[str, Json] = {}
+    found: dict[str, Json] = {}
     query = "SELECT kind, host, count, path, message FROM losses ORDER BY kind, rowid"
     for kind, host, number, path, message in db.execute(query):
         entry = found.setdefault(
@@ -99,13 +112,16 @@ def losses(db: sqlite3.Connection) -> List[Json]:
     return list(found.values())
 
 
-def dead_addresses(db: sqlite3.Connection) -> List[Json]:
+def dead_addresses(db: sqlite3.Connection) -> list[Json]:
     """The mounts that did not answer and were left out: their server's address ("" if it is no network
     mount), what was mounted where, on which client, and why."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name='silent'").fetchone():
         return []  # the plan of an earlier version
     query = "SELECT address, source, mount, host, message FROM silent ORDER BY address, mount, host"
-    return [dict(zip(("address", "source", "mount", "host", "message"), row)) for row in db.execute(query)]
+    return [
+        dict(zip(("address", "source", "mount", "host", "message"), row))
+        for row in db.execute(query)
+    ]
 
 
 class Bucket(NamedTuple):
@@ -117,20 +133,17 @@ class Bucket(NamedTuple):
     bytes: int
 
 
-def histogram(folder: str) -> List[Bucket]:
+def histogram(folder: str) -> list[Bucket]:
     """The sizes of an index's regular files in powers of two, from the smallest bucket in use to
     the largest; empty files have a bucket of their own."""
-    counts: Dict[int, Tuple[int, int]] = {}
+    counts: dict[int, tuple[int, int]] = {}
     cases = " ".join("WHEN size < %d THEN %d" % (1 << power, power) for power in range(63))
-    query = (
-        "SELECT CASE %s ELSE 63 END AS bucket, count(*), total(size) FROM entries"
-        " WHERE type = 'f' GROUP BY bucket" % cases
-    )
+    query = f"SELECT CASE {cases} ELSE 63 END AS bucket, count(*), total(size) FROM entries WHERE type = 'f' GROUP BY bucket"
     for number in range(MAX_SHARDS):
         path = shard_path(folder, number)
         if not os.path.isfile(path):
             break
-        db = sqlite3.connect("file:%s?mode=ro&immutable=1" % _quoted(path), uri=True)
+        db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
         try:
             for bucket, files, size in db.execute(query):
                 before = counts.get(bucket, (0, 0))
@@ -149,8 +162,8 @@ class Series(NamedTuple):
     """A client's progress: in each interval so many files and bytes."""
 
     host: str
-    files: List[float]
-    bytes: List[float]
+    files: list[float]
+    bytes: list[float]
 
 
 # Samples carry their client's clock, which may be wrong; its start is known by the controller's.
@@ -162,7 +175,7 @@ _ALIGNED = """
 """
 
 
-def throughput(db: sqlite3.Connection, intervals: int = 120) -> Tuple[float, List[Series]]:
+def throughput(db: sqlite3.Connection, intervals: int = 120) -> tuple[float, list[Series]]:
     """``(seconds of one interval, one series a client)``, over the time from the first sample to
     the last, in at most ``intervals`` steps of whole seconds, or of half a second in a short run.
 
@@ -178,7 +191,7 @@ def throughput(db: sqlite3.Connection, intervals: int = 120) -> Tuple[float, Lis
         "SELECT host, max(time), max(files), max(bytes) FROM aligned"
         " GROUP BY host, CAST((time - ?) / ? AS INTEGER) ORDER BY 1, 2"
     )
-    series: Dict[str, Series] = {}
+    series: dict[str, Series] = {}
     before = (0.0, 0, 0)
     for host, at, files, size in db.execute(query, (start, width)):
         if host not in series:
@@ -193,7 +206,7 @@ def throughput(db: sqlite3.Connection, intervals: int = 120) -> Tuple[float, Lis
     return width, list(series.values())
 
 
-def _spread(first: float, last: float, steps: int) -> Iterator[Tuple[int, float]]:
+def _spread(first: float, last: float, steps: int) -> Iterator[tuple[int, float]]:
     """The steps that a time (in steps) touches, each with its part of that time."""
     for step in range(min(int(first), steps - 1), min(int(last), steps - 1) + 1):
         overlap = min(last, step + 1) - max(first, step)
@@ -210,18 +223,20 @@ class Slow(NamedTuple):
     bytes: int
 
 
-def slowest(db: sqlite3.Connection, limit: int = 20) -> List[Slow]:
+def slowest(db: sqlite3.Connection, limit: int = 20) -> list[Slow]:
     """The directories that took longest; the shards of one directory on one client together."""
     query = (
         "SELECT path, host, sum(seconds), sum(files), sum(bytes) FROM slow"
         " GROUP BY path, host ORDER BY 3 DESC, 1 LIMIT ?"
     )
-    return [Slow(bytes(row[0] or b""), row[1] or "", row[2] or 0.0, row[3] or 0, row[4] or 0)
-            for row in db.execute(query, (limit,))]
+    return [
+        Slow(bytes(row[0] or b""), row[1] or "", row[2] or 0.0, row[3] or 0, row[4] or 0)
+        for row in db.execute(query, (limit,))
+    ]
 
 
-def _hosts(db: sqlite3.Connection, failures: Failures) -> Dict[str, Json]:
-    hosts: Dict[str, Json] = {}
+def _hosts(db: sqlite3.Connection, failures: Failures) -> dict[str, Json]:
+    hosts: dict[str, Json] = {}
     query = (
         "SELECT name, state, ifnull(message, ''), started, ifnull(finished, heartbeat)"
         " FROM hosts ORDER BY number, name"
@@ -237,8 +252,10 @@ def _hosts(db: sqlite3.Connection, failures: Failures) -> Dict[str, Json]:
         (VERIFY,),
     ):
         host = hosts.setdefault(name, _host("", "", 0.0))
-        for key, value in zip(("files", "directories", "bytes", "skipped", "repaired"),
-                              (files, directories, size, skipped, repaired)):
+        for key, value in zip(
+            ("files", "directories", "bytes", "skipped", "repaired"),
+            (files, directories, size, skipped, repaired),
+        ):
             host[key] += value or 0
         if mount:
             host["mounts"][mount] = {"files": files or 0, "bytes": size or 0}
@@ -253,9 +270,18 @@ def _hosts(db: sqlite3.Connection, failures: Failures) -> Dict[str, Json]:
 
 def _host(state: str, message: str, seconds: float) -> Json:
     return {
-        "files": 0, "bytes": 0, "failed": 0, "seconds": round(seconds, 3), "files_per_second": 0.0,
-        "bytes_per_second": 0.0, "mounts": {}, "directories": 0, "skipped": 0, "repaired": 0,
-        "state": state, "message": message,
+        "files": 0,
+        "bytes": 0,
+        "failed": 0,
+        "seconds": round(seconds, 3),
+        "files_per_second": 0.0,
+        "bytes_per_second": 0.0,
+        "mounts": {},
+        "directories": 0,
+        "skipped": 0,
+        "repaired": 0,
+        "state": state,
+        "message": message,
         "planned": _share(),
     }
 
@@ -265,12 +291,11 @@ _SHARES = "phase IN (%d, %d)" % (DATA, LINKS)
 _WHOLE = "op NOT IN ('range', 'prepare')"
 
 
-def _plan_of_hosts(db: sqlite3.Connection, hosts: Dict[str, Json], mounts: List[str]) -> Json:
+def _plan_of_hosts(db: sqlite3.Connection, hosts: dict[str, Json], mounts: list[str]) -> Json:
     """What the plan gave each client; returns what it left to whoever is free."""
     unassigned = _share()
     for name, mount, items, files, size in db.execute(
-        "SELECT host, mount, sum(CASE WHEN %s THEN items ELSE 0 END), sum(files), sum(bytes)"
-        " FROM shards WHERE %s GROUP BY host, mount ORDER BY mount" % (_WHOLE, _SHARES)
+        f"SELECT host, mount, sum(CASE WHEN {_WHOLE} THEN items ELSE 0 END), sum(files), sum(bytes) FROM shards WHERE {_SHARES} GROUP BY host, mount ORDER BY mount"
     ):
         share = hosts.setdefault(name, _host("", "", 0.0))["planned"] if name else unassigned
         share["items"] += items or 0
@@ -279,12 +304,14 @@ def _plan_of_hosts(db: sqlite3.Connection, hosts: Dict[str, Json], mounts: List[
         if mount is not None and mount < len(mounts):
             share["mounts"][mounts[mount]] = {"files": files or 0, "bytes": size or 0}
     ends = db.execute(
-        "SELECT host, min(id), max(id) FROM shards WHERE %s AND %s GROUP BY host" % (_SHARES, _WHOLE)
+        f"SELECT host, min(id), max(id) FROM shards WHERE {_SHARES} AND {_WHOLE} GROUP BY host"
     ).fetchall()
     for name, *ids in ends:
         share = hosts[name]["planned"] if name else unassigned
         for key, number in zip(("first", "last"), ids):
-            (share[key],) = db.execute("SELECT %s FROM shards WHERE id = ?" % key, (number,)).fetchone()
+            (share[key],) = db.execute(
+                f"SELECT {key} FROM shards WHERE id = ?", (number,)
+            ).fetchone()
     return unassigned
 
 
@@ -294,7 +321,7 @@ def _share() -> Json:
 
 def _planned(db: sqlite3.Connection, meta: Json, unassigned: Json) -> Json:
     files, size = db.execute(
-        "SELECT ifnull(sum(files), 0), ifnull(sum(bytes), 0) FROM shards WHERE %s" % _SHARES
+        f"SELECT ifnull(sum(files), 0), ifnull(sum(bytes), 0) FROM shards WHERE {_SHARES}"
     ).fetchone()
     counted = {"items": files, "files": files, "directories": 0, "bytes": size}
     planned: Json = {
@@ -316,11 +343,13 @@ def _sums(db: sqlite3.Connection) -> Json:
 
 
 def _shards(db: sqlite3.Connection) -> Json:
-    total, done = db.execute("SELECT count(*), ifnull(sum(state = 'done'), 0) FROM shards").fetchone()
+    total, done = db.execute(
+        "SELECT count(*), ifnull(sum(state = 'done'), 0) FROM shards"
+    ).fetchone()
     return {"total": total, "done": done}
 
 
-def _scan(index: Optional[Index]) -> Json:
+def _scan(index: Index | None) -> Json:
     if index is None:
         return {}
     meta = index.meta()
@@ -351,8 +380,10 @@ def _span(db: sqlite3.Connection) -> float:
     return round(max(0.0, end - start), 3) if start and end else 0.0
 
 
-def _latest(db: sqlite3.Connection) -> Optional[float]:
-    end: Optional[float] = db.execute("SELECT max(ifnull(finished, heartbeat)) FROM hosts").fetchone()[0]
+def _latest(db: sqlite3.Connection) -> float | None:
+    end: float | None = db.execute("SELECT max(ifnull(finished, heartbeat)) FROM hosts").fetchone()[
+        0
+    ]
     return end
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence
 
 from ..core.paths import display, to_bytes
 from ..core.units import count, duration, megabytes, percent, significant, size
@@ -18,7 +18,7 @@ SHOWN_FAILURES = 5
 Json = Dict[str, Any]
 
 
-def summary(stats: Json, failures: Failures, files: Dict[str, str]) -> List[str]:
+def summary(stats: Json, failures: Failures, files: dict[str, str]) -> list[str]:
     """The lines that end a run. ``files``: label and path of what to read next."""
     lines = [headline(stats), ""]
     lines += _route(stats)
@@ -31,12 +31,11 @@ def summary(stats: Json, failures: Failures, files: Dict[str, str]) -> List[str]
     return lines
 
 
-def plan(stats: Json, files: Dict[str, str]) -> List[str]:
+def plan(stats: Json, files: dict[str, str]) -> list[str]:
     """The lines that end a run in check mode: what each client would do."""
     planned = stats["planned"]
     lines = [
-        "Check %s: %s, %s would be looked at; nothing was written" % (
-            _text(stats["run_id"]), _files_word(planned["files"]), size(planned["bytes"])),
+        f"Check {_text(stats['run_id'])}: {_files_word(planned['files'])}, {size(planned['bytes'])} would be looked at; nothing was written",
         "",
         *_route(stats),
     ]
@@ -49,20 +48,24 @@ def plan(stats: Json, files: Dict[str, str]) -> List[str]:
 
 
 def _share(name: str, share: Json) -> Iterator[str]:
-    yield "  %s: %s, %s" % (name, _files_word(share["files"]), size(share["bytes"]))
+    yield f"  {name}: {_files_word(share['files'])}, {size(share['bytes'])}"
     for label in ("first", "last"):
         if share[label] is not None:
-            yield _cut("    %-5s  %s" % (label, share[label] or "."))
-    rows = [(_text(mount), count(amounts["files"]), size(amounts["bytes"]))
-            for mount, amounts in share["mounts"].items()]
+            yield _cut(f"    {label:5}  {share[label] or '.'}")
+    rows = [
+        (_text(mount), count(amounts["files"]), size(amounts["bytes"]))
+        for mount, amounts in share["mounts"].items()
+    ]
     if rows:
         yield from table(("to", "files", "size"), rows, "    ")
 
 
 def headline(stats: Json) -> str:
     """The run in one sentence."""
-    copied = "%s, %s in %s" % (_files_word(stats["files"]), size(stats["bytes"]), duration(stats["seconds"]))
-    return "Ingest %s %s: %s" % (_text(stats["run_id"]), outcome(stats), copied)
+    copied = (
+        f"{_files_word(stats['files'])}, {size(stats['bytes'])} in {duration(stats['seconds'])}"
+    )
+    return f"Ingest {_text(stats['run_id'])} {outcome(stats)}: {copied}"
 
 
 def outcome(stats: Json) -> str:
@@ -80,71 +83,91 @@ def complaint(stats: Json, path: str) -> str:
     left = stats["shards"]["total"] - stats["shards"]["done"]
     scan = stats["failures"]["scan"]
     if stats["failed"] - scan:
-        reasons.append("%s failed" % _plural(stats["failed"] - scan, "item"))
+        reasons.append(f"{_plural(stats['failed'] - scan, 'item')} failed")
     if scan:
-        reasons.append("the scan could not read %s" % _plural(scan, "item"))
+        reasons.append(f"the scan could not read {_plural(scan, 'item')}")
     if left and not stats["check"]:
-        reasons.append("%d of %s not done" % (
-            left, _plural(stats["shards"]["total"], "shard") + (" is" if left == 1 else " are")))
+        reasons.append(
+            "%d of %s not done"
+            % (left, _plural(stats["shards"]["total"], "shard") + (" is" if left == 1 else " are"))
+        )
     if not reasons:
         return ""
-    return "%s: see %s" % (" and ".join(filter(None, (", ".join(reasons[:-1]), reasons[-1]))), path)
+    return f"{' and '.join(filter(None, (', '.join(reasons[:-1]), reasons[-1])))}: see {path}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> List[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Aligned columns, the first to the left, the others to the right; no line wider than 80
     columns as long as the first column can give way."""
     widths = [max(len(row[at]) for row in [header, *rows]) for at in range(len(header))]
     others = sum(widths[1:]) + 2 * (len(widths) - 1) + len(indent)
     widths[0] = max(8, min(widths[0], WIDTH - others))
     return [
-        (indent + "  ".join(
-            [_middle(row[0], widths[0]).ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        )).rstrip()
+        (
+            indent
+            + "  ".join(
+                [_middle(row[0], widths[0]).ljust(widths[0])]
+                + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+            )
+        ).rstrip()
         for row in [header, *rows]
     ]
 
 
-def _route(stats: Json) -> List[str]:
+def _route(stats: Json) -> list[str]:
     targets = [_text(target) for target in stats["destinations"] or []]
-    lines = ["  from  %s" % _text(stats["source"])]
+    lines = [f"  from  {_text(stats['source'])}"]
     for number, target in enumerate(targets[:8]):
-        lines.append("  %-4s  %s" % ("" if number else "to", target))
+        lines.append(f"  {('' if number else 'to'):4}  {target}")
     if len(targets) > 8:
         lines.append("        and %d more" % (len(targets) - 8))
-    lines.append("  by    %s, split %s, %s" % (
-        _text(stats["method"]), _text(stats["split"]), _plural(len(stats["hosts"]), "client")))
+    lines.append(
+        f"  by    {_text(stats['method'])}, split {_text(stats['split'])}, {_plural(len(stats['hosts']), 'client')}"
+    )
     return lines
 
 
-def _clients(stats: Json) -> List[str]:
+def _clients(stats: Json) -> list[str]:
     hosts = stats["hosts"]
-    rate = "%s_per_second" % stats["bound"]
+    rate = f"{stats['bound']}_per_second"
     # Of many clients those that need a look: the slowest.
-    names = sorted(hosts, key=lambda name: hosts[name][rate])[:ROWS] if len(hosts) > ROWS else list(hosts)
+    names = (
+        sorted(hosts, key=lambda name: hosts[name][rate])[:ROWS]
+        if len(hosts) > ROWS
+        else list(hosts)
+    )
     rows = [_client(_text(name), hosts[name]) for name in names]
     if len(hosts) > 1:
         rows.append(_client("all", stats))
     lines = table(("client", "files", "size", "time", "files/s", "MB/s", "right", "failed"), rows)
     if len(hosts) > len(names):
-        lines.insert(0, "  the %d slowest of %d clients; the others are in the report" % (len(names), len(hosts)))
+        lines.insert(
+            0, f"  the {len(names)} slowest of {len(hosts)} clients; the others are in the report"
+        )
     for name, host in hosts.items():
         if host["state"] in ("dead", "failed"):
-            lines.append(_cut("  %s is %s%s" % (
-                _text(name), host["state"], ": " + _text(host["message"]) if host["message"] else "")))
+            lines.append(
+                _cut(
+                    f"  {_text(name)} is {host['state']}{': ' + _text(host['message']) if host['message'] else ''}"
+                )
+            )
     return lines
 
 
-def _client(name: str, numbers: Json) -> Tuple[str, ...]:
+def _client(name: str, numbers: Json) -> tuple[str, ...]:
     return (
-        name, count(numbers["files"]), size(numbers["bytes"]), duration(numbers["seconds"]),
-        significant(numbers["files_per_second"]), megabytes(numbers["bytes_per_second"]),
-        count(numbers["skipped"]), count(numbers["failed"]),
+        name,
+        count(numbers["files"]),
+        size(numbers["bytes"]),
+        duration(numbers["seconds"]),
+        significant(numbers["files_per_second"]),
+        megabytes(numbers["bytes_per_second"]),
+        count(numbers["skipped"]),
+        count(numbers["failed"]),
     )
 
 
-def by_destination(stats: Json) -> Dict[str, Dict[str, int]]:
+def by_destination(stats: Json) -> dict[str, dict[str, int]]:
     """What each destination took, all clients together; each of the run's destinations is there."""
     found = {target: {"files": 0, "bytes": 0} for target in stats["destinations"] or []}
     for host in stats["hosts"].values():
@@ -155,11 +178,15 @@ def by_destination(stats: Json) -> Dict[str, Dict[str, int]]:
     return found
 
 
-def _destinations(stats: Json) -> List[str]:
+def _destinations(stats: Json) -> list[str]:
     found = by_destination(stats)
     rows = [
-        (_text(mount), count(sums["files"]), size(sums["bytes"]),
-         percent(sums[stats["bound"]], stats[stats["bound"]]))
+        (
+            _text(mount),
+            count(sums["files"]),
+            size(sums["bytes"]),
+            percent(sums[stats["bound"]], stats[stats["bound"]]),
+        )
         for mount, sums in list(found.items())[:ROWS]
     ]
     lines = table(("destination", "files", "size", "share"), rows)
@@ -168,54 +195,71 @@ def _destinations(stats: Json) -> List[str]:
     return lines
 
 
-def _rate(stats: Json) -> List[str]:
+def _rate(stats: Json) -> list[str]:
     planned = stats["planned"]
     if not planned["files"]:
         return ["  There were no files to copy."]
     if stats["bound"] == "bytes":
-        kind, rate = "Large", "MB/s, here %s" % megabytes(stats["bytes_per_second"])
+        kind, rate = "Large", f"MB/s, here {megabytes(stats['bytes_per_second'])}"
     else:
-        kind, rate = "Small", "files/s, here %s" % significant(stats["files_per_second"])
-    return ["  %s files (%s on average): the rate that matters is %s." % (
-        kind, size(planned["bytes"] / planned["files"]), rate)]
+        kind, rate = "Small", f"files/s, here {significant(stats['files_per_second'])}"
+    return [
+        f"  {kind} files ({size(planned['bytes'] / planned['files'])} on average): the rate that matters is {rate}."
+    ]
 
 
 def _others(stats: Json) -> Iterator[str]:
     if stats["skipped"]:
-        yield "  Right already: %s." % _plural(stats["skipped"], "item")
+        yield f"  Right already: {_plural(stats['skipped'], 'item')}."
     verify = stats["verify"]
     if "files" in verify:
         # By metadata no byte is read.
-        read = ", %s read back" % size(verify["bytes"]) if verify["bytes"] else ""
+        read = f", {size(verify['bytes'])} read back" if verify["bytes"] else ""
         yield "  Checked (%s): %s%s; %s." % (
-            verify["mode"], _plural(verify["files"], "item"), read,
-            "%s wrong" % count(verify["failed"]) if verify["failed"] else "all right")
+            verify["mode"],
+            _plural(verify["files"], "item"),
+            read,
+            "%s wrong" % count(verify["failed"]) if verify["failed"] else "all right",
+        )
     if stats["repaired"]:
-        yield "  %s copied again after the check." % _plural(stats["repaired"], "item")
+        yield f"  {_plural(stats['repaired'], 'item')} copied again after the check."
     shards = stats["shards"]
     if shards["done"] < shards["total"]:
         yield "  %d of %d shards are not done: run it again to go on." % (
-            shards["total"] - shards["done"], shards["total"])
+            shards["total"] - shards["done"],
+            shards["total"],
+        )
 
 
-def dead(stats: Json) -> List[str]:
+def dead(stats: Json) -> list[str]:
     """What was left out because it did not answer, in a sentence for each address."""
-    found: Dict[Tuple[str, str], List[Json]] = {}
+    found: dict[tuple[str, str], list[Json]] = {}
     for entry in stats.get("dead_addresses", ()):
         found.setdefault((entry["address"] or entry["mount"], entry["message"]), []).append(entry)
     return [
-        "%s did not answer (%s) and was left out: %s." % (
-            _text(name), _text(why),
-            ", ".join("%s on %s" % (_text(entry["mount"]), _text(entry["host"])) for entry in entries[:4])
-            + (" and %d more" % (len(entries) - 4) if len(entries) > 4 else ""))
+        "%s did not answer (%s) and was left out: %s."
+        % (
+            _text(name),
+            _text(why),
+            ", ".join(
+                "%s on %s" % (_text(entry["mount"]), _text(entry["host"])) for entry in entries[:4]
+            )
+            + (" and %d more" % (len(entries) - 4) if len(entries) > 4 else ""),
+        )
         for (name, why), entries in found.items()
     ]
 
 
 def _dead(stats: Json) -> Iterator[str]:
     for sentence_ in dead(stats):
-        yield from textwrap.wrap(sentence_, WIDTH, initial_indent="  ", subsequent_indent="    ",
-                                 break_long_words=False, break_on_hyphens=False)
+        yield from textwrap.wrap(
+            sentence_,
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _failed(failures: Failures) -> Iterator[str]:
@@ -223,12 +267,14 @@ def _failed(failures: Failures) -> Iterator[str]:
         return
     yield ""
     kinds = sorted(failures.by_error.items(), key=lambda item: -item[1])[:4]
-    yield "  %s failed (%s):" % (_plural(failures.items, "item"), ", ".join(
-        "%s %s" % (count(number), kind) for kind, number in kinds))
+    yield "  %s failed (%s):" % (
+        _plural(failures.items, "item"),
+        ", ".join("%s %s" % (count(number), kind) for kind, number in kinds),
+    )
     for record in failures.first[:SHOWN_FAILURES]:
         yield _cut("    " + sentence(record))
     if failures.items > SHOWN_FAILURES:
-        yield "    and %s more" % count(failures.items - SHOWN_FAILURES)
+        yield f"    and {count(failures.items - SHOWN_FAILURES)} more"
 
 
 def _lost(stats: Json) -> Iterator[str]:
@@ -237,14 +283,15 @@ def _lost(stats: Json) -> Iterator[str]:
     yield ""
     yield "  The destination could not hold:"
     for loss in stats["not_preserved"]:
-        yield _cut("    %s of %s (%s), such as %s" % (
-            _text(loss["kind"]), _plural(loss["count"], "item"), _text(loss["message"]), _text(loss["path"]) or "."))
+        yield _cut(
+            f"    {_text(loss['kind'])} of {_plural(loss['count'], 'item')} ({_text(loss['message'])}), such as {_text(loss['path']) or '.'}"
+        )
 
 
-def _files(files: Dict[str, str]) -> List[str]:
+def _files(files: dict[str, str]) -> list[str]:
     width = max(map(len, files), default=0)
     # Not cut: a path is there to be copied.
-    return ["  %s  %s" % (label.ljust(width), _text(path)) for label, path in files.items()]
+    return [f"  {label.ljust(width)}  {_text(path)}" for label, path in files.items()]
 
 
 def _text(value: Any) -> str:
@@ -252,7 +299,7 @@ def _text(value: Any) -> str:
 
 
 def _plural(number: int, word: str) -> str:
-    return "%s %s%s" % (count(number), word, "" if number == 1 else "s")
+    return f"{count(number)} {word}{'' if number == 1 else 's'}"
 
 
 def _files_word(number: int) -> str:
@@ -268,4 +315,4 @@ def _middle(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     left = (width - 1) // 2
-    return text[:left] + "…" + text[len(text) - (width - 1 - left):]
+    return text[:left] + "…" + text[len(text) - (width - 1 - left) :]

@@ -74,7 +74,7 @@ def processes(workers: int | str) -> int:
         return max(1, min(MAX_SHARDS, len(os.sched_getaffinity(0))))
     if isinstance(workers, int) and workers >= 1:
         return min(workers, MAX_SHARDS)
-    raise IngestError("workers: '%s' is neither 'auto' nor a number from 1" % (workers,))
+    raise IngestError(f"workers: '{workers}' is neither 'auto' nor a number from 1")
 
 
 def check_source(source: bytes) -> None:
@@ -85,9 +85,9 @@ def check_source(source: bytes) -> None:
             next(entries, None)
     except OSError as error:
         why = {FileNotFoundError: "does not exist", NotADirectoryError: "is not a directory"}.get(
-            type(error), "can't be listed: %s" % error.strerror
+            type(error), f"can't be listed: {error.strerror}"
         )
-        raise IngestError("source '%s' %s" % (display(source), why)) from error
+        raise IngestError(f"source '{display(source)}' {why}") from error
 
 
 def check_output(source: bytes, folder: str, option: str = "output") -> None:
@@ -95,8 +95,7 @@ def check_output(source: bytes, folder: str, option: str = "output") -> None:
     inner, outer = os.path.realpath(os.fsencode(folder)), os.path.realpath(source)
     if inner == outer or inner.startswith(outer.rstrip(b"/") + b"/"):
         raise IngestError(
-            "%s '%s' lies inside the source '%s': choose a folder elsewhere"
-            % (option, display(os.fsencode(folder)), display(source))
+            f"{option} '{display(os.fsencode(folder))}' lies inside the source '{display(source)}': choose a folder elsewhere"
         )
 
 
@@ -123,9 +122,13 @@ class Scan:
         if threads == "auto":
             threads = 8 if waits(self.source) else 1
         if not isinstance(threads, int) or threads < 1:
-            raise IngestError("threads: '%s' is neither 'auto' nor a number from 1" % (threads,))
+            raise IngestError(f"threads: '{threads}' is neither 'auto' nor a number from 1")
         self.options = Options(
-            self.source, folder, threads, Filter(self.include, self.exclude), self.globs,
+            self.source,
+            folder,
+            threads,
+            Filter(self.include, self.exclude),
+            self.globs,
             one_file_system,
         )
         self.unmatched_globs: list[bytes] = []
@@ -173,14 +176,14 @@ class Scan:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise IngestError(
-                "the index can't be written to '%s': %s" % (self.folder, error.strerror)
+                f"the index can't be written to '{self.folder}': {error.strerror}"
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise IngestError(
-                "another scan is writing its index to '%s' now" % self.folder
+                f"another scan is writing its index to '{self.folder}' now"
             ) from error
         except OSError:
             pass  # a file system without locks, or a directory that NFS can't lock
@@ -193,7 +196,7 @@ class Scan:
                     os.unlink(shard_path(self.folder, number))
         except OSError as error:
             raise IngestError(
-                "the index can't be written to '%s': %s" % (self.folder, error.strerror)
+                f"the index can't be written to '{self.folder}': {error.strerror}"
             ) from error
 
     def _coordinate(self, team: _Team, progress: Progress | None) -> None:
@@ -228,10 +231,8 @@ class Scan:
             glob for n, glob in enumerate(self.globs.patterns) if n not in self.matched
         ]
         if self.globs and not self.matched:
-            patterns = ", ".join("'%s'" % display(glob) for glob in self.globs.patterns)
-            raise IngestError(
-                "globs: nothing in '%s' matches %s" % (display(self.source), patterns)
-            )
+            patterns = ", ".join(f"'{display(glob)}'" for glob in self.globs.patterns)
+            raise IngestError(f"globs: nothing in '{display(self.source)}' matches {patterns}")
 
     def _complete(self, finished: list[tuple[Totals, bool]], started: float) -> list[Totals]:
         """What needs all shards: vanished subdirectories, fruitless ways to a glob, meta."""
@@ -334,7 +335,7 @@ class _Member:
         except (EOFError, ConnectionResetError):
             self._dead()
         if isinstance(message, str):
-            raise IngestError("a worker of the scan failed: %s" % message)
+            raise IngestError(f"a worker of the scan failed: {message}")
         if isinstance(message, Report):
             self.totals = message.totals
             self.batches -= message.batch_done
@@ -343,10 +344,8 @@ class _Member:
     def _dead(self) -> None:
         self.process.join(5)
         code = self.process.exitcode
-        how = "signal %d" % -code if code is not None and code < 0 else "exit status %s" % code
-        raise IngestError(
-            "a worker process of the scan died (%s): the index is not complete" % how
-        )
+        how = "signal %d" % -code if code is not None and code < 0 else f"exit status {code}"
+        raise IngestError(f"a worker process of the scan died ({how}): the index is not complete")
 
 
 class _Team:
@@ -372,10 +371,7 @@ class _Team:
     def hungry(self) -> list[_Member]:
         """The members that can take another batch, the idlest first, once for each they lack."""
         return [
-            member
-            for have in range(_AHEAD)
-            for member in self.members
-            if member.batches <= have
+            member for have in range(_AHEAD) for member in self.members if member.batches <= have
         ]
 
     def ready(self, timeout: float) -> list[_Member]:

@@ -39,13 +39,13 @@ def make(options: dict[str, Any], progress: Callable[[Totals], None] | None = No
     """Scan with the module's options and write the index to ``output``/index.
 
     Raises:
-        IngestError: see :func:`.scan.scan`.
+        IngestError: see :func:`.coordinator.scan`.
     """
     folder = os.path.join(options["output"], "index")
     try:
         return _scan(options, folder, progress)
     except (OSError, sqlite3.Error) as error:
-        raise IngestError("the index can't be written to '%s': %s" % (folder, error)) from error
+        raise IngestError(f"the index can't be written to '{folder}': {error}") from error
 
 
 def _scan(
@@ -80,7 +80,7 @@ def finish(options: dict[str, Any], output: str) -> dict[str, Any]:
         try:
             result["item_directories"] = write_table(table, subtrees(index, low, high))
         except OSError as error:
-            raise IngestError("'%s' can't be written: %s" % (table, error.strerror)) from error
+            raise IngestError(f"'{table}' can't be written: {error.strerror}") from error
         plain = options.get("plain_files")
         if plain is not None:
             result["lines"] = write_files(output, index, min_depth=low, max_depth=high, **plain)
@@ -93,7 +93,7 @@ def finish(options: dict[str, Any], output: str) -> dict[str, Any]:
 def _result(index: Index) -> dict[str, Any]:
     totals, meta = index.totals(), index.meta()
     unmatched = [display(to_bytes(glob)) for glob in meta["unmatched_globs"]]
-    warnings = ["the glob '%s' matches nothing in the source" % glob for glob in unmatched]
+    warnings = [f"the glob '{glob}' matches nothing in the source" for glob in unmatched]
     failures = [
         {
             "path": display(error.path) or ".",
@@ -131,5 +131,5 @@ def _number(value: Any, option: str) -> int | str:
     except (TypeError, ValueError):
         number = 0
     if number < 1:
-        raise IngestError("%s: '%s' is neither 'auto' nor a number from 1" % (option, value))
+        raise IngestError(f"{option}: '{value}' is neither 'auto' nor a number from 1")
     return number

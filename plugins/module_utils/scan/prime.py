@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 import zlib
-from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple
 
 from ..core.errors import IngestError
 from ..core.outcome import Failure
@@ -53,7 +53,7 @@ class Counts:
         self.files = self.directories = self.others = self.bytes = 0
         self.files_read = self.bytes_read = 0
         self.seconds = 0.0
-        self.failures: List[Failure] = []
+        self.failures: list[Failure] = []
 
     @property
     def items(self) -> int:
@@ -67,8 +67,12 @@ class Counts:
 
 
 def prime(
-    directory: bytes, workers: object = "auto", read: bool = False, part: Part = WHOLE,
-    skip: FrozenSet[bytes] = SKIP, progress: Optional[Callable[[Counts], None]] = None,
+    directory: bytes,
+    workers: object = "auto",
+    read: bool = False,
+    part: Part = WHOLE,
+    skip: frozenset[bytes] = SKIP,
+    progress: Callable[[Counts], None] | None = None,
 ) -> Counts:
     """Count everything below a directory, itself included, and ``read`` the part's files once.
 
@@ -80,14 +84,14 @@ def prime(
             worker ended.
     """
     if not os.path.isdir(directory):
-        raise IngestError("'%s' does not exist, or is not a directory" % display(directory))
+        raise IngestError(f"'{display(directory)}' does not exist, or is not a directory")
     started = time.monotonic()
     result = Counts()
-    waiting: List[Task] = [(_LIST, b"")]
+    waiting: list[Task] = [(_LIST, b"")]
 
-    def fetch() -> List[Task]:
+    def fetch() -> list[Task]:
         many = len(waiting) // (2 * pool.size)
-        tasks: List[Task] = []
+        tasks: list[Task] = []
         length = 0
         while waiting and len(tasks) < max(1, min(_BATCH, many)) and length < SMALL:
             tasks.append(waiting.pop())
@@ -96,7 +100,7 @@ def prime(
                 break
         return tasks
 
-    def take(report: Tuple[Any, ...]) -> None:
+    def take(report: tuple[Any, ...]) -> None:
         more, counts, failures = report
         waiting.extend(more)
         for name, value in zip(Counts.NAMES, counts):
@@ -106,7 +110,9 @@ def prime(
         if progress:
             progress(result)
 
-    pool = TaskPool(workers_for((directory,), workers), lambda: _Worker(directory, read, part, skip).batch)
+    pool = TaskPool(
+        workers_for((directory,), workers), lambda: _Worker(directory, read, part, skip).batch
+    )
     try:
         pool.drain(fetch, take)
     finally:
@@ -118,16 +124,16 @@ def prime(
 class _Worker:
     """Lists and reads in one process."""
 
-    def __init__(self, root: bytes, read: bool, part: Part, skip: FrozenSet[bytes]) -> None:
+    def __init__(self, root: bytes, read: bool, part: Part, skip: frozenset[bytes]) -> None:
         self._tree = DirCache(root)
         self._reads = read
         self._part = part
         self._skip = skip
         self._buffer = memoryview(bytearray(_BLOCK))
-        self._more: List[Task] = []
+        self._more: list[Task] = []
         self._counts = Counts()
 
-    def batch(self, tasks: List[Task]) -> Tuple[Any, ...]:
+    def batch(self, tasks: list[Task]) -> tuple[Any, ...]:
         """Do these, and report what is to be done next, the counts, the failures."""
         for task in tasks:
             if task[0] == _LIST:
@@ -140,7 +146,8 @@ class _Worker:
         counts, self._counts = self._counts, Counts()
         more, self._more = self._more, []
         return (
-            more, [getattr(counts, name) for name in Counts.NAMES],
+            more,
+            [getattr(counts, name) for name in Counts.NAMES],
             [tuple(failure) for failure in counts.failures],
         )
 
@@ -152,7 +159,7 @@ class _Worker:
     def _list(self, path: bytes) -> None:
         counts = self._counts
         counts.directories += 1
-        small: List[bytes] = []
+        small: list[bytes] = []
         try:
             fd = self._tree.get(path).fd
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
@@ -171,7 +178,7 @@ class _Worker:
         for at in range(0, len(small), _NAMES):
             self._more.append((_FILES, path, b"/".join(small[at : at + _NAMES])))
 
-    def _file(self, directory: bytes, entry: Any, small: List[bytes]) -> None:
+    def _file(self, directory: bytes, entry: Any, small: list[bytes]) -> None:
         path = join(directory, entry.name)
         try:
             length = entry.stat(follow_symlinks=False).st_size

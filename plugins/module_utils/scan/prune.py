@@ -33,16 +33,13 @@ def drop_fruitless(shards: list[sqlite3.Connection]) -> list[int]:
     for db, gone, counts in zip(shards, doomed, kept):
         db.executemany("DELETE FROM directories WHERE id = ?", ((identity,) for identity in gone))
         db.executemany(
-            "UPDATE directories SET subdirectories = ? WHERE id = ?",
-            zip(counts[::2], counts[1::2]),
+            "UPDATE directories SET subdirectories = ? WHERE id = ?", zip(counts[::2], counts[1::2])
         )
         db.execute("DROP TABLE passing")
     return [len(gone) for gone in doomed]
 
 
-def _rows(
-    db: sqlite3.Connection, shard: int
-) -> Iterator[tuple[bytes, int, int, int, int, int]]:
+def _rows(db: sqlite3.Connection, shard: int) -> Iterator[tuple[bytes, int, int, int, int, int]]:
     yield from db.execute(
         "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (shard,)
     )

@@ -69,13 +69,13 @@ def translate(pattern: bytes, double_star: bool = True) -> bytes | None:
 
 def _bracket(pattern: bytes, at: int) -> tuple[set[int], int] | None:
     """The bytes of the class whose text starts at ``at``, and where the pattern goes on."""
-    negate = pattern[at:at + 1] in (b"!", b"^")
+    negate = pattern[at : at + 1] in (b"!", b"^")
     if negate:
         at += 1
     members: set[int] = set()
     previous: int | None = None
     first = True
-    while first or pattern[at:at + 1] != b"]":
+    while first or pattern[at : at + 1] != b"]":
         first = False
         if at >= len(pattern):
             return None
@@ -86,7 +86,7 @@ def _bracket(pattern: bytes, at: int) -> tuple[set[int], int] | None:
                 return None
             previous = pattern[at]
             members.add(previous)
-        elif byte == _DASH and previous is not None and pattern[at + 1:at + 2] not in (b"", b"]"):
+        elif byte == _DASH and previous is not None and pattern[at + 1 : at + 2] not in (b"", b"]"):
             at += 1
             if pattern[at] == _BACKSLASH:
                 at += 1
@@ -94,15 +94,15 @@ def _bracket(pattern: bytes, at: int) -> tuple[set[int], int] | None:
                     return None
             members.update(range(previous, pattern[at] + 1))
             previous = None
-        elif pattern[at:at + 2] == b"[:":
+        elif pattern[at : at + 2] == b"[:":
             end = pattern.find(b"]", at + 2)
             if end < 0:
                 return None
-            if end < at + 3 or pattern[end - 1:end] != b":":
+            if end < at + 3 or pattern[end - 1 : end] != b":":
                 members.add(byte)
                 previous = byte
             else:
-                known = _CLASS_SETS.get(pattern[at + 2:end - 1])
+                known = _CLASS_SETS.get(pattern[at + 2 : end - 1])
                 if known is None:
                     return None
                 members |= known

@@ -79,7 +79,11 @@ class Options(NamedTuple):
     one_file_system: bool
 
 
-CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)  # what the end of the coordinator looks like
+CLOSED = (
+    EOFError,
+    BrokenPipeError,
+    ConnectionResetError,
+)  # what the end of the coordinator looks like
 
 
 def work(connection: Connection, number: int, options: Options) -> None:
@@ -94,15 +98,23 @@ def work(connection: Connection, number: int, options: Options) -> None:
             connection.send(worker.finish())
         except CLOSED:
             pass
-    except (OSError, sqlite3.Error, MemoryError, RuntimeError, ValueError, TypeError, LookupError) as error:
+    except (
+        OSError,
+        sqlite3.Error,
+        MemoryError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+    ) as error:
         connection.send(explain(error, options))
 
 
 def explain(error: BaseException, options: Options) -> str:
     """What has stopped a worker, for people."""
     if isinstance(error, (OSError, sqlite3.Error)):
-        return "the index can't be written to '%s': %s" % (options.folder, error)
-    return "%s: %s" % (type(error).__name__, error)
+        return f"the index can't be written to '{options.folder}': {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 class Worker:
@@ -390,9 +402,24 @@ class Listing:
             if kind in kinds:
                 kinds[kind] += 1
             rows.append(
-                (None, directory, name, kind, found.st_ino, found.st_dev, mode, found.st_nlink,
-                 found.st_uid, found.st_gid, found.st_size, found.st_blocks, found.st_rdev,
-                 found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns)
+                (
+                    None,
+                    directory,
+                    name,
+                    kind,
+                    found.st_ino,
+                    found.st_dev,
+                    mode,
+                    found.st_nlink,
+                    found.st_uid,
+                    found.st_gid,
+                    found.st_size,
+                    found.st_blocks,
+                    found.st_rdev,
+                    found.st_atime_ns,
+                    found.st_mtime_ns,
+                    found.st_ctime_ns,
+                )
             )
         self._store(rows, kinds, size, disk * 512)
         self._descend(whole, None)
@@ -412,9 +439,7 @@ class Listing:
         if not rows:
             return
         files, links = kinds["f"], kinds["l"]
-        totals = Totals(
-            files, links, len(rows) - files - links, 0, len(rows), size, disk, 0
-        )
+        totals = Totals(files, links, len(rows) - files - links, 0, len(rows), size, disk, 0)
         first, self.last = self.worker.store(rows, totals)
         self.first = self.first or first
         for n, number in enumerate((len(rows), files, size, disk)):
@@ -427,7 +452,7 @@ class Listing:
         else:
             self.passing += len(names)
         for at in range(0, len(names), GROUP):
-            part = b"\0".join(names[at:at + GROUP])
+            part = b"\0".join(names[at : at + GROUP])
             with self.worker.lock:
                 self.worker.found.append(Group(self.id, self.path, self.depth + 1, active, part))
 
@@ -435,10 +460,25 @@ class Listing:
         """Write the directory's own row."""
         sort = self.path.replace(b"/", b"\0")
         row = (
-            self.id, self.parent, self.path, sort, self.depth,
-            found.st_ino, found.st_dev, found.st_mode, found.st_uid, found.st_gid, found.st_nlink,
-            found.st_blocks, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
-            *self.counts, self.whole + self.passing, self.first, self.last,
+            self.id,
+            self.parent,
+            self.path,
+            sort,
+            self.depth,
+            found.st_ino,
+            found.st_dev,
+            found.st_mode,
+            found.st_uid,
+            found.st_gid,
+            found.st_nlink,
+            found.st_blocks,
+            found.st_atime_ns,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+            *self.counts,
+            self.whole + self.passing,
+            self.first,
+            self.last,
         )
         passing = None
         if self.active is not None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import temporary
@@ -31,7 +31,7 @@ class Place:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.source, self.destination = self.at("source"), self.at("destination")
-        self.faults: Optional[mounts.FaultFS] = None
+        self.faults: mounts.FaultFS | None = None
         self._runs = 0
         for tree in (self.source, self.destination):
             os.mkdir(tree)
@@ -40,21 +40,27 @@ class Place:
         """A path in the folder."""
         return os.fsencode(os.path.join(self.folder, name))
 
-    def ingest(self, source: Optional[bytes] = None, destination: Optional[bytes] = None, **options: object) -> engine.Result:
+    def ingest(
+        self, source: bytes | None = None, destination: bytes | None = None, **options: object
+    ) -> engine.Result:
         """One run."""
         self._runs += 1
         run = os.path.join(self.folder, "run%d" % self._runs)
         options = {"workers": 2, **options}
-        return engine.ingest(source or self.source, [destination or self.destination], run, **options)
+        return engine.ingest(
+            source or self.source, [destination or self.destination], run, **options
+        )
 
-    def check(self, result: engine.Result, expected: Dict[bytes, int], ignore: frozenset = frozenset()) -> None:
+    def check(
+        self, result: engine.Result, expected: dict[bytes, int], ignore: frozenset = frozenset()
+    ) -> None:
         """Exactly the expected items failed, with that errno; they are missing, all else is there."""
         assert set(result.errors) == set(expected), result.failures
         for path, number in expected.items():
             assert number in [n for _operation, n in result.errors[path]], (path, result.failures)
             assert all(operation for operation, _number in result.errors[path])
         assert result.counts["failed"] >= len(expected)
-        missing = {"%s: missing: is only in the first tree" % show(path) for path in expected}
+        missing = {f"{show(path)}: missing: is only in the first tree" for path in expected}
         assert set(compare_trees(self.source, self.destination, ignore=ignore)) == missing
 
     def check_complete(self, **options: object) -> None:
@@ -93,9 +99,13 @@ def faulty_destination(place: Place) -> Iterator[Place]:
         yield place
 
 
-def _tree() -> List[Node]:
+def _tree() -> list[Node]:
     """Small, large and sparse files, links and directories, with names to aim at."""
-    nodes = [Node((b"d%d" % d, b"f%d" % f), data=((0, b"%d" % f * 100),)) for d in range(5) for f in range(20)]
+    nodes = [
+        Node((b"d%d" % d, b"f%d" % f), data=((0, b"%d" % f * 100),))
+        for d in range(5)
+        for f in range(20)
+    ]
     nodes += [
         Node((b"big", b"bad"), data=((0, bytes(range(250)) * 20000),), mode=0o4755),
         Node((b"big", b"good"), data=((0, bytes(range(250)) * 20000),)),
@@ -115,9 +125,16 @@ def _tree() -> List[Node]:
 
 
 @pytest.mark.parametrize("ranges", [False, True], ids=["whole", "ranges"])
-@pytest.mark.parametrize("path, offset", [
-    (b"small/bad", 0), (b"big/bad", 0), (b"big/bad", 3 * MB), (b"big/bad", 5 * MB - 1000000), (b"big/sparse", 4 * MB),
-])
+@pytest.mark.parametrize(
+    "path, offset",
+    [
+        (b"small/bad", 0),
+        (b"big/bad", 0),
+        (b"big/bad", 3 * MB),
+        (b"big/bad", 5 * MB - 1000000),
+        (b"big/sparse", 4 * MB),
+    ],
+)
 def test_read_error(faulty_source, path, offset, ranges):
     place = faulty_source
     place.faults.rule(op="read", match="/" + path.decode(), errno=errno.EIO, **{"from": offset})
@@ -127,14 +144,17 @@ def test_read_error(faulty_source, path, offset, ranges):
     place.check_complete(limits=RANGES if ranges else {})
 
 
-@pytest.mark.parametrize("op, path, number", [
-    ("open", b"small/bad", errno.EACCES),
-    ("open", b"small/bad", errno.ENOENT),
-    ("open", b"big/bad", errno.ESTALE),
-    ("read", b"small/bad", errno.ESTALE),
-    ("readlink", b"small/link", errno.EIO),
-    ("listxattr", b"small/bad", errno.EIO),
-])
+@pytest.mark.parametrize(
+    "op, path, number",
+    [
+        ("open", b"small/bad", errno.EACCES),
+        ("open", b"small/bad", errno.ENOENT),
+        ("open", b"big/bad", errno.ESTALE),
+        ("read", b"small/bad", errno.ESTALE),
+        ("readlink", b"small/link", errno.EIO),
+        ("listxattr", b"small/bad", errno.EIO),
+    ],
+)
 def test_source_call_fails(faulty_source, op, path, number):
     place = faulty_source
     place.faults.rule(op=op, match="/" + path.decode(), errno=number)
@@ -161,8 +181,10 @@ def test_file_vanishes(faulty_source, op, path):
     assert not os.path.lexists(place.source + b"/" + path)
     assert set(result.errors) == {path}, result.failures
     # Of an open file all may have been read; then it is whole, with nothing to compare it to.
-    found = [line for line in compare_trees(place.source, place.destination) if ": mtime: " not in line]
-    assert found in ([], ["%s: extra: is only in the second tree" % show(path)])
+    found = [
+        line for line in compare_trees(place.source, place.destination) if ": mtime: " not in line
+    ]
+    assert found in ([], [f"{show(path)}: extra: is only in the second tree"])
     if found:
         assert os.path.getsize(place.destination + b"/" + path) in (10000, 5000000)
 
@@ -194,7 +216,11 @@ def test_listing_fails_half_way(faulty_source):
     place.faults.rule(op="readdir", match="many", errno=errno.EIO, **{"from": 250})
     result = place.ingest(place.faults.path)
     assert result.errors.keys() == {b"many"} and result.errors[b"many"][0][1] == errno.EIO
-    found = [line for line in compare_trees(place.source, place.destination) if not line.startswith("many/")]
+    found = [
+        line
+        for line in compare_trees(place.source, place.destination)
+        if not line.startswith("many/")
+    ]
     # The directory is not complete, so it need not have its time.
     assert [line for line in found if not line.startswith("many: mtime")] == []
     place.check_complete()
@@ -220,7 +246,12 @@ def test_a_call_fails_once(faulty_source, op, number, skip):
     place.faults.rule(op=op, match="[bdfloe]*", errno=number, skip=skip, times=1)
     result = place.ingest(place.faults.path)
     if result.failures:
-        assert [n for failed in result.failures for n in [failed.errno] if n not in (number, errno.ENOENT)] == []
+        assert [
+            n
+            for failed in result.failures
+            for n in [failed.errno]
+            if n not in (number, errno.ENOENT)
+        ] == []
     else:
         assert compare_trees(place.source, place.destination) == []
     place.check_complete()
@@ -229,9 +260,14 @@ def test_a_call_fails_once(faulty_source, op, number, skip):
 # ------------------------------------------------------------------ the engine that needs no index
 
 
-@pytest.mark.parametrize("op, path, number", [
-    ("read", b"big/bad", errno.EIO), ("open", b"small/bad", errno.ESTALE), ("readlink", b"small/link", errno.EIO),
-])
+@pytest.mark.parametrize(
+    "op, path, number",
+    [
+        ("read", b"big/bad", errno.EIO),
+        ("open", b"small/bad", errno.ESTALE),
+        ("readlink", b"small/link", errno.EIO),
+    ],
+)
 def test_tree_source_fails(faulty_source, op, path, number):
     place = faulty_source
     place.faults.rule(op=op, match="/" + path.decode(), errno=number)
@@ -248,7 +284,9 @@ def test_tree_listing_fails_half_way(faulty_source):
     place.check_complete()
 
 
-@pytest.mark.parametrize("op, path", [("write", b"big/bad"), ("flush", b"small/bad"), ("mkdir", b"empty")])
+@pytest.mark.parametrize(
+    "op, path", [("write", b"big/bad"), ("flush", b"small/bad"), ("mkdir", b"empty")]
+)
 def test_tree_destination_fails(faulty_destination, op, path):
     place = faulty_destination
     place.faults.rule(op=op, match="/" + path.decode(), errno=errno.ENOSPC)
@@ -260,25 +298,30 @@ def test_tree_destination_fails(faulty_destination, op, path):
 
 
 @pytest.mark.parametrize("ranges", [False, True], ids=["whole", "ranges"])
-@pytest.mark.parametrize("op, path, number, offset", [
-    ("write", b"small/bad", errno.ENOSPC, 0),
-    ("write", b"big/bad", errno.ENOSPC, 3 * MB),
-    ("write", b"big/bad", errno.EDQUOT, 0),
-    ("write", b"big/sparse", errno.EIO, 4 * MB),
-    ("flush", b"small/bad", errno.ENOSPC, 0),
-    ("flush", b"big/bad", errno.EIO, 0),
-    ("create", b"small/bad", errno.EDQUOT, 0),
-    ("utimens", b"small/bad", errno.EIO, 0),
-    ("symlink", b"small/link", errno.EPERM, 0),
-    ("mknod", b"small/fifo", errno.EPERM, 0),
-    ("mkdir", b"empty", errno.EDQUOT, 0),
-])
+@pytest.mark.parametrize(
+    "op, path, number, offset",
+    [
+        ("write", b"small/bad", errno.ENOSPC, 0),
+        ("write", b"big/bad", errno.ENOSPC, 3 * MB),
+        ("write", b"big/bad", errno.EDQUOT, 0),
+        ("write", b"big/sparse", errno.EIO, 4 * MB),
+        ("flush", b"small/bad", errno.ENOSPC, 0),
+        ("flush", b"big/bad", errno.EIO, 0),
+        ("create", b"small/bad", errno.EDQUOT, 0),
+        ("utimens", b"small/bad", errno.EIO, 0),
+        ("symlink", b"small/link", errno.EPERM, 0),
+        ("mknod", b"small/fifo", errno.EPERM, 0),
+        ("mkdir", b"empty", errno.EDQUOT, 0),
+    ],
+)
 def test_destination_call_fails(faulty_destination, op, path, number, offset, ranges):
     place = faulty_destination
     cut = ranges and path.startswith(b"big")
     match = "/big/" + temporary(path[4:]).decode() if cut else "/" + path.decode()
     # The first write is that of the mark.
-    place.faults.rule(op=op, match=match, errno=number, skip=int(cut and op == "write"), **{"from": offset})
+    place.faults.rule(
+        op=op, match=match, errno=number, skip=int(cut and op == "write"), **{"from": offset}
+    )
     result = place.ingest(destination=place.faults.path, limits=RANGES if ranges else {})
     place.check(result, {path: number})
     place.check_complete(destination=place.faults.path)
@@ -307,7 +350,12 @@ def test_replacing_fails(faulty_destination):
         assert (set(result.errors), result.failures[0].errno) == ({b"small/bad"}, errno.ENOSPC)
         with open(place.destination + b"/small/bad", "rb") as file:
             assert file.read() == b"0123456789" * 1000
-        assert sorted(os.listdir(place.destination + b"/small")) == [b"bad", b"empty", b"fifo", b"link"]
+        assert sorted(os.listdir(place.destination + b"/small")) == [
+            b"bad",
+            b"empty",
+            b"fifo",
+            b"link",
+        ]
     place.check_complete(destination=place.faults.path)
 
 
@@ -390,18 +438,27 @@ def test_coarse_file_system(place):
 
 
 def test_full_disk(place):
-    trees.build(place.source, [Node((b"d", b"%02d" % n), data=((0, b"x" * 40000),)) for n in range(60)])
+    trees.build(
+        place.source, [Node((b"d", b"%02d" % n), data=((0, b"x" * 40000),)) for n in range(60)]
+    )
     with mounts.tiny(place.at("tiny"), "1m") as destination:
         result = place.ingest(destination=destination)
-        assert result.failures and {failed.errno for failed in result.failures} <= {errno.ENOSPC, errno.ENOENT}
+        assert result.failures and {failed.errno for failed in result.failures} <= {
+            errno.ENOSPC,
+            errno.ENOENT,
+        }
         missing = {path for path in result.errors if path != b"d"}
         found = compare_trees(place.source, destination, ignore=frozenset(["mtime", "root"]))
-        assert sorted(found) == sorted("%s: missing: is only in the first tree" % show(path) for path in missing)
+        assert sorted(found) == sorted(
+            f"{show(path)}: missing: is only in the first tree" for path in missing
+        )
         assert len(missing) + len(os.listdir(destination + b"/d")) == 60
 
 
 def test_out_of_inodes(place):
-    trees.build(place.source, [Node((b"d%d" % (n % 5), b"%02d" % n), data=((0, b"x"),)) for n in range(60)])
+    trees.build(
+        place.source, [Node((b"d%d" % (n % 5), b"%02d" % n), data=((0, b"x"),)) for n in range(60)]
+    )
     with mounts.tiny(place.at("tiny"), "10m", inodes=40) as destination:
         result = place.ingest(destination=destination)
         assert errno.ENOSPC in {failed.errno for failed in result.failures}
@@ -445,23 +502,33 @@ def _as_nobody(place: Place, work: Callable[[], object]) -> Any:
 def test_unreadable_for_the_user(place):
     if not ROOT:
         pytest.skip("needs root to become another user")
-    trees.build(place.source, [
-        Node((b"open", b"file"), data=((0, b"1"),)),
-        Node((b"open", b"secret"), data=((0, b"2"),), mode=0o600),
-        Node((b"closed", b"file"), data=((0, b"3"),)),
-        Node((b"listed only", b"file"), data=((0, b"4"),)),
-        Node((b"searched only", b"file"), data=((0, b"5"),)),
-        Node((b"open",), "d", mode=0o755), Node((b"closed",), "d", mode=0o700),
-        Node((b"listed only",), "d", mode=0o744), Node((b"searched only",), "d", mode=0o711),
-        Node((b"write protected", b"file"), mode=0o444), Node((b"write protected",), "d", mode=0o555),
-    ])
+    trees.build(
+        place.source,
+        [
+            Node((b"open", b"file"), data=((0, b"1"),)),
+            Node((b"open", b"secret"), data=((0, b"2"),), mode=0o600),
+            Node((b"closed", b"file"), data=((0, b"3"),)),
+            Node((b"listed only", b"file"), data=((0, b"4"),)),
+            Node((b"searched only", b"file"), data=((0, b"5"),)),
+            Node((b"open",), "d", mode=0o755),
+            Node((b"closed",), "d", mode=0o700),
+            Node((b"listed only",), "d", mode=0o744),
+            Node((b"searched only",), "d", mode=0o711),
+            Node((b"write protected", b"file"), mode=0o444),
+            Node((b"write protected",), "d", mode=0o555),
+        ],
+    )
     os.chmod(place.folder, 0o777)
     os.chown(place.destination, 65534, 65534)
 
     def work() -> object:
         result = place.ingest(workers=2)
         again = place.ingest(workers=2)
-        return [[os.fsdecode(f.path), f.operation, f.errno] for f in result.failures], again.counts, result.losses
+        return (
+            [[os.fsdecode(f.path), f.operation, f.errno] for f in result.failures],
+            again.counts,
+            result.losses,
+        )
 
     failures, again, _losses = _as_nobody(place, work)
     failed = {path: number for path, operation, number in failures if operation != "verify"}
@@ -470,7 +537,18 @@ def test_unreadable_for_the_user(place):
     assert failed == dict.fromkeys(expected, errno.EACCES)
     found = compare_trees(place.source, place.destination, ignore=frozenset(["owner", "root"]))
     missing = {line.split(": ")[0] for line in found if ": missing: " in line}
-    assert missing <= {"open/secret", "closed", "closed/file", "listed only/file", "searched only/file", "searched only"}
-    assert [line for line in found if ": missing: " not in line and line.split(": ")[0] not in (
-        "closed", "searched only", "listed only")] == []
+    assert missing <= {
+        "open/secret",
+        "closed",
+        "closed/file",
+        "listed only/file",
+        "searched only/file",
+        "searched only",
+    }
+    assert [
+        line
+        for line in found
+        if ": missing: " not in line
+        and line.split(": ")[0] not in ("closed", "searched only", "listed only")
+    ] == []
     assert again["files"] == 0 and again["changed"] == 0

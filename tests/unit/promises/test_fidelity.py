@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Dict, Iterator, List, Tuple
+from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
@@ -45,9 +45,11 @@ class Place:
         """Copy the source to the destination; with ``tree`` by the engine that needs no index."""
         if tree:
             return engine.copy_tree(self.source, self.destination, 2)
-        return engine.ingest(self.source, [self.destination], self.run(), **{"workers": 2, **options})
+        return engine.ingest(
+            self.source, [self.destination], self.run(), **{"workers": 2, **options}
+        )
 
-    def differences(self, **options: object) -> List[str]:
+    def differences(self, **options: object) -> list[str]:
         """Of the destination from the source."""
         return compare_trees(self.source, self.destination, **options)
 
@@ -66,7 +68,7 @@ def place() -> Iterator[Place]:
     made.remove()
 
 
-def _state(root: bytes) -> Dict[bytes, Tuple[int, ...]]:
+def _state(root: bytes) -> dict[bytes, tuple[int, ...]]:
     """Everything that a change anywhere below would change."""
     state = {}
     stack = [(os.open(root, os.O_RDONLY), b"")]
@@ -74,9 +76,16 @@ def _state(root: bytes) -> Dict[bytes, Tuple[int, ...]]:
         at, path = stack.pop()
         for name in map(os.fsencode, [".", *os.listdir(at)]):
             found = os.lstat(b"/proc/self/fd/%d/%s" % (at, name))
-            state[path + b"/" + name] = (found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
+            state[path + b"/" + name] = (
+                found.st_ino,
+                found.st_ctime_ns,
+                found.st_mtime_ns,
+                found.st_size,
+            )
             if name != b"." and found.st_mode & 0o170000 == 0o040000:
-                stack.append((os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at), path + b"/" + name))
+                stack.append(
+                    (os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at), path + b"/" + name)
+                )
         os.close(at)
     return state
 
@@ -92,13 +101,25 @@ def _check_copy_and_rerun(place: Place, **options: object) -> None:
     assert _state(place.destination) == before
 
 
-@pytest.mark.parametrize("options", [
-    {"workers": 1, "verify": "none"},
-    {"workers": 3, "verify": "checksum"},
-    {"workers": 8, "split": "balanced", "limits": {"items": 3}},
-    {"workers": 2, "limits": {"items": 10, "bytes": 1 << 20, "range_threshold": 1 << 20, "range_size": 1 << 18}},
-    {"tree": True},
-], ids=["plain", "checksum", "balanced", "ranges", "tree"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 1, "verify": "none"},
+        {"workers": 3, "verify": "checksum"},
+        {"workers": 8, "split": "balanced", "limits": {"items": 3}},
+        {
+            "workers": 2,
+            "limits": {
+                "items": 10,
+                "bytes": 1 << 20,
+                "range_threshold": 1 << 20,
+                "range_size": 1 << 18,
+            },
+        },
+        {"tree": True},
+    ],
+    ids=["plain", "checksum", "balanced", "ranges", "tree"],
+)
 def test_hostile_tree(place, options):
     trees.build(place.source, trees.hostile())
     _check_copy_and_rerun(place, **options)
@@ -117,7 +138,9 @@ def test_flat_tree(place, tree):
     _check_copy_and_rerun(place, tree=tree)
 
 
-@pytest.mark.parametrize("limits", [{}, {"range_threshold": 1 << 30, "range_size": 1 << 30}], ids=["whole", "ranges"])
+@pytest.mark.parametrize(
+    "limits", [{}, {"range_threshold": 1 << 30, "range_size": 1 << 30}], ids=["whole", "ranges"]
+)
 def test_huge_files(place, limits):
     trees.build(place.source, trees.huge())
     _check_copy_and_rerun(place, limits=limits)
@@ -137,12 +160,19 @@ def test_empty_tree(place):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(nodes=trees.trees(), cut=st.booleans(), split=st.sampled_from(["round_robin", "balanced"]), tree=st.booleans())
+@given(
+    nodes=trees.trees(),
+    cut=st.booleans(),
+    split=st.sampled_from(["round_robin", "balanced"]),
+    tree=st.booleans(),
+)
 def test_any_tree(nodes, cut, split, tree):
-    limits = {"items": 2, "bytes": 70000, "range_threshold": 65536, "range_size": 40000} if cut else {}
+    limits = (
+        {"items": 2, "bytes": 70000, "range_threshold": 65536, "range_size": 40000} if cut else {}
+    )
     place = Place(tempfile.mkdtemp(prefix="fidelity-", dir=MEMORY))
     try:
-        note("left out: %s" % trees.build(place.source, nodes))
+        note(f"left out: {trees.build(place.source, nodes)}")
         _check_copy_and_rerun(place, tree=tree, limits=limits, split=split)
     finally:
         place.remove()
@@ -164,11 +194,19 @@ def test_any_tree_onto_any_other(source, there, tree):
         found = place.differences(ignore=frozenset(["extra"]))
         # Of the same size and time means the same, as it does for rsync.
         times = {node.mtime for node in there}
-        same = {show(b"/".join(node.path)) for node in source if node.kind == "h" or node.mtime in times}
-        found = [f for f in found if not (f.split(": ")[0] in same and f.split(": ")[1] in ("contents", "sparse"))]
+        same = {
+            show(b"/".join(node.path)) for node in source if node.kind == "h" or node.mtime in times
+        }
+        found = [
+            f
+            for f in found
+            if not (f.split(": ")[0] in same and f.split(": ")[1] in ("contents", "sparse"))
+        ]
         blocked = set(result.errors)
         # What the source lacks of trusted.* stays: it may belong to the file system.
-        for line in [line for line in found if not ("xattr: trusted" in line and " is None, but " in line)]:
+        for line in [
+            line for line in found if not ("xattr: trusted" in line and " is None, but " in line)
+        ]:
             assert blocked, line
             assert _excused(line, blocked), (line, result.failures)
         if not result.failures:
@@ -188,14 +226,23 @@ def _excused(line: str, blocked: set) -> bool:
     return False
 
 
-@pytest.mark.parametrize("preserve", [(), ("times",), ("mode", "owner", "xattrs", "acls", "links", "sparse")])
+@pytest.mark.parametrize(
+    "preserve", [(), ("times",), ("mode", "owner", "xattrs", "acls", "links", "sparse")]
+)
 def test_some_attributes_only(place, preserve):
     """Contents are right whatever is preserved, also of files that travel in ranges."""
     trees.build(place.source, trees.hostile())
     ranges = {"range_threshold": 1 << 20, "range_size": 1 << 18}
     result = place.ingest(preserve=preserve, limits=ranges)
     assert result.failures == []
-    kinds = {"mode": "mode", "owner": "owner", "times": "mtime", "xattrs": "xattr", "acls": "acl", "links": "links"}
+    kinds = {
+        "mode": "mode",
+        "owner": "owner",
+        "times": "mtime",
+        "xattrs": "xattr",
+        "acls": "acl",
+        "links": "links",
+    }
     ignore = {kind for name, kind in kinds.items() if name not in preserve} | {"root"}
     if "acls" not in preserve:
         ignore.add("mode")
@@ -203,19 +250,35 @@ def test_some_attributes_only(place, preserve):
         ignore.add("sparse")
     assert place.differences(ignore=frozenset(ignore)) == []
     # Without times, what is younger in the source is copied again: here two files of the future.
-    assert place.ingest(preserve=preserve, limits=ranges).counts["files"] == (0 if "times" in preserve else 2)
-
-
-def _engine_process(place: Place, options: Dict[str, object]) -> subprocess.Popen[bytes]:
-    collections = next(p for p in sys.path if os.path.isdir(os.path.join(p, "ansible_collections", "scaleout", "ingest")))
-    return subprocess.Popen(
-        [sys.executable, engine.__file__, place.source, place.run(), place.destination, "--options", json.dumps(options)],
-        env={**os.environ, "INGEST_COLLECTIONS": collections, "PYTHONPATH": collections},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    assert place.ingest(preserve=preserve, limits=ranges).counts["files"] == (
+        0 if "times" in preserve else 2
     )
 
 
-def _children(pid: int) -> List[int]:
+def _engine_process(place: Place, options: dict[str, object]) -> subprocess.Popen[bytes]:
+    collections = next(
+        p
+        for p in sys.path
+        if os.path.isdir(os.path.join(p, "ansible_collections", "scaleout", "ingest"))
+    )
+    return subprocess.Popen(
+        [
+            sys.executable,
+            engine.__file__,
+            place.source,
+            place.run(),
+            place.destination,
+            "--options",
+            json.dumps(options),
+        ],
+        env={**os.environ, "INGEST_COLLECTIONS": collections, "PYTHONPATH": collections},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _children(pid: int) -> list[int]:
     with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
         return [int(child) for child in file.read().split()]
 
@@ -226,7 +289,10 @@ def test_everything_killed_then_run_again(place, seed):
     chance = random.Random(seed)
     nodes = trees.hostile() + trees.flat(3000)
     trees.build(place.source, nodes)
-    process = _engine_process(place, {"workers": 3, "limits": {"items": 50, "range_threshold": 1 << 20, "range_size": 1 << 18}})
+    process = _engine_process(
+        place,
+        {"workers": 3, "limits": {"items": 50, "range_threshold": 1 << 20, "range_size": 1 << 18}},
+    )
     time.sleep(chance.uniform(0.2, 0.9))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -266,17 +332,23 @@ def test_a_worker_killed(place, seed):
 def _outside(place: Place) -> bytes:
     """Something next to the trees that no run may touch."""
     outside = os.fsencode(os.path.join(place.folder, "outside"))
-    trees.build(outside, [trees.Node((b"dir", b"file"), data=((0, b"precious"),)), trees.Node((b"target",))])
+    trees.build(
+        outside, [trees.Node((b"dir", b"file"), data=((0, b"precious"),)), trees.Node((b"target",))]
+    )
     return outside
 
 
 def test_links_in_the_place_of_directories(place):
     outside = _outside(place)
     before = _state(outside)
-    trees.build(place.source, [
-        trees.Node((b"a", b"file"), data=((0, b"new"),)), trees.Node((b"a", b"b", b"c"), data=((0, b"new"),)),
-        trees.Node((b"fine",), data=((0, b"new"),)),
-    ])
+    trees.build(
+        place.source,
+        [
+            trees.Node((b"a", b"file"), data=((0, b"new"),)),
+            trees.Node((b"a", b"b", b"c"), data=((0, b"new"),)),
+            trees.Node((b"fine",), data=((0, b"new"),)),
+        ],
+    )
     os.symlink(outside + b"/dir", place.destination + b"/a")
     result = place.ingest()
     assert _state(outside) == before
@@ -284,7 +356,9 @@ def test_links_in_the_place_of_directories(place):
     assert os.path.getsize(place.destination + b"/fine") == 3
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "fifo", "directory", "longer file", "socket"])
+@pytest.mark.parametrize(
+    "kind", ["link", "dangling link", "hard link", "fifo", "directory", "longer file", "socket"]
+)
 def test_things_in_the_place_of_a_file(place, kind):
     outside = _outside(place)
     before = _state(outside)

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.metadata import Losses, Metadata
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.metadata import Metadata
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Losses
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
 
@@ -21,7 +22,9 @@ def labelled(folder: Path) -> bytes:
     """A tree in which every entry has a label, and one file capabilities too."""
     source = os.fsencode(folder / "source")
     os.mkdir(source)
-    trees.build(source, [Node((b"d", b"plain"), data=((0, b"1"),)), Node((b"d", b"able"), mode=0o755)])
+    trees.build(
+        source, [Node((b"d", b"plain"), data=((0, b"1"),)), Node((b"d", b"able"), mode=0o755)]
+    )
     for name in (b"", b"/d", b"/d/plain", b"/d/able"):
         os.setxattr(source + name, "security.selinux", LABEL)
     os.setxattr(source + b"/d/able", "security.capability", trees.CAPABILITY)
@@ -37,9 +40,17 @@ def test_labels(tmp_path: Path, method: str) -> None:
         faults.rule(op="setxattr", match="*", errno=errno.EOPNOTSUPP)
         result = engine.ingest(source, [faults.path], str(tmp_path / "first"), method=method)
         assert (result.counts["files"], result.counts["skipped"]) == (2, 0)
-        assert (result.failures, result.losses) == ([], {"SELinux labels": 4, "xattrs (security)": 1})
+        assert (result.failures, result.losses) == (
+            [],
+            {"SELinux labels": 4, "xattrs (security)": 1},
+        )
         again = engine.ingest(source, [faults.path], str(tmp_path / "second"), method=method)
-        assert (again.failures, again.counts["files"], again.counts["skipped"], again.counts["changed"]) == ([], 0, 2, 0)
+        assert (
+            again.failures,
+            again.counts["files"],
+            again.counts["skipped"],
+            again.counts["changed"],
+        ) == ([], 0, 2, 0)
         faults.clear()
         last = engine.ingest(source, [faults.path], str(tmp_path / "third"), method=method)
         assert (last.failures, last.losses) == ([], {})

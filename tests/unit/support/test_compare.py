@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Callable, Dict
+from typing import Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
@@ -86,15 +86,24 @@ def _fill_hole(path: bytes) -> None:
 
 
 # expected kind -> (path, how to break it in the copy)
-MUTATIONS: Dict[str, tuple] = {
+MUTATIONS: dict[str, tuple] = {
     "contents first byte": (b"large/one block", lambda p: _rewrite(p, 0, b"y")),
-    "contents last byte": (b"large/five megabytes and one", lambda p: _rewrite(p, 251 * 20889 - 1, b"!")),
+    "contents last byte": (
+        b"large/five megabytes and one",
+        lambda p: _rewrite(p, 251 * 20889 - 1, b"!"),
+    ),
     "contents data in a hole": (b"sparse/all hole", lambda p: _rewrite(p, 5 << 20, b"!")),
     "contents zeros for data": (b"sparse/late", lambda p: _rewrite(p, 1 << 22, b"\0")),
-    "size longer": (b"types/empty", lambda p: (os.chmod(p, 0o600), os.truncate(p, 1), os.chmod(p, 0o400))),
+    "size longer": (
+        b"types/empty",
+        lambda p: (os.chmod(p, 0o600), os.truncate(p, 1), os.chmod(p, 0o400)),
+    ),
     "size shorter": (b"large/one block", lambda p: os.truncate(p, 1000)),
     "type fifo for file": (b"files/plain", lambda p: _replace(p, os.mkfifo)),
-    "type file for link": (b"types/dangling", lambda p: _replace(p, lambda q: open(q, "wb").close())),
+    "type file for link": (
+        b"types/dangling",
+        lambda p: _replace(p, lambda q: open(q, "wb").close()),
+    ),
     "type directory for link": (b"types/up", lambda p: _replace(p, os.mkdir)),
     "type socket for fifo": (b"types/fifo", lambda p: _replace(p, lambda q: os.mknod(q, 0o140600))),
     "mode permission": (b"files/plain", lambda p: os.chmod(p, os.stat(p).st_mode ^ 0o001)),
@@ -106,10 +115,19 @@ MUTATIONS: Dict[str, tuple] = {
     "mtime of a link": (b"times/l1", lambda p: os.utime(p, ns=(0, 0), follow_symlinks=False)),
     "mtime of a fifo": (b"types/fifo", lambda p: os.utime(p, ns=(0, 0))),
     "target": (b"types/absolute", lambda p: _replace(p, lambda q: os.symlink(b"/etc/shadow", q))),
-    "target of a long link": (b"types/long target", lambda p: _replace(p, lambda q: os.symlink(b"t/" * 2046, q))),
+    "target of a long link": (
+        b"types/long target",
+        lambda p: _replace(p, lambda q: os.symlink(b"t/" * 2046, q)),
+    ),
     "links split": (b"hard/top", _split),
-    "links joined": (b"files/tab\there", lambda p: (os.unlink(p), os.link(os.path.dirname(p) + b"/plain", p))),
-    "links out of the tree": (b"hard/empty", lambda p: os.link(p, p[: -len(b"b/hard/empty")] + b"out")),
+    "links joined": (
+        b"files/tab\there",
+        lambda p: (os.unlink(p), os.link(os.path.dirname(p) + b"/plain", p)),
+    ),
+    "links out of the tree": (
+        b"hard/empty",
+        lambda p: os.link(p, p[: -len(b"b/hard/empty")] + b"out"),
+    ),
     "xattr lost": (b"xattrs/file", lambda p: os.removexattr(p, "user.one")),
     "xattr changed": (b"xattrs/file", lambda p: os.setxattr(p, "user.binary", b"\0")),
     "xattr added": (b"files/plain", lambda p: os.setxattr(p, "user.new", b"")),
@@ -121,16 +139,22 @@ MUTATIONS: Dict[str, tuple] = {
     "missing directory": (b"types/empty directory", os.rmdir),
     "extra": (b"files/zzz", lambda p: open(p, "wb").close()),
 }
-AS_ROOT: Dict[str, tuple] = {
+AS_ROOT: dict[str, tuple] = {
     "owner uid": (b"owners/1000-1000", lambda p: (os.chown(p, 0, -1), os.chmod(p, 0o6755))),
     "owner gid": (b"owners/d1000-1000", lambda p: (os.chown(p, -1, 0), os.chmod(p, 0o2750))),
     "owner of a link": (b"owners/l1000-1000", lambda p: os.lchown(p, 0, 1000)),
-    "rdev": (b"types/null", lambda p: _replace(p, lambda q: os.mknod(q, 0o020666, os.makedev(1, 5)))),
+    "rdev": (
+        b"types/null",
+        lambda p: _replace(p, lambda q: os.mknod(q, 0o020666, os.makedev(1, 5))),
+    ),
     "type block for character": (
         b"types/null",
         lambda p: _replace(p, lambda q: os.mknod(q, 0o060666, os.makedev(1, 3))),
     ),
-    "xattr of a link": (b"xattrs/link", lambda p: os.setxattr(p, "trusted.t", b"x", follow_symlinks=False)),
+    "xattr of a link": (
+        b"xattrs/link",
+        lambda p: os.setxattr(p, "trusted.t", b"x", follow_symlinks=False),
+    ),
     "xattr capability": (b"xattrs/capability", lambda p: os.removexattr(p, "security.capability")),
     "missing below a closed directory": (b"modes/closed/inside", os.unlink),
 }
@@ -139,7 +163,7 @@ AS_ROOT: Dict[str, tuple] = {
 @pytest.mark.parametrize("name", sorted(MUTATIONS) + sorted(AS_ROOT))
 def test_each_difference_is_found(pair, name):
     if name in AS_ROOT and not ROOT:
-        pytest.skip("needs root: %s" % name)
+        pytest.skip(f"needs root: {name}")
     a, b = pair
     path, change = {**MUTATIONS, **AS_ROOT}[name]
     kind = name.split()[0]
@@ -149,7 +173,9 @@ def test_each_difference_is_found(pair, name):
         _keeping_times(b + b"/" + path, lambda: change(b + b"/" + path))
     found = compare.compare_trees(a, b)
     assert found, "not found"
-    assert any(": %s: " % kind in line and line.startswith(compare.show(path)) for line in found), found
+    assert any(f": {kind}: " in line and line.startswith(compare.show(path)) for line in found), (
+        found
+    )
     if kind not in ("type", "links", "rdev", "missing", "extra"):
         assert {line.split(": ")[1] for line in found} == {kind}
     assert compare.compare_trees(a, b, ignore=compare.KINDS) == []

@@ -9,7 +9,7 @@ processes.
 from __future__ import annotations
 
 import threading
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterable, Iterator, Sequence
 
 from .two_phases import Result, two_phases
 
@@ -17,12 +17,10 @@ BUCKET_FILES = 1000  # msrsync's own defaults
 BUCKET_BYTES = 1 << 30
 
 
-def buckets(
-    items: Iterable[Tuple[bytes, int]], files: int, size: int
-) -> Iterator[List[bytes]]:
+def buckets(items: Iterable[tuple[bytes, int]], files: int, size: int) -> Iterator[list[bytes]]:
     """Cut (path, bytes) into lists of at most ``files`` paths and ``size`` bytes; an item larger
     than that gets one for itself."""
-    bucket: List[bytes] = []
+    bucket: list[bytes] = []
     total = 0
     for path, count in items:
         if bucket and (len(bucket) >= files or total + count > size):
@@ -50,10 +48,15 @@ class Statistics:
 
 
 def run(
-    arguments: Sequence[str], source: bytes, destination: bytes,
-    items: Iterable[Tuple[bytes, int]], processes: int, files: int = BUCKET_FILES,
-    size: int = BUCKET_BYTES, verify: str = "metadata",
-    progress: Optional[Callable[[int, int], None]] = None,
+    arguments: Sequence[str],
+    source: bytes,
+    destination: bytes,
+    items: Iterable[tuple[bytes, int]],
+    processes: int,
+    files: int = BUCKET_FILES,
+    size: int = BUCKET_BYTES,
+    verify: str = "metadata",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Statistics:
     """Copy items with ``processes`` rsyncs at once, each bucket in both phases.
 
@@ -63,7 +66,7 @@ def run(
     statistics = Statistics()
     stream = buckets(items, files, size)
     taking, counting = threading.Lock(), threading.Lock()
-    errors: List[BaseException] = []
+    errors: list[BaseException] = []
 
     def tell(count: int, moved: int) -> None:
         with counting:

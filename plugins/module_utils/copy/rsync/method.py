@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import IngestError
 from ...core.vocabulary import METHODS
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     pass
 
 
-
-def check_rsync(host: str, preserve: FrozenSet[str], options: List[str]) -> List[str]:
+def check_rsync(host: str, preserve: frozenset[str], options: list[str]) -> list[str]:
     """The command for this host, tried for both phases.
 
     Raises:
@@ -29,14 +28,14 @@ def check_rsync(host: str, preserve: FrozenSet[str], options: List[str]) -> List
     return made
 
 
-def check_method(options: Dict[str, Any]) -> None:
+def check_method(options: dict[str, Any]) -> None:
     """Whether the host can do what ``method`` asks for, with ``rsync_options``; writes nothing.
 
     Raises IngestError, as :func:`check_rsync`, and for another method.
     """
     method = options["method"]
     if method not in METHODS:
-        raise IngestError("ingest_method: '%s' is not one of %s" % (method, ", ".join(METHODS)))
+        raise IngestError(f"ingest_method: '{method}' is not one of {', '.join(METHODS)}")
     if method != "copy":
         host = options["host"] or socket.gethostname()
         wanted = [*options["rsync_options"], *(["--fsync"] if options["fsync"] else [])]

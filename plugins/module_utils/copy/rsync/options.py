@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, NamedTuple
 
 from ...core.errors import IngestError
 
@@ -17,28 +17,121 @@ OLDEST = (3, 0, 9)
 _NANOSECONDS = (3, 1, 3)  # the first that knows --modify-window=-1
 
 # What passes through: flags, and options with a value.
-_FLAGS = frozenset((
-    "acls", "archive", "atimes", "checksum", "compress", "crtimes", "devices", "executability",
-    "fake-super", "fsync", "group", "hard-links", "human-readable", "itemize-changes", "links",
-    "new-compress", "no-compress", "no-devices", "no-group", "no-owner", "no-perms", "no-specials",
-    "no-whole-file", "numeric-ids", "old-compress", "omit-link-times", "omit-dir-times",
-    "one-file-system", "open-noatime", "owner", "partial", "perms", "preallocate", "sparse",
-    "specials", "stats", "super", "times", "verbose", "whole-file", "xattrs",
-    "8-bit-output", "no-human-readable", "no-acls", "no-xattrs", "no-sparse", "no-o", "no-g",
-    "no-p", "no-D", "no-A", "no-X", "no-S", "no-z", "no-W", "no-h", "no-v", "no-super",
-))
-_VALUES = frozenset((
-    "block-size", "bwlimit", "checksum-choice", "cc", "checksum-seed", "chmod", "chown",
-    "compress-choice", "compress-level", "debug", "groupmap", "info", "modify-window",
-    "skip-compress", "temp-dir", "timeout", "usermap", "zc", "zl", "contimeout", "max-alloc",
-))
+_FLAGS = frozenset(
+    (
+        "acls",
+        "archive",
+        "atimes",
+        "checksum",
+        "compress",
+        "crtimes",
+        "devices",
+        "executability",
+        "fake-super",
+        "fsync",
+        "group",
+        "hard-links",
+        "human-readable",
+        "itemize-changes",
+        "links",
+        "new-compress",
+        "no-compress",
+        "no-devices",
+        "no-group",
+        "no-owner",
+        "no-perms",
+        "no-specials",
+        "no-whole-file",
+        "numeric-ids",
+        "old-compress",
+        "omit-link-times",
+        "omit-dir-times",
+        "one-file-system",
+        "open-noatime",
+        "owner",
+        "partial",
+        "perms",
+        "preallocate",
+        "sparse",
+        "specials",
+        "stats",
+        "super",
+        "times",
+        "verbose",
+        "whole-file",
+        "xattrs",
+        "8-bit-output",
+        "no-human-readable",
+        "no-acls",
+        "no-xattrs",
+        "no-sparse",
+        "no-o",
+        "no-g",
+        "no-p",
+        "no-D",
+        "no-A",
+        "no-X",
+        "no-S",
+        "no-z",
+        "no-W",
+        "no-h",
+        "no-v",
+        "no-super",
+    )
+)
+_VALUES = frozenset(
+    (
+        "block-size",
+        "bwlimit",
+        "checksum-choice",
+        "cc",
+        "checksum-seed",
+        "chmod",
+        "chown",
+        "compress-choice",
+        "compress-level",
+        "debug",
+        "groupmap",
+        "info",
+        "modify-window",
+        "skip-compress",
+        "temp-dir",
+        "timeout",
+        "usermap",
+        "zc",
+        "zl",
+        "contimeout",
+        "max-alloc",
+    )
+)
 _SHORT = {
-    "a": "archive", "h": "human-readable", "v": "verbose", "z": "compress", "X": "xattrs",
-    "A": "acls", "H": "hard-links", "S": "sparse", "x": "one-file-system",
-    "c": "checksum", "W": "whole-file", "l": "links", "p": "perms", "t": "times", "g": "group",
-    "o": "owner", "D": "devices", "U": "atimes", "N": "crtimes", "E": "executability",
-    "i": "itemize-changes", "8": "8-bit-output", "O": "omit-dir-times", "J": "omit-link-times",
-    "B": "block-size", "T": "temp-dir", "@": "modify-window",
+    "a": "archive",
+    "h": "human-readable",
+    "v": "verbose",
+    "z": "compress",
+    "X": "xattrs",
+    "A": "acls",
+    "H": "hard-links",
+    "S": "sparse",
+    "x": "one-file-system",
+    "c": "checksum",
+    "W": "whole-file",
+    "l": "links",
+    "p": "perms",
+    "t": "times",
+    "g": "group",
+    "o": "owner",
+    "D": "devices",
+    "U": "atimes",
+    "N": "crtimes",
+    "E": "executability",
+    "i": "itemize-changes",
+    "8": "8-bit-output",
+    "O": "omit-dir-times",
+    "J": "omit-link-times",
+    "B": "block-size",
+    "T": "temp-dir",
+    "@": "modify-window",
 }
 # Ours already, or without a meaning for one part of a plan: taken, and not handed on.
 _DROPPED = frozenset(
@@ -51,45 +144,117 @@ _LEAVE_OUT = "it would leave out items of the plan unnoticed; use ingest_include
 _FOLLOW = "the plan copies symbolic links as links and never follows them"
 _PROOF = "the second phase could no longer tell what was copied"
 _REMOTE = "each ingestor copies between its own mounts"
-_REFUSED: Dict[str, str] = {
-    "delete": _PART, "del": _PART, "max-delete": _PART, "force": _PART, "prune-empty-dirs": _PART,
-    "m": _PART, "delay-updates": "the first phase writes files in place",
-    "files-from": _LIST, "from0": _LIST, "0": _LIST, "relative": _LIST, "no-relative": _LIST,
-    "R": _LIST, "no-R": _LIST, "implied-dirs": _LIST, "no-implied-dirs": _LIST,
-    "recursive": _LIST, "r": _LIST, "no-recursive": _LIST, "dirs": _LIST, "d": _LIST,
-    "old-dirs": _LIST, "no-dirs": _LIST, "mkpath": _LIST, "inc-recursive": _LIST,
+_REFUSED: dict[str, str] = {
+    "delete": _PART,
+    "del": _PART,
+    "max-delete": _PART,
+    "force": _PART,
+    "prune-empty-dirs": _PART,
+    "m": _PART,
+    "delay-updates": "the first phase writes files in place",
+    "files-from": _LIST,
+    "from0": _LIST,
+    "0": _LIST,
+    "relative": _LIST,
+    "no-relative": _LIST,
+    "R": _LIST,
+    "no-R": _LIST,
+    "implied-dirs": _LIST,
+    "no-implied-dirs": _LIST,
+    "recursive": _LIST,
+    "r": _LIST,
+    "no-recursive": _LIST,
+    "dirs": _LIST,
+    "d": _LIST,
+    "old-dirs": _LIST,
+    "no-dirs": _LIST,
+    "mkpath": _LIST,
+    "inc-recursive": _LIST,
     "no-inc-recursive": _LIST,
-    "include": _LEAVE_OUT, "exclude": _LEAVE_OUT, "filter": _LEAVE_OUT, "f": _LEAVE_OUT,
-    "F": _LEAVE_OUT, "include-from": _LEAVE_OUT, "exclude-from": _LEAVE_OUT, "C": _LEAVE_OUT,
-    "cvs-exclude": _LEAVE_OUT, "existing": _LEAVE_OUT, "ignore-existing": _LEAVE_OUT,
-    "ignore-non-existing": _LEAVE_OUT, "max-size": _LEAVE_OUT, "min-size": _LEAVE_OUT,
-    "update": _LEAVE_OUT, "u": _LEAVE_OUT, "stop-after": _LEAVE_OUT, "stop-at": _LEAVE_OUT,
-    "time-limit": _LEAVE_OUT, "safe-links": _LEAVE_OUT, "ignore-missing-args": _LEAVE_OUT,
-    "copy-links": _FOLLOW, "L": _FOLLOW, "copy-dirlinks": _FOLLOW, "k": _FOLLOW,
-    "keep-dirlinks": _FOLLOW, "K": _FOLLOW, "copy-unsafe-links": _FOLLOW,
-    "munge-links": _FOLLOW, "no-links": _FOLLOW, "no-l": _FOLLOW, "copy-devices": _FOLLOW,
+    "include": _LEAVE_OUT,
+    "exclude": _LEAVE_OUT,
+    "filter": _LEAVE_OUT,
+    "f": _LEAVE_OUT,
+    "F": _LEAVE_OUT,
+    "include-from": _LEAVE_OUT,
+    "exclude-from": _LEAVE_OUT,
+    "C": _LEAVE_OUT,
+    "cvs-exclude": _LEAVE_OUT,
+    "existing": _LEAVE_OUT,
+    "ignore-existing": _LEAVE_OUT,
+    "ignore-non-existing": _LEAVE_OUT,
+    "max-size": _LEAVE_OUT,
+    "min-size": _LEAVE_OUT,
+    "update": _LEAVE_OUT,
+    "u": _LEAVE_OUT,
+    "stop-after": _LEAVE_OUT,
+    "stop-at": _LEAVE_OUT,
+    "time-limit": _LEAVE_OUT,
+    "safe-links": _LEAVE_OUT,
+    "ignore-missing-args": _LEAVE_OUT,
+    "copy-links": _FOLLOW,
+    "L": _FOLLOW,
+    "copy-dirlinks": _FOLLOW,
+    "k": _FOLLOW,
+    "keep-dirlinks": _FOLLOW,
+    "K": _FOLLOW,
+    "copy-unsafe-links": _FOLLOW,
+    "munge-links": _FOLLOW,
+    "no-links": _FOLLOW,
+    "no-l": _FOLLOW,
+    "copy-devices": _FOLLOW,
     "write-devices": _FOLLOW,
-    "dry-run": "use Ansible's check mode", "n": "use Ansible's check mode",
+    "dry-run": "use Ansible's check mode",
+    "n": "use Ansible's check mode",
     "list-only": "use Ansible's check mode",
     "remove-source-files": "the source exists once and is only read",
     "remove-sent-files": "the source exists once and is only read",
-    "inplace": "the first phase has it and the second must not", "append": _PROOF,
-    "append-verify": _PROOF, "size-only": _PROOF, "ignore-times": _PROOF, "I": _PROOF,
-    "no-times": _PROOF, "no-t": _PROOF, "quiet": _PROOF, "q": _PROOF, "out-format": _PROOF,
-    "log-format": _PROOF, "log-file": _PROOF, "log-file-format": _PROOF, "stderr": _PROOF,
-    "msgs2stderr": _PROOF, "no-msgs2stderr": _PROOF,
+    "inplace": "the first phase has it and the second must not",
+    "append": _PROOF,
+    "append-verify": _PROOF,
+    "size-only": _PROOF,
+    "ignore-times": _PROOF,
+    "I": _PROOF,
+    "no-times": _PROOF,
+    "no-t": _PROOF,
+    "quiet": _PROOF,
+    "q": _PROOF,
+    "out-format": _PROOF,
+    "log-format": _PROOF,
+    "log-file": _PROOF,
+    "log-file-format": _PROOF,
+    "stderr": _PROOF,
+    "msgs2stderr": _PROOF,
+    "no-msgs2stderr": _PROOF,
     "backup": "a repaired item would leave its first copy behind",
     "b": "a repaired item would leave its first copy behind",
     "backup-dir": "a repaired item would leave its first copy behind",
     "suffix": "a repaired item would leave its first copy behind",
     "partial-dir": "the first phase writes files in place",
-    "link-dest": "hard links are made by the plan", "compare-dest": _LEAVE_OUT,
-    "copy-dest": _LEAVE_OUT, "fuzzy": _PROOF, "y": _PROOF,
-    "rsh": _REMOTE, "e": _REMOTE, "rsync-path": _REMOTE, "daemon": _REMOTE, "server": _REMOTE,
-    "sender": _REMOTE, "config": _REMOTE, "port": _REMOTE, "address": _REMOTE,
-    "sockopts": _REMOTE, "password-file": _REMOTE, "remote-option": _REMOTE, "M": _REMOTE,
-    "read-batch": _REMOTE, "write-batch": _REMOTE, "only-write-batch": _REMOTE,
-    "iconv": "names are kept byte for byte", "s": _REMOTE, "protect-args": _REMOTE,
+    "link-dest": "hard links are made by the plan",
+    "compare-dest": _LEAVE_OUT,
+    "copy-dest": _LEAVE_OUT,
+    "fuzzy": _PROOF,
+    "y": _PROOF,
+    "rsh": _REMOTE,
+    "e": _REMOTE,
+    "rsync-path": _REMOTE,
+    "daemon": _REMOTE,
+    "server": _REMOTE,
+    "sender": _REMOTE,
+    "config": _REMOTE,
+    "port": _REMOTE,
+    "address": _REMOTE,
+    "sockopts": _REMOTE,
+    "password-file": _REMOTE,
+    "remote-option": _REMOTE,
+    "M": _REMOTE,
+    "read-batch": _REMOTE,
+    "write-batch": _REMOTE,
+    "only-write-batch": _REMOTE,
+    "iconv": "names are kept byte for byte",
+    "s": _REMOTE,
+    "protect-args": _REMOTE,
 }
 _KEPT = {"acls": "-A", "xattrs": "-X", "sparse": "-S", "mode": "-p", "owner": "-og"}
 _QUIET_ENVIRONMENT = ("RSYNC_", "POPT_")
@@ -99,7 +264,7 @@ class Installed(NamedTuple):
     """An rsync on this host."""
 
     program: str
-    version: Tuple[int, ...]
+    version: tuple[int, ...]
 
     @property
     def number(self) -> str:
@@ -107,20 +272,22 @@ class Installed(NamedTuple):
         return ".".join(map(str, self.version))
 
 
-def check_options(options: Iterable[str]) -> List[str]:
+def check_options(options: Iterable[str]) -> list[str]:
     """The user's options as they are handed to rsync.
 
     Raises:
         IngestError: an option is unknown here or would break the plan; the sentence says why.
     """
-    checked: List[str] = []
+    checked: list[str] = []
     waiting = ""
     words = list(options)
-    if len(words) == 1 and words[0].startswith("-"):  # as one text, like msrsync's --rsync "-ahv -z"
+    if len(words) == 1 and words[0].startswith(
+        "-"
+    ):  # as one text, like msrsync's --rsync "-ahv -z"
         try:
             words = shlex.split(words[0])
         except ValueError as error:
-            raise IngestError("'%s' in ingest_rsync_options: %s" % (words[0], error)) from error
+            raise IngestError(f"'{words[0]}' in ingest_rsync_options: {error}") from error
     for word in words:
         if waiting:
             checked.append(waiting + word)
@@ -131,35 +298,34 @@ def check_options(options: Iterable[str]) -> List[str]:
         elif word.startswith("-") and len(word) > 1 and word != "--":
             waiting = _short(word, checked)
         else:
-            raise IngestError("'%s' in ingest_rsync_options is not an option of rsync" % word)
+            raise IngestError(f"'{word}' in ingest_rsync_options is not an option of rsync")
     if waiting:
         raise IngestError(
-            "the option '%s' in ingest_rsync_options needs a value" % waiting.rstrip("=")
+            f"the option '{waiting.rstrip('=')}' in ingest_rsync_options needs a value"
         )
     return checked
 
 
-def _long(name: str, has_value: bool, value: str, checked: List[str]) -> str:
+def _long(name: str, has_value: bool, value: str, checked: list[str]) -> str:
     """Check one long option; returns what still waits for its value."""
     option = "--" + name
     reason = _REFUSED.get(name) or (_PART if name.startswith("delete") else None)
     if reason:
         raise _refusal(option, reason)
     if has_value and name in _VALUES:
-        checked.append("%s=%s" % (option, value))
+        checked.append(f"{option}={value}")
     elif not has_value and name in _VALUES:
         return option + "="
     elif has_value or (name not in _FLAGS and name not in _DROPPED):
         raise IngestError(
-            "the option '%s' in ingest_rsync_options is not one that this collection hands to rsync"
-            % (option + ("=" + value if has_value else ""))
+            f"the option '{option + ('=' + value if has_value else '')}' in ingest_rsync_options is not one that this collection hands to rsync"
         )
     elif name not in _DROPPED:
         checked.append(option)
     return ""
 
 
-def _short(word: str, checked: List[str]) -> str:
+def _short(word: str, checked: list[str]) -> str:
     """Check a group of short options; returns what still waits for its value."""
     letters = word[1:]
     for at, letter in enumerate(letters):
@@ -171,14 +337,13 @@ def _short(word: str, checked: List[str]) -> str:
         name = _SHORT.get(letter)
         if name is None:
             raise IngestError(
-                "the option '-%s' in ingest_rsync_options is not one that this collection hands"
-                " to rsync" % letter
+                f"the option '-{letter}' in ingest_rsync_options is not one that this collection hands to rsync"
             )
         if name in _VALUES:
-            rest = letters[at + 1:]
+            rest = letters[at + 1 :]
             if not rest:
-                return "--%s=" % name
-            checked.append("--%s=%s" % (name, rest))
+                return f"--{name}="
+            checked.append(f"--{name}={rest}")
             return ""
         if name not in _DROPPED:
             checked.append("-" + letter)
@@ -187,11 +352,11 @@ def _short(word: str, checked: List[str]) -> str:
 
 def _refusal(option: str, reason: str) -> IngestError:
     return IngestError(
-        "the option '%s' in ingest_rsync_options would break the plan: %s" % (option, reason)
+        f"the option '{option}' in ingest_rsync_options would break the plan: {reason}"
     )
 
 
-def environment() -> Dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment for rsync: its messages in English, none of the caller's defaults."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_QUIET_ENVIRONMENT)}
     kept["LC_ALL"] = "C"
@@ -207,34 +372,35 @@ def find_rsync(host: str, program: str = "rsync") -> Installed:
     path = shutil.which(program)
     if path is None:
         raise IngestError(
-            "rsync is not installed on host %s: install the package 'rsync' there" % host
+            f"rsync is not installed on host {host}: install the package 'rsync' there"
         )
     try:
         done = subprocess.run(
-            [path, "--version"], capture_output=True, stdin=subprocess.DEVNULL, env=environment(), check=False,
+            [path, "--version"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+            check=False,
         )
     except OSError as error:
-        raise IngestError(
-            "%s on host %s does not run: %s" % (path, host, error.strerror)
-        ) from error
+        raise IngestError(f"{path} on host {host} does not run: {error.strerror}") from error
     found = re.match(rb"rsync +version +v?(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
     if done.returncode or found is None:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
         raise IngestError(
-            "%s on host %s is not an rsync that works: %s" % (path, host, said[:200] or "no answer")
+            f"{path} on host {host} is not an rsync that works: {said[:200] or 'no answer'}"
         )
     version = tuple(int(part or 0) for part in found.groups())
     if version < OLDEST:
         raise IngestError(
-            "rsync %s on host %s is too old: the package 'rsync' is needed in version %s or newer"
-            % (".".join(map(str, version)), host, ".".join(map(str, OLDEST)))
+            f"rsync {'.'.join(map(str, version))} on host {host} is too old: the package 'rsync' is needed in version {'.'.join(map(str, OLDEST))} or newer"
         )
     return Installed(path, version)
 
 
 def command(
-    rsync: Installed, preserve: FrozenSet[str], options: List[str], granularity: int = 1
-) -> List[str]:
+    rsync: Installed, preserve: frozenset[str], options: list[str], granularity: int = 1
+) -> list[str]:
     """rsync and its options but for the list, the phase and the two trees.
 
     ``granularity`` is the step (ns) in which the destination keeps times. Raises IngestError if
@@ -254,7 +420,7 @@ def command(
     return made + options
 
 
-def try_options(rsync: Installed, arguments: List[str], host: str) -> None:
+def try_options(rsync: Installed, arguments: list[str], host: str) -> None:
     """Let this rsync read its options, with nothing to copy.
 
     Raises:
@@ -263,18 +429,20 @@ def try_options(rsync: Installed, arguments: List[str], host: str) -> None:
     """
     done = subprocess.run(
         [*arguments, "--dry-run", "--files-from=-", "--from0", "/", "/"],
-        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
+        check=False,
     )
     if done.returncode == 0:
         return
     said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-    unknown: Optional[re.Match[str]] = re.match(
+    unknown: re.Match[str] | None = re.match(
         r"rsync: (?:on remote machine: )?(-\S+): (unknown option)", said
     )
     if unknown:
         raise IngestError(
-            "rsync %s on host %s is too old for the option %s in ingest_rsync_options, or built"
-            " without it" % (rsync.number, host, unknown.group(1))
+            f"rsync {rsync.number} on host {host} is too old for the option {unknown.group(1)} in ingest_rsync_options, or built without it"
         )
     raise IngestError(
         "rsync %s on host %s refuses the options %s: %s"

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from typing import AbstractSet, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Callable, Iterator, NamedTuple, Sequence
 
 from ...core.outcome import Failure
 from ...core.paths import join, split
@@ -54,9 +54,9 @@ class Result:
 
     def __init__(self) -> None:
         self.files = self.bytes = self.skipped = self.changed = self.repaired = 0
-        self.failures: List[Failure] = []
-        self.left: List[bytes] = []
-        self.moved: Set[bytes] = set()
+        self.failures: list[Failure] = []
+        self.left: list[bytes] = []
+        self.moved: set[bytes] = set()
         self.seconds = 0.0
 
     def add(self, other: Result) -> None:
@@ -81,13 +81,17 @@ class _Run(NamedTuple):
     """One rsync process that has ended."""
 
     code: int
-    failures: Dict[bytes, Failure]
+    failures: dict[bytes, Failure]
     message: str
 
 
 def two_phases(
-    arguments: Sequence[str], source: bytes, destination: bytes, paths: Sequence[bytes],
-    verify: str = "metadata", progress: Optional[Callable[[int, int], None]] = None,
+    arguments: Sequence[str],
+    source: bytes,
+    destination: bytes,
+    paths: Sequence[bytes],
+    verify: str = "metadata",
+    progress: Callable[[int, int], None] | None = None,
     linked: AbstractSet[bytes] = frozenset(),
 ) -> Result:
     """Copy the items at ``paths`` (relative; no directories), each below an existing directory.
@@ -106,7 +110,7 @@ def two_phases(
     started = time.monotonic()
     result = Result()
     run = _Phases(arguments, source, destination, result, progress)
-    first: Dict[bytes, bool] = {}
+    first: dict[bytes, bool] = {}
     single = [path for path in paths if path not in linked] if linked else paths
     failures = run.phase(single, ["--inplace"], first)
     if linked:
@@ -114,7 +118,7 @@ def two_phases(
     copied = {path for path, was in first.items() if was}
     changed = set(first)
     if verify != "none":
-        second: Dict[bytes, bool] = {}
+        second: dict[bytes, bool] = {}
         extra = ["--checksum"] if verify == "checksum" else []
         failures = run.phase(paths, extra, second)
         repaired = {path for path, was in second.items() if was}.difference(failures)
@@ -136,31 +140,39 @@ class _Phases:
     """The runs over one list, with what they share."""
 
     def __init__(
-        self, arguments: Sequence[str], source: bytes, destination: bytes, result: Result,
-        progress: Optional[Callable[[int, int], None]],
+        self,
+        arguments: Sequence[str],
+        source: bytes,
+        destination: bytes,
+        result: Result,
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         self.arguments = list(arguments)
         self.source = source
         # rsync starts in the source: a relative destination would be looked for there.
         self.destination = os.path.abspath(destination)
         self.result = result
-        self.left: Set[bytes] = set()
+        self.left: set[bytes] = set()
         self.progress = progress
         self.roots = {os.path.abspath(source), os.path.realpath(source), self.destination}
         self.roots.add(os.path.realpath(destination))
 
     def phase(
-        self, paths: Sequence[bytes], extra: List[str], changes: Dict[bytes, bool]
-    ) -> Dict[bytes, Failure]:
+        self, paths: Sequence[bytes], extra: list[str], changes: dict[bytes, bool]
+    ) -> dict[bytes, Failure]:
         """One pass over all paths; returns the failures by path."""
-        failures: Dict[bytes, Failure] = {}
+        failures: dict[bytes, Failure] = {}
         for by_list, batch in _batches(paths):
             self._batch(batch, by_list, extra, changes, failures)
         return failures
 
     def _batch(
-        self, batch: List[bytes], by_list: bool, extra: List[str], changes: Dict[bytes, bool],
-        failures: Dict[bytes, Failure],
+        self,
+        batch: list[bytes],
+        by_list: bool,
+        extra: list[str],
+        changes: dict[bytes, bool],
+        failures: dict[bytes, Failure],
     ) -> None:
         """Run rsync over a batch; when it gives up over one item, again without that item."""
         for attempt in range(_FATAL_RUNS):
@@ -181,7 +193,7 @@ class _Phases:
         for path in batch:
             failures[path] = Failure(path, "rsync", 0, run.message)
 
-    def _clean(self, failures: Dict[bytes, Failure]) -> None:
+    def _clean(self, failures: dict[bytes, Failure]) -> None:
         """Take away what was written in part, so that it holds no space and looks like no file."""
         written = [path for path, why in failures.items() if why.operation.startswith("write fail")]
         if not written:
@@ -196,9 +208,9 @@ class _Phases:
             targets.close()
 
     def _rsync(
-        self, batch: List[bytes], by_list: bool, extra: List[str], changes: Dict[bytes, bool]
+        self, batch: list[bytes], by_list: bool, extra: list[str], changes: dict[bytes, bool]
     ) -> _Run:
-        command: List[object] = [*self.arguments, *extra, "--out-format=@item %i %l %n"]
+        command: list[object] = [*self.arguments, *extra, "--out-format=@item %i %l %n"]
         target = self.destination + b"/"
         with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as names:
             if by_list:
@@ -211,12 +223,17 @@ class _Phases:
             try:
                 process = subprocess.Popen(
                     command,  # type: ignore[arg-type]
-                    cwd=self.source, stdin=names, stdout=subprocess.PIPE, stderr=errors,
-                    env=environment(), pass_fds=[held], preexec_fn=_end_with_parent,  # noqa: PLW1509
+                    cwd=self.source,
+                    stdin=names,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=environment(),
+                    pass_fds=[held],
+                    preexec_fn=_end_with_parent,  # noqa: PLW1509
                 )
             except OSError as error:
                 os.close(ended)
-                return _Run(-1, {}, "rsync could not be started: %s" % error.strerror)
+                return _Run(-1, {}, f"rsync could not be started: {error.strerror}")
             finally:
                 os.close(held)
             known = set(batch)
@@ -241,8 +258,8 @@ class _Phases:
         return _Run(code, failures, _message(code, rest))
 
     def _follow(
-        self, process: subprocess.Popen[bytes], known: Set[bytes], changes: Dict[bytes, bool]
-    ) -> List[bytes]:
+        self, process: subprocess.Popen[bytes], known: set[bytes], changes: dict[bytes, bool]
+    ) -> list[bytes]:
         """Read rsync's report as it comes; returns what it would not copy."""
         skipped = []
         files = moved = 0
@@ -256,7 +273,7 @@ class _Phases:
                     if path is not None:
                         skipped.append(path)
                     continue
-                change = parse_change(line[len(_MARK):])
+                change = parse_change(line[len(_MARK) :])
                 if change.path not in known:
                     continue
                 changes[change.path] = changes.get(change.path, False) or change.copied
@@ -273,11 +290,11 @@ class _Phases:
         return skipped
 
     def _failures(
-        self, stream: Iterator[bytes], known: Set[bytes]
-    ) -> Tuple[Dict[bytes, Failure], List[str]]:
+        self, stream: Iterator[bytes], known: set[bytes]
+    ) -> tuple[dict[bytes, Failure], list[str]]:
         """rsync's complaints by path, and those that name none of the paths."""
-        failures: Dict[bytes, Failure] = {}
-        rest: List[str] = []
+        failures: dict[bytes, Failure] = {}
+        rest: list[str] = []
         for raw in stream:
             line = raw.rstrip(b"\n")
             text = line.decode("ascii", "backslashreplace")
@@ -291,7 +308,7 @@ class _Phases:
                 failures.setdefault(failure.path, failure)
         return failures, rest
 
-    def _failure(self, line: bytes, text: str, known: Set[bytes]) -> Optional[Failure]:
+    def _failure(self, line: bytes, text: str, known: set[bytes]) -> Failure | None:
         for pattern, operation, number in _UNQUOTED:
             found = pattern.search(line)
             path = found and self._known(found.group(1), known)
@@ -303,18 +320,18 @@ class _Phases:
             end = line.rfind(b'"', start + 1, end)
             if start < 0 or end <= start:
                 return None
-            path = self._known(line[start + 1:end], known)
+            path = self._known(line[start + 1 : end], known)
             if path is not None:
                 number = _errno(text)
                 if line.startswith(b"file has vanished"):
                     number = errno.ENOENT
                 return Failure(path, _operation(text), number, text)
 
-    def _known(self, name: bytes, known: Set[bytes]) -> Optional[bytes]:
+    def _known(self, name: bytes, known: set[bytes]) -> bytes | None:
         """The path of the list that a name in a message means."""
         name = unescape(name)
         candidates = [name]
-        candidates += [name[len(r) + 1:] for r in self.roots if name.startswith(r + b"/")]
+        candidates += [name[len(r) + 1 :] for r in self.roots if name.startswith(r + b"/")]
         for path in candidates:
             if path in known:
                 return path
@@ -325,9 +342,7 @@ class _Phases:
         return None
 
 
-def _lines(
-    stream: int, pid: int, progress: Optional[Callable[[int, int], None]]
-) -> Iterator[bytes]:
+def _lines(stream: int, pid: int, progress: Callable[[int, int], None] | None) -> Iterator[bytes]:
     """The lines of a report. While none comes and rsync still reads or writes, ``progress`` hears
     of it with zeros, so that a large file is not taken for a mount that hangs."""
     rest = b""
@@ -372,7 +387,7 @@ def _end_with_parent() -> None:
         _PRCTL(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _prctl() -> Optional[Callable[..., int]]:
+def _prctl() -> Callable[..., int] | None:
     try:
         return ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
@@ -382,14 +397,14 @@ def _prctl() -> Optional[Callable[..., int]]:
 _PRCTL = _prctl()
 
 
-def _batches(paths: Sequence[bytes]) -> Iterator[Tuple[bool, List[bytes]]]:
+def _batches(paths: Sequence[bytes]) -> Iterator[tuple[bool, list[bytes]]]:
     """Cut a list into (by list, paths). rsync reads --files-from byte by byte, two system calls
     each, which costs as much as copying small files: names go on the command line, but for those
     with a colon in front of their first slash, which there would name a host."""
     listed = [path for path in paths if b":" in path.partition(b"/")[0]]
     if listed:
         yield True, listed
-    batch: List[bytes] = []
+    batch: list[bytes] = []
     length = 0
     for path in paths:
         if b":" in path.partition(b"/")[0]:
@@ -434,16 +449,18 @@ def _operation(text: str) -> str:
     return after.rpartition('"')[2].partition(":")[0].strip() or "rsync"
 
 
-def _message(code: int, rest: List[str]) -> str:
+def _message(code: int, rest: list[str]) -> str:
     """One sentence on an rsync that did not end well; empty for one that did."""
     if code == 0 or (code in _PARTIAL and not _complaints(rest)):
         return ""
     if code < 0:
-        return "; ".join(rest[-2:]) if code == -1 and rest else (
-            "rsync was ended by signal %d" % -code
+        return (
+            "; ".join(rest[-2:])
+            if code == -1 and rest
+            else ("rsync was ended by signal %d" % -code)
         )
     return "; ".join(_complaints(rest)[:2] + rest[-1:]) or "rsync ended with status %d" % code
 
 
-def _complaints(rest: List[str]) -> List[str]:
+def _complaints(rest: list[str]) -> list[str]:
     return [line for line in rest if not line.startswith(("rsync error:", "rsync warning:"))]

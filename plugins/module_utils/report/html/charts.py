@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
 from ...core.paths import display, to_bytes
 from ..stats import Bucket, Series
@@ -15,7 +15,7 @@ Json = Dict[str, Any]
 COLORS = 8
 
 
-def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: List[Series]) -> Json:
+def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: list[Series]) -> Json:
     """Throughput by client, shares of clients and destinations, sizes of the source's files.
 
     Args:
@@ -24,28 +24,44 @@ def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: Lis
     key = stats["bound"]
     clients = list(stats["hosts"])
     mounts = _largest(
-        [(mount, sums[key]) for mount, sums in by_destination(stats).items() if sums["files"] or sums["bytes"]])
+        [
+            (mount, sums[key])
+            for mount, sums in by_destination(stats).items()
+            if sums["files"] or sums["bytes"]
+        ]
+    )
     return {
         "throughput": _throughput(key, width, series),
         "share": {
             "key": key,
             "clients": [display(to_bytes(name)) for name in clients],
             "mounts": [
-                {"name": label, "amounts": [
-                    sum(stats["hosts"][name]["mounts"].get(mount, {}).get(key, 0) for mount in members)
-                    for name in clients
-                ]}
+                {
+                    "name": label,
+                    "amounts": [
+                        sum(
+                            stats["hosts"][name]["mounts"].get(mount, {}).get(key, 0)
+                            for mount in members
+                        )
+                        for name in clients
+                    ],
+                }
                 for label, members in mounts
             ],
         },
         "histogram": [
-            {"label": _binary(bucket.low), "title": _range(bucket), "files": bucket.files, "bytes": bucket.bytes}
+            {
+                "label": _binary(bucket.low),
+                "title": _range(bucket),
+                "files": bucket.files,
+                "bytes": bucket.bytes,
+            }
             for bucket in buckets
         ],
     }
 
 
-def _throughput(key: str, width: float, series: List[Series]) -> Json:
+def _throughput(key: str, width: float, series: list[Series]) -> Json:
     groups = _largest([(found.host, sum(getattr(found, key))) for found in series])
     by_host = {found.host: found for found in series}
     steps = max((len(found.files) for found in series), default=0)
@@ -62,7 +78,7 @@ def _throughput(key: str, width: float, series: List[Series]) -> Json:
     }
 
 
-def _largest(amounts: List[Tuple[str, int]]) -> List[Tuple[str, List[str]]]:
+def _largest(amounts: list[tuple[str, int]]) -> list[tuple[str, list[str]]]:
     """Labels with their members: each by itself or, of too many, the largest and then the rest."""
     names = [name for name, dummy in amounts]
     if len(names) <= COLORS:
@@ -71,10 +87,11 @@ def _largest(amounts: List[Tuple[str, int]]) -> List[Tuple[str, List[str]]]:
     chosen = {name for name, dummy in ranked[: COLORS - 1]}
     rest = [name for name in names if name not in chosen]
     return [(display(to_bytes(name)), [name]) for name in names if name in chosen] + [
-        ("%d others" % len(rest), rest)]
+        (f"{len(rest)} others", rest)
+    ]
 
 
-def _sum(rows: List[List[float]], divisor: float) -> List[float]:
+def _sum(rows: list[list[float]], divisor: float) -> list[float]:
     return [round(sum(step) / divisor, 4) for step in zip(*rows)]
 
 
@@ -88,4 +105,4 @@ def _binary(number: int) -> str:
 def _range(bucket: Bucket) -> str:
     if bucket.high <= 2:
         return "1 byte" if bucket.low else "empty"
-    return "%s to less than %s" % (_binary(bucket.low), _binary(bucket.high))
+    return f"{_binary(bucket.low)} to less than {_binary(bucket.high)}"

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import time
 from string import Template
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable
 
 from ...core.atomic import written
 from ...core.errors import IngestError
@@ -34,7 +34,12 @@ FILES = ("page.html", "page.css", "page.js", "chart.umd.min.js")
 
 
 def write_page(
-    db: sqlite3.Connection, index: Optional[Index], stats: Json, failures: Failures, assets: str, path: str
+    db: sqlite3.Connection,
+    index: Index | None,
+    stats: Json,
+    failures: Failures,
+    assets: str,
+    path: str,
 ) -> None:
     """Write the page of a run to ``path``.
 
@@ -54,7 +59,7 @@ def write_page(
     destinations = [bdi(target) for target in stats["destinations"] or []]
     page = Template(template).substitute(
         policy=_policy([library, script], style),
-        title=escape("Ingest %s: %s" % (stats["run_id"], word)),
+        title=escape(f"Ingest {stats['run_id']}: {word}"),
         run=escape(stats["run_id"]),
         outcome=word,
         mood=mood,
@@ -80,19 +85,16 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
     except OSError as error:
-        raise IngestError("%s can't be read: %s" % (path, error.strerror)) from error
+        raise IngestError(f"{path} can't be read: {error.strerror}") from error
 
 
 def _policy(scripts: Iterable[str], style: str) -> str:
     """A content security policy that allows exactly these texts, and no request to anywhere."""
 
     def digest(text: str) -> str:
-        return "'sha256-%s'" % base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    return "default-src 'none'; script-src %s; style-src %s; base-uri 'none'; form-action 'none'" % (
-        " ".join(map(digest, scripts)),
-        digest(style),
-    )
+    return f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src {digest(style)}; base-uri 'none'; form-action 'none'"
 
 
 def _json(value: Any) -> str:
@@ -101,7 +103,7 @@ def _json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _outcome(stats: Json) -> Tuple[str, str]:
+def _outcome(stats: Json) -> tuple[str, str]:
     if stats["check"]:
         return "check only", "calm"
     text = outcome(stats)
@@ -119,8 +121,10 @@ def _when(stats: Json) -> str:
         parts = [parts[0][:-4], parts[1][11:]]
     elif len(parts) == 2:
         parts[0] = parts[0][:-4]
-    clients = "%d client%s" % (len(stats["hosts"]), "" if len(stats["hosts"]) == 1 else "s")
-    return ", ".join([*(["%s" % " to ".join(parts)] if parts else []), clients, "method %s" % stats["method"]])
+    clients = f"{len(stats['hosts'])} client{'' if len(stats['hosts']) == 1 else 's'}"
+    return ", ".join(
+        [*([f"{' to '.join(parts)}"] if parts else []), clients, f"method {stats['method']}"]
+    )
 
 
 def _notice(stats: Json, failures: Failures) -> str:
@@ -129,52 +133,71 @@ def _notice(stats: Json, failures: Failures) -> str:
     if stats["check"]:
         return '<p class="notice calm">This was a check: nothing was written. The numbers below are the plan.</p>'
     if failures.items:
-        parts.append("%s %s <a href=\"#failures\">failed</a>" % (
-            count(failures.items), "item" if failures.items == 1 else "items"))
+        parts.append(
+            f'{count(failures.items)} {"item" if failures.items == 1 else "items"} <a href="#failures">failed</a>'
+        )
     if shards["done"] < shards["total"]:
-        parts.append("%s of %s shards are not done; run it again to go on" % (
-            count(shards["total"] - shards["done"]), count(shards["total"])))
+        parts.append(
+            f"{count(shards['total'] - shards['done'])} of {count(shards['total'])} shards are not done; run it again to go on"
+        )
     for name, host in stats["hosts"].items():
         if host["state"] in ("dead", "failed") and len(parts) < 6:
-            parts.append("%s is %s%s" % (
-                bdi(name), host["state"], ": " + escape(host["message"]) if host["message"] else ""))
-    return '<p class="notice bad">%s.</p>' % "; ".join(parts) if parts else ""
+            parts.append(
+                f"{bdi(name)} is {host['state']}{': ' + escape(host['message']) if host['message'] else ''}"
+            )
+    return f'<p class="notice bad">{"; ".join(parts)}.</p>' if parts else ""
 
 
-def _tiles(stats: Json) -> List[str]:
+def _tiles(stats: Json) -> list[str]:
     planned = stats["planned"]
     if stats["check"]:
         return [
-            _tile("Files", count(planned["files"]), "in %s items" % count(planned["items"])),
+            _tile("Files", count(planned["files"]), f"in {count(planned['items'])} items"),
             _tile("Data", size(planned["bytes"]), _mean(planned)),
             _tile("Directories", count(planned["directories"])),
         ]
-    right = "%s right already" % count(stats["skipped"]) if stats["skipped"] else "in %s directories" % (
-        count(planned["directories"]))
+    right = (
+        f"{count(stats['skipped'])} right already"
+        if stats["skipped"]
+        else f"in {count(planned['directories'])} directories"
+    )
     return [
         _tile("Files copied", count(stats["files"]), right),
         _tile("Data copied", size(stats["bytes"]), _mean(planned)),
         _tile("Time", duration(stats["seconds"]), "copying, all clients at once"),
-        _tile("Files a second", significant(stats["files_per_second"]),
-              "the rate that matters here" if stats["bound"] == "files" else "", stats["bound"] == "files" and "main"),
-        _tile("MB a second", megabytes(stats["bytes_per_second"]),
-              "the rate that matters here" if stats["bound"] == "bytes" else "", stats["bound"] == "bytes" and "main"),
+        _tile(
+            "Files a second",
+            significant(stats["files_per_second"]),
+            "the rate that matters here" if stats["bound"] == "files" else "",
+            stats["bound"] == "files" and "main",
+        ),
+        _tile(
+            "MB a second",
+            megabytes(stats["bytes_per_second"]),
+            "the rate that matters here" if stats["bound"] == "bytes" else "",
+            stats["bound"] == "bytes" and "main",
+        ),
         _tile("Failed", count(stats["failed"]), _checked(stats), stats["failed"] and "wrong"),
     ]
 
 
 def _tile(label: str, value: str, note: str = "", kind: Any = "") -> str:
     return "<div%s><dt>%s</dt><dd>%s</dd>%s</div>" % (
-        ' class="%s"' % kind if kind else "", label, html.escape(value),
-        '<dd class="note">%s</dd>' % html.escape(note) if note else "")
+        ' class="%s"' % kind if kind else "",
+        label,
+        html.escape(value),
+        '<dd class="note">%s</dd>' % html.escape(note) if note else "",
+    )
 
 
 def _mean(planned: Json) -> str:
-    return "%s a file on average" % size(planned["bytes"] / planned["files"]) if planned["files"] else ""
+    return (
+        f"{size(planned['bytes'] / planned['files'])} a file on average" if planned["files"] else ""
+    )
 
 
 def _checked(stats: Json) -> str:
     verify = stats["verify"]
     if "files" in verify:
-        return "%s checked afterwards" % count(verify["files"])
+        return f"{count(verify['files'])} checked afterwards"
     return "not checked afterwards" if verify["mode"] == "none" else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ...core.units import count, duration, megabytes, percent, significant, size
 from ..failures import Failures
@@ -17,10 +17,17 @@ from .markup import bdi, code, code_text, escape, figure, legend, meter, row, se
 Json = Dict[str, Any]
 
 
-def sections(db: sqlite3.Connection, stats: Json, failures: Failures, charts: Json) -> List[str]:
+def sections(db: sqlite3.Connection, stats: Json, failures: Failures, charts: Json) -> list[str]:
     """The sections as HTML, in their order. ``charts`` is :func:`.charts.chart_data`."""
     found = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
-    found += [_sizes(charts), _slowest(slowest(db)), _failures(failures), _losses(stats), _dead(stats), _run(stats)]
+    found += [
+        _sizes(charts),
+        _slowest(slowest(db)),
+        _failures(failures),
+        _losses(stats),
+        _dead(stats),
+        _run(stats),
+    ]
     return [text for text in found if text]
 
 
@@ -28,21 +35,24 @@ def _over_time(charts: Json) -> str:
     found = charts["throughput"]
     if not found["seconds"]:
         return ""
-    sums = [[sum(step) for step in zip(*(series[key] for series in found["series"]))] for key in ("files", "bytes")]
+    sums = [
+        [sum(step) for step in zip(*(series[key] for series in found["series"]))]
+        for key in ("files", "bytes")
+    ]
     rows = [
         row(duration(second), (significant(files), significant(megabyte)))
         for second, files, megabyte in zip(found["seconds"], *sums)
     ]
-    peak = "It peaked at %s files/s and %s MB/s." % (significant(max(sums[0])), significant(max(sums[1])))
+    peak = f"It peaked at {significant(max(sums[0]))} files/s and {significant(max(sums[1]))} MB/s."
     numbers = table("All clients together", ("After", "Files/s", "MB/s"), rows, (1, 2))
     return section(
-        "throughput", "Throughput over time",
+        "throughput",
+        "Throughput over time",
         "What all clients moved together, one colour a client, by the time from the start. " + peak,
-        '<div class="pair">%s%s</div>' % (
-            figure("rate-files", "Files a second", "Files a second over time, by client. " + peak),
-            figure("rate-bytes", "MB a second", "Megabytes a second over time, by client. " + peak)),
+        f'<div class="pair">{figure("rate-files", "Files a second", "Files a second over time, by client. " + peak)}{figure("rate-bytes", "MB a second", "Megabytes a second over time, by client. " + peak)}</div>',
         legend([series["name"] for series in found["series"]]),
-        "<details><summary>The numbers</summary>%s</details>" % numbers)
+        f"<details><summary>The numbers</summary>{numbers}</details>",
+    )
 
 
 def _shares(stats: Json, charts: Json) -> str:
@@ -50,32 +60,65 @@ def _shares(stats: Json, charts: Json) -> str:
     hosts = stats["hosts"]
     rows = []
     for name, host in hosts.items():
-        state = "" if host["state"] in ("done", "", None) else ' <span class="badge %s">%s</span>' % (
-            "bad" if host["state"] in ("dead", "failed") else "calm", escape(host["state"]))
-        failed = '<td class="n%s">%s</td>' % (" wrong" if host["failed"] else "", count(host["failed"]))
+        state = (
+            ""
+            if host["state"] in ("done", "", None)
+            else f' <span class="badge {"bad" if host["state"] in ("dead", "failed") else "calm"}">{escape(host["state"])}</span>'
+        )
+        failed = f'<td class="n{" wrong" if host["failed"] else ""}">{count(host["failed"])}</td>'
         cells = (
-            count(host["files"]), size(host["bytes"]), duration(host["seconds"]), significant(host["files_per_second"]),
-            megabytes(host["bytes_per_second"]), count(host["skipped"]))
+            count(host["files"]),
+            size(host["bytes"]),
+            duration(host["seconds"]),
+            significant(host["files_per_second"]),
+            megabytes(host["bytes_per_second"]),
+            count(host["skipped"]),
+        )
         rows.append(row(bdi(name) + state, cells, failed + meter(host[key], stats[key])))
     found = by_destination(stats)
     mounts = [
-        row(code(mount), (count(sums["files"]), size(sums["bytes"]), percent(sums[key], stats[key])),
-            meter(sums[key], stats[key]))
+        row(
+            code(mount),
+            (count(sums["files"]), size(sums["bytes"]), percent(sums[key], stats[key])),
+            meter(sums[key], stats[key]),
+        )
         for mount, sums in found.items()
     ]
     names = [mount["name"] for mount in charts["share"]["mounts"]]
     lead = "How the work was spread: each bar is a client, each colour a destination. "
     lead += "Bars of one length, in colours of one size, are what to aim for."
     if stats["files"] or stats["bytes"]:
-        chart = figure("share", "%s copied by each client" % ("Data" if key == "bytes" else "Files"),
-                       "Bars: what each client copied, by destination. The same numbers are in the table below.")
+        chart = figure(
+            "share",
+            f"{'Data' if key == 'bytes' else 'Files'} copied by each client",
+            "Bars: what each client copied, by destination. The same numbers are in the table below.",
+        )
     else:
         lead, chart = "Nothing had to be copied.", ""
     return section(
-        "share", "Clients and destinations", lead, chart, legend(names) if chart else "",
-        table("Clients", ("Client", "Files", "Data", "Time", "Files/s", "MB/s", "Right already", "Failed", "Share"),
-              rows, range(1, 8)),
-        table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)))
+        "share",
+        "Clients and destinations",
+        lead,
+        chart,
+        legend(names) if chart else "",
+        table(
+            "Clients",
+            (
+                "Client",
+                "Files",
+                "Data",
+                "Time",
+                "Files/s",
+                "MB/s",
+                "Right already",
+                "Failed",
+                "Share",
+            ),
+            rows,
+            range(1, 8),
+        ),
+        table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)),
+    )
 
 
 def _plan(stats: Json) -> str:
@@ -84,22 +127,34 @@ def _plan(stats: Json) -> str:
     if planned["unassigned"]["items"]:
         shares = {"whichever client is free": planned["unassigned"]}
     rows = [
-        row(name, (count(share["files"]), size(share["bytes"])),
-            "<td>%s</td><td>%s</td>" % (code_text(share["first"]), code_text(share["last"]))
-            + meter(share[stats["bound"]], planned[stats["bound"]]))
+        row(
+            name,
+            (count(share["files"]), size(share["bytes"])),
+            f"<td>{code_text(share['first'])}</td><td>{code_text(share['last'])}</td>"
+            + meter(share[stats["bound"]], planned[stats["bound"]]),
+        )
         for name, share in shares.items()
     ]
-    mounts: Dict[str, List[int]] = {}
+    mounts: dict[str, list[int]] = {}
     for share in shares.values():
         for mount, amounts in share["mounts"].items():
             sums = mounts.setdefault(mount, [0, 0])
             sums[0] += amounts["files"]
             sums[1] += amounts["bytes"]
     return section(
-        "plan", "The plan", "What each client would look at, and copy where it is not right already.",
-        table("Clients", ("Client", "Files", "Data", "First item", "Last item", "Share"), rows, (1, 2)),
-        table("Destinations", ("Destination", "Files", "Data"),
-              [row(code(mount), (count(sums[0]), size(sums[1]))) for mount, sums in mounts.items()], (1, 2)))
+        "plan",
+        "The plan",
+        "What each client would look at, and copy where it is not right already.",
+        table(
+            "Clients", ("Client", "Files", "Data", "First item", "Last item", "Share"), rows, (1, 2)
+        ),
+        table(
+            "Destinations",
+            ("Destination", "Files", "Data"),
+            [row(code(mount), (count(sums[0]), size(sums[1]))) for mount, sums in mounts.items()],
+            (1, 2),
+        ),
+    )
 
 
 def _sizes(charts: Json) -> str:
@@ -108,104 +163,179 @@ def _sizes(charts: Json) -> str:
         return ""
     files, total = (sum(bucket[key] for bucket in buckets) for key in ("files", "bytes"))
     rows = [
-        row(bucket["title"], (count(bucket["files"]), percent(bucket["files"], files), size(bucket["bytes"]),
-                              percent(bucket["bytes"], total)))
+        row(
+            bucket["title"],
+            (
+                count(bucket["files"]),
+                percent(bucket["files"], files),
+                size(bucket["bytes"]),
+                percent(bucket["bytes"], total),
+            ),
+        )
         for bucket in buckets
     ]
     return section(
-        "sizes", "Sizes of the files",
-        "The whole source, whether copied now or before: %s regular files, %s. Each bar holds files of its size up to "
-        "twice that." % (count(files), size(total)),
-        '<div class="pair">%s%s</div>' % (
-            figure("sizes-files", "Number of files", "Bars: the number of files of each size."),
-            figure("sizes-bytes", "Data in them", "Bars: the bytes in files of each size.")),
-        "<details><summary>The numbers</summary>%s</details>" % table(
-            "Files by size", ("Size", "Files", "of all", "Data", "of all"), rows, (1, 2, 3, 4)))
+        "sizes",
+        "Sizes of the files",
+        f"The whole source, whether copied now or before: {count(files)} regular files, {size(total)}. Each bar holds files of its size up to twice that.",
+        f'<div class="pair">{figure("sizes-files", "Number of files", "Bars: the number of files of each size.")}{figure("sizes-bytes", "Data in them", "Bars: the bytes in files of each size.")}</div>',
+        f"<details><summary>The numbers</summary>{table('Files by size', ('Size', 'Files', 'of all', 'Data', 'of all'), rows, (1, 2, 3, 4))}</details>",
+    )
 
 
-def _slowest(found: List[Slow]) -> str:
+def _slowest(found: list[Slow]) -> str:
     if not found:
         return ""
     rows = [
-        row(code(slow.path.decode("utf-8", "surrogateescape")),
-            (duration(slow.seconds), count(slow.files), size(slow.bytes), "%s ms" % significant(
-                slow.seconds * 1000 / slow.files) if slow.files else ""), "<td>%s</td>" % bdi(slow.host))
+        row(
+            code(slow.path.decode("utf-8", "surrogateescape")),
+            (
+                duration(slow.seconds),
+                count(slow.files),
+                size(slow.bytes),
+                f"{significant(slow.seconds * 1000 / slow.files)} ms" if slow.files else "",
+            ),
+            f"<td>{bdi(slow.host)}</td>",
+        )
         for slow in found
     ]
     return section(
-        "slow", "Slowest directories", "Where the clients' workers spent the most time. Many small files take long "
+        "slow",
+        "Slowest directories",
+        "Where the clients' workers spent the most time. Many small files take long "
         "because of their number; a directory that is slow for each file may sit on a busy node.",
-        table("Slowest directories", ("Directory", "Time", "Files", "Data", "Each file", "Client"), rows,
-              (1, 2, 3, 4)))
+        table(
+            "Slowest directories",
+            ("Directory", "Time", "Files", "Data", "Each file", "Client"),
+            rows,
+            (1, 2, 3, 4),
+        ),
+    )
 
 
 def _failures(failures: Failures) -> str:
     if not failures.items:
         return ""
-    kinds = ", ".join("%s %s" % (count(number), escape(kind)) for kind, number in sorted(
-        failures.by_error.items(), key=lambda item: -item[1]))
+    kinds = ", ".join(
+        f"{count(number)} {escape(kind)}"
+        for kind, number in sorted(failures.by_error.items(), key=lambda item: -item[1])
+    )
     more = failures.items - len(failures.first)
-    lead = "%s: %s. " % ("1 item failed" if failures.items == 1 else "%s items failed" % count(failures.items), kinds)
-    lead += "The first %s are here, %s more in failures.jsonl, in the same folder." % (
-        count(len(failures.first)), count(more)) if more else "They are in failures.jsonl too, in the same folder."
+    lead = "%s: %s. " % (
+        "1 item failed" if failures.items == 1 else "%s items failed" % count(failures.items),
+        kinds,
+    )
+    lead += (
+        f"The first {count(len(failures.first))} are here, {count(more)} more in failures.jsonl, in the same folder."
+        if more
+        else "They are in failures.jsonl too, in the same folder."
+    )
     rows = [
-        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>' % (
-            code(record["path"]), escape(record["operation"]),
+        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>'
+        % (
+            code(record["path"]),
+            escape(record["operation"]),
             "<code>%s</code> %s" % (escape(record["error"]), escape(record["message"])),
             escape(record["phase"]),
-            bdi(record["host"]) + (" <code>%s</code>" % bdi(record["mount"]) if record["mount"] else ""))
+            bdi(record["host"])
+            + (" <code>%s</code>" % bdi(record["mount"]) if record["mount"] else ""),
+        )
         for record in failures.first
     ]
-    return section("failures", "Failures", lead, table(
-        "Failed items", ("Path", "Operation", "Error", "Stage", "Client and destination"), rows))
+    return section(
+        "failures",
+        "Failures",
+        lead,
+        table(
+            "Failed items", ("Path", "Operation", "Error", "Stage", "Client and destination"), rows
+        ),
+    )
 
 
 def _losses(stats: Json) -> str:
     if not stats["not_preserved"]:
         return ""
     rows = [
-        row(escape(loss["kind"]), (count(loss["count"]),), "<td>%s</td><td>%s</td><td>%s</td>" % (
-            escape(loss["message"]), code(loss["path"]),
-            ", ".join(map(bdi, loss["hosts"][:5])) + (" and %d more" % (len(loss["hosts"]) - 5)
-                                                      if len(loss["hosts"]) > 5 else "")))
+        row(
+            escape(loss["kind"]),
+            (count(loss["count"]),),
+            "<td>%s</td><td>%s</td><td>%s</td>"
+            % (
+                escape(loss["message"]),
+                code(loss["path"]),
+                ", ".join(map(bdi, loss["hosts"][:5]))
+                + (" and %d more" % (len(loss["hosts"]) - 5) if len(loss["hosts"]) > 5 else ""),
+            ),
+        )
         for loss in stats["not_preserved"]
     ]
     return section(
-        "losses", "What the destination could not hold",
+        "losses",
+        "What the destination could not hold",
         "The contents of these items arrived; what is named here did not.",
-        table("Not preserved", ("What", "Items", "Why", "For example", "Clients"), rows, (1,)))
+        table("Not preserved", ("What", "Items", "Why", "For example", "Clients"), rows, (1,)),
+    )
 
 
 def _dead(stats: Json) -> str:
     if not stats.get("dead_addresses"):
         return ""
     rows = [
-        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>' % (
-            bdi(entry["address"] or "unknown"), code(entry["mount"]), bdi(entry["host"]), escape(entry["message"]))
+        f'<tr><th scope="row">{bdi(entry["address"] or "unknown")}</th><td>{code(entry["mount"])}</td><td>{bdi(entry["host"])}</td><td>{escape(entry["message"])}</td></tr>'
         for entry in stats["dead_addresses"]
     ]
     return section(
-        "dead", "Addresses that did not answer",
+        "dead",
+        "Addresses that did not answer",
         "They were left out, and their work was done over the other mounts.",
-        table("Left out", ("Address", "Mount", "Client", "Why"), rows))
+        table("Left out", ("Address", "Mount", "Client", "Why"), rows),
+    )
 
 
 def _run(stats: Json) -> str:
     scan, planned, verify = stats["scan"], stats["planned"], stats["verify"]
     facts = [("Run", escape(stats["run_id"])), ("Source", code(stats["source"]))]
     facts += [("Destinations", "<br>".join(map(code, stats["destinations"] or [])))]
-    facts += [("Method and split", "%s, %s" % (escape(stats["method"]), escape(stats["split"])))]
-    facts += [("Plan", "%s items, %s files, %s directories, %s, in %s shards" % (
-        count(planned["items"]), count(planned["files"]), count(planned["directories"]), size(planned["bytes"]),
-        count(stats["shards"]["total"])))]
+    facts += [("Method and split", f"{escape(stats['method'])}, {escape(stats['split'])}")]
+    facts += [
+        (
+            "Plan",
+            f"{count(planned['items'])} items, {count(planned['files'])} files, {count(planned['directories'])} directories, {size(planned['bytes'])}, in {count(stats['shards']['total'])} shards",
+        )
+    ]
     if scan:
-        facts += [("Scan", "%s files, %s links, %s special files, %s directories%s%s" % (
-            count(scan["files"]), count(scan["links"]), count(scan["specials"]), count(scan["directories"]),
-            " in %s" % duration(scan["seconds"]) if "seconds" in scan else "",
-            ", %s errors" % count(scan["errors"]) if scan["errors"] else ""))]
-    facts += [("Check of the copy", "%s%s" % (escape(verify["mode"]), ", %s files, %s, %s wrong" % (
-        count(verify["files"]), size(verify["bytes"]), count(verify["failed"])) if "files" in verify else ""))]
+        facts += [
+            (
+                "Scan",
+                "%s files, %s links, %s special files, %s directories%s%s"
+                % (
+                    count(scan["files"]),
+                    count(scan["links"]),
+                    count(scan["specials"]),
+                    count(scan["directories"]),
+                    " in %s" % duration(scan["seconds"]) if "seconds" in scan else "",
+                    ", %s errors" % count(scan["errors"]) if scan["errors"] else "",
+                ),
+            )
+        ]
+    facts += [
+        (
+            "Check of the copy",
+            "%s%s"
+            % (
+                escape(verify["mode"]),
+                ", %s files, %s, %s wrong"
+                % (count(verify["files"]), size(verify["bytes"]), count(verify["failed"]))
+                if "files" in verify
+                else "",
+            ),
+        )
+    ]
     for key, value in sorted(stats.get("parameters", {}).items()):
         facts += [(escape(key), escape(value if isinstance(value, str) else json.dumps(value)))]
-    return section("run", "The run", "What was asked for.", '<dl class="facts">%s</dl>' % "".join(
-        "<dt>%s</dt><dd>%s</dd>" % fact for fact in facts))
+    return section(
+        "run",
+        "The run",
+        "What was asked for.",
+        '<dl class="facts">%s</dl>' % "".join("<dt>%s</dt><dd>%s</dd>" % fact for fact in facts),
+    )

@@ -23,7 +23,9 @@ def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
     """The module's answer."""
     done = subprocess.run(
         [sys.executable, "-m", MODULE],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}).encode(),
+        input=json.dumps(
+            {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
+        ).encode(),
         # ansible-core 2.19 and later name how arguments are encoded.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
@@ -53,19 +55,40 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("check", [False, True])
 def test_result_and_files(source: Path, tmp_path: Path, check: bool) -> None:
     answer = run(
-        check, source=str(source), output=str(tmp_path / "out"), max_depth=2, plain_files={"clients": 3}
+        check,
+        source=str(source),
+        output=str(tmp_path / "out"),
+        max_depth=2,
+        plain_files={"clients": 3},
     )
     expected = {
-        "changed": False, "files": 7, "links": 1, "specials": 0, "directories": 11, "entries": 8, "bytes": 15005,
-        "errors": 0, "items": 9, "item_directories": 6, "lines": 9, "unmatched_globs": [], "failures": [],
+        "changed": False,
+        "files": 7,
+        "links": 1,
+        "specials": 0,
+        "directories": 11,
+        "entries": 8,
+        "bytes": 15005,
+        "errors": 0,
+        "items": 9,
+        "item_directories": 6,
+        "lines": 9,
+        "unmatched_globs": [],
+        "failures": [],
     }
     assert {key: answer[key] for key in expected} == expected
     made = ["client1", "client2", "client3", "directories.tsv", "index", "manifest"]
     assert sorted(os.listdir(tmp_path / "out")) == made
     table = (tmp_path / "out" / "directories.tsv").read_text().splitlines()
-    assert [line.split("\t")[0::3] for line in table] == [["2", "dir%d/sub%d" % (n % 3, n)] for n in (0, 3, 1, 4, 2, 5)]
+    assert [line.split("\t")[0::3] for line in table] == [
+        ["2", "dir%d/sub%d" % (n % 3, n)] for n in (0, 3, 1, 4, 2, 5)
+    ]
     assert set((tmp_path / "out" / "manifest").read_bytes().split(b"\0")) == {
-        b"", b"top", b"link", b"empty", *(b"dir%d/sub%d" % (n % 3, n) for n in range(6))
+        b"",
+        b"top",
+        b"link",
+        b"empty",
+        *(b"dir%d/sub%d" % (n % 3, n) for n in range(6)),
     }
 
 
@@ -94,7 +117,9 @@ def test_warnings(source: Path, tmp_path: Path) -> None:
         ({"output": None}, "output is not given"),
     ],
 )
-def test_bad_input_is_one_sentence(source: Path, tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_bad_input_is_one_sentence(
+    source: Path, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     answer = run(**{"source": str(source), "output": str(tmp_path / "out"), **options})
     assert answer["failed"] and message in answer["msg"]
     assert "\n" not in answer["msg"] and "Traceback" not in json.dumps(answer)
@@ -127,22 +152,15 @@ def test_abandoned_scan_ends_and_cleans_up(tmp_path: Path) -> None:
     work.mkdir()
     for n in range(300):
         (source / str(n // 20) / str(n)).mkdir(parents=True)
-    program = (
-        "import sys, time\n"
-        "from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker\n"
-        "real = worker.Lister.directory\n"
-        "def slow(*arguments):\n"
-        "    time.sleep(0.05)\n"
-        "    real(*arguments)\n"
-        "worker.Lister.directory = slow\n"
-        "from %s import main\n"
-        "main()\n" % MODULE
-    )
+    program = f"import sys, time\nfrom ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker\nreal = worker.Lister.directory\ndef slow(*arguments):\n    time.sleep(0.05)\n    real(*arguments)\nworker.Lister.directory = slow\nfrom {MODULE} import main\nmain()\n"
     arguments = {"source": str(source), "_work": str(work), "_pack": "x", "workers": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode(),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stdout=subprocess.PIPE, check=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
     )
     status = json.loads(done.stdout.decode().splitlines()[-1])["status"]
     assert status["state"] == "running"

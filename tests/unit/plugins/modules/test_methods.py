@@ -19,12 +19,20 @@ pytest.importorskip("ansible", reason="tests of modules need ansible-core")
 MODULES = "ansible_collections.scaleout.ingest.plugins.modules."
 
 
-def run(module: str, check: bool = False, path: str | None = None, **arguments: Any) -> dict[str, Any]:
+def run(
+    module: str, check: bool = False, path: str | None = None, **arguments: Any
+) -> dict[str, Any]:
     """The module's answer."""
     done = subprocess.run(
         [sys.executable, "-m", MODULES + module],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}).encode(),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path or os.environ["PATH"]},
+        input=json.dumps(
+            {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
+        ).encode(),
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PATH": path or os.environ["PATH"],
+        },
         capture_output=True,
         check=False,
         timeout=120,
@@ -54,7 +62,10 @@ def test_prime_counts_and_reads(source: Path) -> None:
     assert (found["entries"], found["entries_per_process"]) == (16, 1)
     assert (found["bytes"], found["files_read"], found["bytes_read"]) == (2100, 7, 2100)
     assert (found["changed"], found["errors"], found["failures"]) == (False, 0, [])
-    shares = [run("prime", directory=str(source), read=True, part=part, parts=2)["files_read"] for part in (1, 2)]
+    shares = [
+        run("prime", directory=str(source), read=True, part=part, parts=2)["files_read"]
+        for part in (1, 2)
+    ]
     assert sum(shares) == 7
 
 
@@ -63,11 +74,14 @@ def test_prime_reads_nothing_in_check_mode(source: Path) -> None:
     assert (found["files"], found["files_read"]) == (7, 0)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ({"directory": "/no/such"}, "'/no/such' does not exist"),
-    ({"directory": "/tmp", "part": 3, "parts": 2}, "part: 3"),
-    ({"directory": "/tmp", "workers": "many"}, "workers: 'many'"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"directory": "/no/such"}, "'/no/such' does not exist"),
+        ({"directory": "/tmp", "part": 3, "parts": 2}, "part: 3"),
+        ({"directory": "/tmp", "workers": "many"}, "workers: 'many'"),
+    ],
+)
 def test_prime_bad_input(arguments: dict[str, Any], words: str) -> None:
     found = run("prime", **arguments)
     assert found["failed"]
@@ -109,15 +123,22 @@ def work(tmp_path: Path, **more: Any) -> dict[str, Any]:
     for name in ("source", "destination"):
         (tmp_path / name).mkdir(exist_ok=True)
     return {
-        "run_dir": "/nowhere", "source": str(tmp_path / "source"), "destinations": [str(tmp_path / "destination")],
-        "_work": str(folder), "_verify": "metadata", "_host": "client7", **more,
+        "run_dir": "/nowhere",
+        "source": str(tmp_path / "source"),
+        "destinations": [str(tmp_path / "destination")],
+        "_work": str(folder),
+        "_verify": "metadata",
+        "_host": "client7",
+        **more,
     }
 
 
 def test_parallel_rsync_without_rsync(tmp_path: Path) -> None:
     found = run("parallel_rsync", path=str(tmp_path), **work(tmp_path))
     assert found["failed"]
-    assert found["msg"] == "rsync is not installed on host client7: install the package 'rsync' there"
+    assert (
+        found["msg"] == "rsync is not installed on host client7: install the package 'rsync' there"
+    )
 
 
 def test_parallel_rsync_with_an_old_rsync(tmp_path: Path) -> None:
@@ -127,14 +148,21 @@ def test_parallel_rsync_with_an_old_rsync(tmp_path: Path) -> None:
         "for i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1; done\nexit 0\n"
     )
     program.chmod(0o755)
-    found = run("parallel_rsync", path="%s:%s" % (tmp_path, os.environ["PATH"]), **work(tmp_path, fsync=True))
+    found = run(
+        "parallel_rsync", path=f"{tmp_path}:{os.environ['PATH']}", **work(tmp_path, fsync=True)
+    )
     assert found["failed"]
     assert "rsync 3.1.3 on host client7 is too old for the option --fsync" in found["msg"]
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 def test_preflight_tries_the_options(tmp_path: Path) -> None:
-    arguments = {"source": "/usr/share/doc", "destinations": [str(tmp_path)], "method": "rsync", "host": "client7"}
+    arguments = {
+        "source": "/usr/share/doc",
+        "destinations": [str(tmp_path)],
+        "method": "rsync",
+        "host": "client7",
+    }
     assert not run("preflight", rsync_options=["-hvz"], **arguments).get("failed")
     found = run("preflight", rsync_options=["--delete"], **arguments)
     assert found["failed"]

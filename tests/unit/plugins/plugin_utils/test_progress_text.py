@@ -54,7 +54,13 @@ def test_more_hosts_than_lines_shows_the_slowest() -> None:
     for number in range(100):
         state.take(said("host%03d" % number, files=number), 0.0)
     lines = state.block(200, 5)
-    assert [line.split()[0] for line in lines] == ["host000", "host001", "host002", "host003", "copy"]
+    assert [line.split()[0] for line in lines] == [
+        "host000",
+        "host001",
+        "host002",
+        "host003",
+        "copy",
+    ]
     assert lines[-1].endswith("(the 4 slowest of 100 hosts)")
     assert all(len(line) <= 30 for line in state.block(30, 5))
 

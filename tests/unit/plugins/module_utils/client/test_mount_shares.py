@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
-
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.mount_shares import Spread
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import cost_of
@@ -13,7 +11,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import c
 MOUNTS = (b"a", b"b", b"c")
 
 
-def simulate(rates: Dict[bytes, float], pieces: List[float], workers: int = 6) -> Tuple[float, Dict[bytes, int]]:
+def simulate(
+    rates: dict[bytes, float], pieces: list[float], workers: int = 6
+) -> tuple[float, dict[bytes, int]]:
     """(when the last piece is done, pieces by mount) with so many workers on each mount, whose pieces
     share its rate."""
     now = 0.0
@@ -21,7 +21,7 @@ def simulate(rates: Dict[bytes, float], pieces: List[float], workers: int = 6) -
     for piece in pieces:
         spread.add(piece)
     queue = list(pieces)
-    held: Dict[bytes, List[List[float]]] = {mount: [] for mount in rates}
+    held: dict[bytes, list[list[float]]] = {mount: [] for mount in rates}
     done = dict.fromkeys(rates, 0)
     while queue or any(held.values()):
         given = True
@@ -33,7 +33,11 @@ def simulate(rates: Dict[bytes, float], pieces: List[float], workers: int = 6) -
                     spread.take(mount, piece)
                     mine.append([piece, piece])
                     given = True
-        ends = {mount: min(left for left, _whole in mine) * len(mine) / rates[mount] for mount, mine in held.items() if mine}
+        ends = {
+            mount: min(left for left, _whole in mine) * len(mine) / rates[mount]
+            for mount, mine in held.items()
+            if mine
+        }
         assert ends, "nobody may take what is left"
         step = min(ends.values())
         now += step

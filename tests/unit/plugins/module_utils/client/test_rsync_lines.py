@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client import rsync_lines
@@ -28,18 +28,24 @@ ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(name="pair")
-def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
+def _pair(tmp_path: Path) -> tuple[bytes, bytes]:
     pair = os.fsencode(tmp_path / "source"), os.fsencode(tmp_path / "destination")
     for root in pair:
         os.mkdir(root)
     return pair
 
 
-@pytest.mark.parametrize("options", [
-    {"method": "rsync"}, {"method": "rsync", "workers": 3, "verify": "checksum", "split": "dynamic"},
-    {"method": "msrsync", "workers": 4, "rsync_options": ["-hv", "-z"]},
-])
-def test_hostile_tree_twice(pair: Tuple[bytes, bytes], tmp_path: Path, options: Dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "rsync"},
+        {"method": "rsync", "workers": 3, "verify": "checksum", "split": "dynamic"},
+        {"method": "msrsync", "workers": 4, "rsync_options": ["-hv", "-z"]},
+    ],
+)
+def test_hostile_tree_twice(
+    pair: tuple[bytes, bytes], tmp_path: Path, options: dict[str, Any]
+) -> None:
     source, destination = pair
     trees.build(source, [node for node in trees.hostile() if node.path[-1] != b"huge"])
     first = pipeline.ingest(source, [destination], str(tmp_path / "run1"), **options)
@@ -50,7 +56,7 @@ def test_hostile_tree_twice(pair: Tuple[bytes, bytes], tmp_path: Path, options: 
     assert compare.compare_trees(source, destination) == []
 
 
-def test_paths_that_are_too_long_for_rsync(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_paths_that_are_too_long_for_rsync(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     source, destination = pair
     trees.build(source, trees.deep(30))
     try:
@@ -71,16 +77,24 @@ def test_any_tree(nodes: list[trees.Node]) -> None:
             os.mkdir(root)
         trees.build(source, nodes)
         try:
-            assert pipeline.ingest(source, [destination], os.path.join(folder, "run"), method="rsync")["failed"] == 0
+            assert (
+                pipeline.ingest(source, [destination], os.path.join(folder, "run"), method="rsync")[
+                    "failed"
+                ]
+                == 0
+            )
             assert compare.compare_trees(source, destination) == []
         finally:
             for root in (source, destination):
                 trees.remove(root)
 
 
-def test_no_link_of_the_destination_is_followed(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_no_link_of_the_destination_is_followed(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     source, destination = pair
-    trees.build(source, [trees.Node((b"d", b"file"), data=((0, b"1"),)), trees.Node((b"top",), data=((0, b"2"),))])
+    trees.build(
+        source,
+        [trees.Node((b"d", b"file"), data=((0, b"1"),)), trees.Node((b"top",), data=((0, b"2"),))],
+    )
     outside = tmp_path / "outside"
     outside.mkdir()
     os.symlink(os.fsencode(outside), os.path.join(destination, b"d"))
@@ -90,7 +104,7 @@ def test_no_link_of_the_destination_is_followed(pair: Tuple[bytes, bytes], tmp_p
     assert os.path.exists(os.path.join(destination, b"top"))
 
 
-def test_links_that_the_source_has_no_more(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_links_that_the_source_has_no_more(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     """In place, one file's new contents would reach the other's name."""
     source, destination = pair
     for number in range(6):
@@ -103,8 +117,14 @@ def test_links_that_the_source_has_no_more(pair: Tuple[bytes, bytes], tmp_path: 
                     Path(os.fsdecode(path)).write_bytes(path)
     for verify in ("metadata", "none"):
         done = pipeline.ingest(
-            source, [destination], str(tmp_path / verify), method="rsync", limits=Limits(items=1), workers=2,
-            verify=verify)
+            source,
+            [destination],
+            str(tmp_path / verify),
+            method="rsync",
+            limits=Limits(items=1),
+            workers=2,
+            verify=verify,
+        )
         assert done["failed"] == 0
         assert compare.compare_trees(source, destination) == []
 
@@ -127,8 +147,14 @@ def test_another_user_gets_no_set_id_file() -> None:
                 os.setgroups([])
                 os.setgid(65534)
                 os.setuid(65534)
-                counts = pipeline.ingest(os.fsencode(source), [os.fsencode(destination)], run, method="rsync")
-                kinds = dict(sqlite3.connect(os.path.join(run, "plan.db")).execute("SELECT kind, count FROM losses"))
+                counts = pipeline.ingest(
+                    os.fsencode(source), [os.fsencode(destination)], run, method="rsync"
+                )
+                kinds = dict(
+                    sqlite3.connect(os.path.join(run, "plan.db")).execute(
+                        "SELECT kind, count FROM losses"
+                    )
+                )
                 code = 0 if counts["files"] == 1 and {"owner", "set-id"} <= set(kinds) else 1
             finally:
                 os._exit(code)
@@ -137,15 +163,28 @@ def test_another_user_gets_no_set_id_file() -> None:
         assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o755, 65534)
 
 
-def options(**more: Any) -> Dict[str, Any]:
-    found = {"method": "rsync", "rsync_options": [], "workers": "auto", "_host": "client1", "_verify": "metadata",
-             "host": "client7", "preserve": PRESERVE, "fsync": False, "verify": "plan", "bucket_files": 0, "bucket_bytes": 0}
+def options(**more: Any) -> dict[str, Any]:
+    found = {
+        "method": "rsync",
+        "rsync_options": [],
+        "workers": "auto",
+        "_host": "client1",
+        "_verify": "metadata",
+        "host": "client7",
+        "preserve": PRESERVE,
+        "fsync": False,
+        "verify": "plan",
+        "bucket_files": 0,
+        "bucket_bytes": 0,
+    }
     return {**found, **more}
 
 
-def test_settings(pair: Tuple[bytes, bytes]) -> None:
+def test_settings(pair: tuple[bytes, bytes]) -> None:
     base = Settings(pair[0], (pair[1],), PRESERVE, 2, 2, bandwidth_limit=8 << 20)
-    made = rsync_lines.configure(options(method="msrsync", bucket_files=170, bucket_bytes=1000, verify="checksum"), base)
+    made = rsync_lines.configure(
+        options(method="msrsync", bucket_files=170, bucket_bytes=1000, verify="checksum"), base
+    )
     assert (made.chunk_files, made.chunk_bytes, made.rsync_verify) == (170, 1000, "checksum")
     assert "--bwlimit=2048" in made.rsync
     with pytest.raises(IngestError, match="'times'"):
@@ -153,7 +192,9 @@ def test_settings(pair: Tuple[bytes, bytes]) -> None:
 
 
 def test_unknown_method() -> None:
-    with pytest.raises(IngestError, match="ingest_method: 'scp' is not one of copy, rsync, msrsync"):
+    with pytest.raises(
+        IngestError, match="ingest_method: 'scp' is not one of copy, rsync, msrsync"
+    ):
         method.check_method(options(method="scp"))
 
 

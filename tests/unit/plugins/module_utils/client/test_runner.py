@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import COUNTS, Runner
@@ -21,7 +21,7 @@ FILES = 400
 
 
 @pytest.fixture
-def trees(tmp_path: Path) -> Tuple[Path, Path]:
+def trees(tmp_path: Path) -> tuple[Path, Path]:
     """A source of many files, and an empty destination."""
     source, target = tmp_path / "source", tmp_path / "target"
     for number in range(FILES):
@@ -32,7 +32,9 @@ def trees(tmp_path: Path) -> Tuple[Path, Path]:
     return source, target
 
 
-def shard(source: Path, number: int = 1, mount: int = 0, names: Optional[List[str]] = None) -> Tuple[Header, bytes]:
+def shard(
+    source: Path, number: int = 1, mount: int = 0, names: list[str] | None = None
+) -> tuple[Header, bytes]:
     lines = []
     for folder in sorted(os.listdir(source)):
         rows = []
@@ -47,8 +49,8 @@ def shard(source: Path, number: int = 1, mount: int = 0, names: Optional[List[st
     return Header(number, "copy", "", mount), shards.pack(lines)
 
 
-def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> List[Dict[str, Any]]:
-    finished: List[Dict[str, Any]] = []
+def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> list[dict[str, Any]]:
+    finished: list[dict[str, Any]] = []
     for _round in range(2000):
         finished += runner.step(0.05)
         if not runner.busy:
@@ -57,13 +59,13 @@ def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> List[Dict[
     raise AssertionError("the runner does not end")
 
 
-def total(finished: List[Dict[str, Any]], name: str) -> int:
+def total(finished: list[dict[str, Any]], name: str) -> int:
     assert name in COUNTS
     return sum(counts[name] for entry in finished for counts in entry["mounts"].values())
 
 
 @pytest.mark.parametrize("processes, threads", [(1, 1), (2, 1), (1, 4), (3, 2)])
-def test_every_entry_once(trees: Tuple[Path, Path], processes: int, threads: int) -> None:
+def test_every_entry_once(trees: tuple[Path, Path], processes: int, threads: int) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target),), processes=processes, threads=threads))
     runner.add(*shard(source))
@@ -77,11 +79,11 @@ def test_every_entry_once(trees: Tuple[Path, Path], processes: int, threads: int
             assert (target / folder / name).read_bytes() == (source / folder / name).read_bytes()
 
 
-def test_the_work_of_a_killed_worker_is_done_by_another(trees: Tuple[Path, Path]) -> None:
+def test_the_work_of_a_killed_worker_is_done_by_another(trees: tuple[Path, Path]) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target),), processes=2))
     runner.add(*shard(source))
-    killed: List[int] = []
+    killed: list[int] = []
 
     def kill() -> None:
         if not killed:
@@ -98,7 +100,7 @@ def test_the_work_of_a_killed_worker_is_done_by_another(trees: Tuple[Path, Path]
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
 
 
-def test_a_mount_that_does_not_answer_is_left_out(trees: Tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_mount_that_does_not_answer_is_left_out(trees: tuple[Path, Path], tmp_path: Path) -> None:
     """A stopped process stands for one that hangs in a dead mount: it says nothing either."""
     source, target = trees
     other = tmp_path / "other"
@@ -118,17 +120,19 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: Tuple[Path, Path], tmp_
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
 
 
-def test_no_mount_answers(trees: Tuple[Path, Path]) -> None:
+def test_no_mount_answers(trees: tuple[Path, Path]) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target),)), stall=0.2)
     os.kill(runner._workers[0].process.pid or 0, signal.SIGSTOP)
     runner.add(*shard(source))
-    with pytest.raises(IngestError, match="no mount can be used: .*target .nothing was done over it for 1 s"):
+    with pytest.raises(
+        IngestError, match="no mount can be used: .*target .nothing was done over it for 1 s"
+    ):
         run(runner)
     runner.close()
 
 
-def test_a_destination_that_can_t_be_opened(trees: Tuple[Path, Path]) -> None:
+def test_a_destination_that_can_t_be_opened(trees: tuple[Path, Path]) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target) + b"/missing",)))
     runner.add(*shard(source))

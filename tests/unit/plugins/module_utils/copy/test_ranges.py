@@ -45,7 +45,10 @@ class Place:
         """The file, and nothing else, is there."""
         copy, original = self.destination / "big", self.source / "big"
         assert os.listdir(self.destination) == ["big"]
-        return copy.read_bytes() == original.read_bytes() and copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+        return (
+            copy.read_bytes() == original.read_bytes()
+            and copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+        )
 
 
 @pytest.fixture

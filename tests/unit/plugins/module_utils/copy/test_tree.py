@@ -9,7 +9,6 @@ import multiprocessing.popen_fork  # noqa: F401  (one test may not read it any m
 import os
 import tempfile
 from pathlib import Path
-from typing import Tuple
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy import tree
@@ -23,7 +22,7 @@ KEEP = frozenset(PRESERVE)
 
 
 @pytest.fixture(name="pair")
-def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
+def _pair(tmp_path: Path) -> tuple[bytes, bytes]:
     pair = os.fsencode(tmp_path / "source"), os.fsencode(tmp_path / "destination")
     for root in pair:
         os.mkdir(root)
@@ -31,7 +30,7 @@ def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("workers", [1, 3, 20])  # 20 are threads
-def test_hostile_tree_twice(pair: Tuple[bytes, bytes], workers: int) -> None:
+def test_hostile_tree_twice(pair: tuple[bytes, bytes], workers: int) -> None:
     source, destination = pair
     trees.build(source, trees.hostile())
     result = tree.copy_tree(source, destination, workers, KEEP)
@@ -43,7 +42,9 @@ def test_hostile_tree_twice(pair: Tuple[bytes, bytes], workers: int) -> None:
     assert compare.compare_trees(source, destination) == []
 
 
-def test_flat_directory_is_split(pair: Tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flat_directory_is_split(
+    pair: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, destination = pair
     monkeypatch.setattr(tree, "CHUNK", 50)
     trees.build(source, trees.flat(1234))
@@ -55,7 +56,7 @@ def test_flat_directory_is_split(pair: Tuple[bytes, bytes], monkeypatch: pytest.
     assert compare.compare_trees(source, destination) == []
 
 
-def test_deep_tree(pair: Tuple[bytes, bytes]) -> None:
+def test_deep_tree(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     trees.build(source, trees.deep(60))
     try:
@@ -82,7 +83,7 @@ def test_any_tree(nodes: list[trees.Node]) -> None:
                 trees.remove(root)
 
 
-def test_without_preserving(pair: Tuple[bytes, bytes]) -> None:
+def test_without_preserving(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     trees.build(source, [trees.Node((b"a", b"file"), mode=0o777, data=((0, b"1"),), mtime=5)])
     os.link(os.path.join(source, b"a", b"file"), os.path.join(source, b"b"))
@@ -96,7 +97,7 @@ def test_without_preserving(pair: Tuple[bytes, bytes]) -> None:
     assert found.st_mtime > 5
 
 
-def test_failures_do_not_stop_the_rest(pair: Tuple[bytes, bytes]) -> None:
+def test_failures_do_not_stop_the_rest(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     nodes = [trees.Node((name, b"file"), data=((0, name),)) for name in (b"a", b"b", b"c\n")]
     trees.build(source, nodes)
@@ -117,9 +118,7 @@ def test_unlistable_directory() -> None:
         source, destination = (os.fsencode(os.path.join(folder, name)) for name in "sd")
         for path in (source, destination):
             os.mkdir(path)
-        trees.build(source, [
-            trees.Node((b"closed", b"file")), trees.Node((b"open", b"file")),
-        ])
+        trees.build(source, [trees.Node((b"closed", b"file")), trees.Node((b"open", b"file"))])
         os.chmod(os.path.join(source, b"closed"), 0o711)
         os.chmod(destination, 0o777)
         os.chown(destination, 65534, 65534)

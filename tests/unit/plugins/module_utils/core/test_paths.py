@@ -25,7 +25,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from hypothesis import given
 from hypothesis import strategies as st
 
-NAMES = st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name and b"/" not in name)
+NAMES = st.binary(min_size=1, max_size=60).filter(
+    lambda name: b"\0" not in name and b"/" not in name
+)
 
 
 @given(st.binary(max_size=100))
@@ -48,7 +50,9 @@ def test_split_is_the_inverse_of_join(directory: bytes, name: bytes) -> None:
     assert split(join(b"", name)) == (b"", name)
 
 
-@pytest.mark.parametrize("path", [b"", b"/a", b"a//b", b"a/", b".", b"..", b"a/../b", b"./a", b"a\0b"])
+@pytest.mark.parametrize(
+    "path", [b"", b"/a", b"a//b", b"a/", b".", b"..", b"a/../b", b"./a", b"a\0b"]
+)
 def test_paths_that_could_lead_outside_are_refused(path: bytes) -> None:
     with pytest.raises(IngestError):
         check_relative(path)
@@ -76,10 +80,17 @@ def test_lists_come_back(names: list, null: bool) -> None:
         assert list(read_list(file, null)) == names
 
 
-@given(NAMES, st.lists(st.tuples(NAMES, st.integers(0, 1 << 60), st.integers(-(1 << 60), 1 << 60)), max_size=10))
+@given(
+    NAMES,
+    st.lists(
+        st.tuples(NAMES, st.integers(0, 1 << 60), st.integers(-(1 << 60), 1 << 60)), max_size=10
+    ),
+)
 def test_payloads_come_back(directory: bytes, files: list) -> None:
     rows = [
-        shards.row(Entry(0, 0, name, "f", 1, 1, 0o100644, 1, 1, 2, size, 0, 0, 0, time, 0), 7, "leader\n")
+        shards.row(
+            Entry(0, 0, name, "f", 1, 1, 0o100644, 1, 1, 2, size, 0, 0, 0, time, 0), 7, "leader\n"
+        )
         for name, size, time in files
     ]
     packed = shards.pack([shards.line(directory, rows, 5)])
@@ -87,4 +98,6 @@ def test_payloads_come_back(directory: bytes, files: list) -> None:
     assert (count, size) == (len(files), 5)
     found, entries = shards.read_line(body)
     assert found == directory
-    assert entries == [[name, 0o100644, 1, 2, size, time, 7, "leader\n"] for name, size, time in files]
+    assert entries == [
+        [name, 0o100644, 1, 2, size, time, 7, "leader\n"] for name, size, time in files
+    ]

@@ -10,7 +10,8 @@ import tempfile
 from typing import Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.metadata import Losses, Metadata
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.metadata import Metadata
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Losses
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.times import (
     GRAINS,
     ODD,
@@ -25,9 +26,16 @@ from ansible_collections.scaleout.ingest.tests.support import engine, trees
 Node = trees.Node
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # ext4 itself does not hold 1900
 EXTREME = {
-    b"before 1970": -1, b"just before": -SECOND // 2, b"1901": -(1 << 31) * SECOND, b"1900": -(1 << 31) * SECOND - 5,
-    b"start": 0, b"half a second": SECOND // 2, b"2038": (1 << 31) * SECOND, b"2038 end": (1 << 31) * SECOND - 7,
-    b"2106": (1 << 32) * SECOND + 5 * SECOND, b"2200": 7_258_118_400 * SECOND + 1,
+    b"before 1970": -1,
+    b"just before": -SECOND // 2,
+    b"1901": -(1 << 31) * SECOND,
+    b"1900": -(1 << 31) * SECOND - 5,
+    b"start": 0,
+    b"half a second": SECOND // 2,
+    b"2038": (1 << 31) * SECOND,
+    b"2038 end": (1 << 31) * SECOND - 7,
+    b"2106": (1 << 32) * SECOND + 5 * SECOND,
+    b"2200": 7_258_118_400 * SECOND + 1,
 }
 
 
@@ -44,8 +52,10 @@ def source(folder: str) -> bytes:
     nodes = [Node((b"usual",), data=((0, b"x"),))]
     for name, time in EXTREME.items():
         nodes += [
-            Node((b"files", name), data=((0, b"data"),), mtime=time), Node((b"nodes", name), "p", mtime=time),
-            Node((b"links", name), "l", target=b"x", mtime=time), Node((b"d " + name,), "d", mode=0o755, mtime=time),
+            Node((b"files", name), data=((0, b"data"),), mtime=time),
+            Node((b"nodes", name), "p", mtime=time),
+            Node((b"links", name), "l", target=b"x", mtime=time),
+            Node((b"d " + name,), "d", mode=0o755, mtime=time),
         ]
     path = os.fsencode(folder + "/source")
     os.mkdir(path)
@@ -56,7 +66,9 @@ def source(folder: str) -> bytes:
 RANGES = {"limits": {"range_threshold": 2, "range_size": 1 << 20}}
 
 
-@pytest.mark.parametrize("options", [{}, RANGES, {"method": "rsync"}, {"method": "msrsync"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, RANGES, {"method": "rsync"}, {"method": "msrsync"}], ids=str
+)
 def test_a_file_system_that_ends_in_2038(folder: str, options: dict) -> None:
     if "method" in options and not shutil.which("rsync"):
         pytest.skip("needs rsync")
@@ -66,7 +78,9 @@ def test_a_file_system_that_ends_in_2038(folder: str, options: dict) -> None:
         assert first.failures == []
         # Files, fifos, links and directories of 1900, 2038, 2106 and 2200.
         assert first.losses["times (range)"] == 16
-        found = {name: os.stat(destination + b"/files/" + name).st_mtime_ns // SECOND for name in EXTREME}
+        found = {
+            name: os.stat(destination + b"/files/" + name).st_mtime_ns // SECOND for name in EXTREME
+        }
         assert found[b"before 1970"] == -1 and found[b"1900"] == -(1 << 31)
         assert found[b"2106"] == found[b"2038"] == (1 << 31) - 1
         second = engine.ingest(tree, [destination], folder + "/run2", **options)
@@ -84,7 +98,13 @@ def test_a_time_that_is_held_is_never_taken_for_its_limit(folder: str) -> None:
     destination = os.fsencode(folder + "/destination")
     os.mkdir(destination)
     assert engine.ingest(tree, [destination], folder + "/run1").losses == {}
-    wrong = {b"before 1970": 0, b"1900": -(1 << 31), b"2038": (1 << 31) - 1, b"2106": (1 << 32) - 1, b"2200": 5}
+    wrong = {
+        b"before 1970": 0,
+        b"1900": -(1 << 31),
+        b"2038": (1 << 31) - 1,
+        b"2106": (1 << 32) - 1,
+        b"2200": 5,
+    }
     for name, second in wrong.items():
         os.utime(destination + b"/files/" + name, ns=(3, second * SECOND))
     again = engine.ingest(tree, [destination], folder + "/run2")

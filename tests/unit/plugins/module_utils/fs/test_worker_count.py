@@ -10,7 +10,6 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -35,12 +34,15 @@ def test_as_many_workers_as_asked_and_one_for_each_mount(tmp_path: Path) -> None
     assert processes * threads >= 64
 
 
-@pytest.mark.parametrize("options", [
-    ["--tree", "--workers", "32"],
-    ["--options", json.dumps({"workers": 32})],
-], ids=["tree", "pipeline"])
+@pytest.mark.parametrize(
+    "options",
+    [["--tree", "--workers", "32"], ["--options", json.dumps({"workers": 32})]],
+    ids=["tree", "pipeline"],
+)
 @pytest.mark.parametrize("most", [1024, 300])
-def test_many_threads_in_many_directories_with_few_open_files(tmp_path: Path, options: List[str], most: int) -> None:
+def test_many_threads_in_many_directories_with_few_open_files(
+    tmp_path: Path, options: list[str], most: int
+) -> None:
     """A login may open 1,024 files, or is given no more than that."""
     source, destination = tmp_path / "source", tmp_path / "destination"
     for one in range(30):
@@ -50,11 +52,23 @@ def test_many_threads_in_many_directories_with_few_open_files(tmp_path: Path, op
             (folder / "file").write_bytes(b"%d" % two)
     destination.mkdir()
     package = os.path.dirname(os.path.dirname(engine.__file__))
-    environment = dict(os.environ, INGEST_COLLECTIONS=os.path.normpath(os.path.join(package, "..", "..", "..", "..")))
+    environment = dict(
+        os.environ,
+        INGEST_COLLECTIONS=os.path.normpath(os.path.join(package, "..", "..", "..", "..")),
+    )
     with mounts.faultfs(bytes(destination), bytes(tmp_path / "mount")):
         done = subprocess.run(
-            [sys.executable, engine.__file__, source, tmp_path / "run", tmp_path / "mount", *options],
-            env=environment, capture_output=True, check=True,
+            [
+                sys.executable,
+                engine.__file__,
+                source,
+                tmp_path / "run",
+                tmp_path / "mount",
+                *options,
+            ],
+            env=environment,
+            capture_output=True,
+            check=True,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
         )
     assert json.loads(done.stdout)["failures"] == []

@@ -14,9 +14,15 @@ from typing import Iterator, Optional
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import human
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.directory_sizes import subtrees, write_table
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.directory_sizes import (
+    subtrees,
+    write_table,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.items import count_items, items
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.plain_files import lines, write_files
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.plain_files import (
+    lines,
+    write_files,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
@@ -24,8 +30,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 Depth = Optional[int]
-DEPTHS = [(None, None), (None, 0), (0, None), (0, 0), (None, 1), (1, 1), (None, 2), (1, 2), (0, 2), (2, None), (2, 3),
-          (1, 4), (4, 4), (9, 9)]
+DEPTHS = [
+    (None, None),
+    (None, 0),
+    (0, None),
+    (0, 0),
+    (None, 1),
+    (1, 1),
+    (None, 2),
+    (1, 2),
+    (0, 2),
+    (2, None),
+    (2, 3),
+    (1, 4),
+    (4, 4),
+    (9, 9),
+]
 
 
 @contextmanager
@@ -109,8 +129,11 @@ def test_items_of_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "message"),
-    [(-1, None, "min_depth: -1 is negative"), (None, -2, "max_depth: -2 is negative"),
-     (3, 2, "min_depth: 3 is more than max_depth 2")],
+    [
+        (-1, None, "min_depth: -1 is negative"),
+        (None, -2, "max_depth: -2 is negative"),
+        (3, 2, "min_depth: 3 is more than max_depth 2"),
+    ],
 )
 def test_bad_depths_are_named(low: Depth, high: Depth, message: str) -> None:
     with indexed([]) as (_root, index):
@@ -122,7 +145,9 @@ def test_bad_depths_are_named(low: Depth, high: Depth, message: str) -> None:
 def test_no_index_is_said(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="there is no index in"):
         Index(str(tmp_path))
-    (tmp_path / "0.db").write_text("this is no database, though it is long enough to be taken for one" * 20)
+    (tmp_path / "0.db").write_text(
+        "this is no database, though it is long enough to be taken for one" * 20
+    )
     with pytest.raises(IngestError, match="is not a part of an index"):
         Index(str(tmp_path))
 
@@ -142,17 +167,22 @@ def check_subtrees(root: bytes, index: Index, low: Depth, high: Depth) -> None:
     depth = ["-mindepth", str(first)] + ([] if last is None else ["-maxdepth", str(last)])
     found = run("find", "-P", ".", *depth, "-type", "d", "-print0", cwd=root).split(b"\0")[:-1]
     rows = list(subtrees(index, low, high))
-    assert [row.path for row in rows] == sorted((n[2:] for n in found), key=lambda n: n.replace(b"/", b"\0"))
+    assert [row.path for row in rows] == sorted(
+        (n[2:] for n in found), key=lambda n: n.replace(b"/", b"\0")
+    )
     for row in rows:
         at = b"./" + row.path
         assert row.entries == run("find", at, "-printf", "x", cwd=root).count(b"x")
         kilobytes, human_size = (
-            run("du", *options, "--", at, cwd=root).split(b"\t")[0].decode() for options in (["-sB1"], ["-sh"])
+            run("du", *options, "--", at, cwd=root).split(b"\t")[0].decode()
+            for options in (["-sB1"], ["-sh"])
         )
         assert (row.disk, human(row.disk)) == (int(kilobytes), human_size)
 
 
-@pytest.mark.parametrize(("low", "high"), [(None, None), (None, 0), (None, 1), (1, 2), (0, None), (2, 2)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(None, None), (None, 0), (None, 1), (1, 2), (0, None), (2, 2)]
+)
 def test_subtrees_of_the_hostile_tree(low: Depth, high: Depth) -> None:
     with indexed(trees.hostile()) as (root, index):
         check_subtrees(root, index, low, high)
@@ -166,43 +196,89 @@ def test_subtrees_of_any_tree(nodes: list[trees.Node], limits: tuple[Depth, Dept
 
 
 def test_table(tmp_path: Path) -> None:
-    nodes = [trees.Node((b"new\nline", b"f"), data=((0, b"x" * 5000),)), trees.Node((b"b",), "d", mode=0o700)]
+    nodes = [
+        trees.Node((b"new\nline", b"f"), data=((0, b"x" * 5000),)),
+        trees.Node((b"b",), "d", mode=0o700),
+    ]
     with indexed(nodes) as (_root, index):
         assert write_table(str(tmp_path / "t"), subtrees(index)) == 2
     rows = [line.split("\t") for line in (tmp_path / "t").read_text().splitlines()]
-    assert [(row[0], row[1], row[3]) for row in rows] == [("1", "0", "b"), ("2", "5000", "new\\nline")]
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ("1", "0", "b"),
+        ("2", "5000", "new\\nline"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0"), (1, "1"), (1023, "1023"), (1024, "1.0K"), (1025, "1.1K"), (10188, "10K"), (10240, "10K"), (10241, "11K"),
-     (1047552, "1023K"), (1047553, "1.0M"), (1048576, "1.0M"), (5 << 30, "5.0G"), ((5 << 30) + 1, "5.1G")],
+    [
+        (0, "0"),
+        (1, "1"),
+        (1023, "1023"),
+        (1024, "1.0K"),
+        (1025, "1.1K"),
+        (10188, "10K"),
+        (10240, "10K"),
+        (10241, "11K"),
+        (1047552, "1023K"),
+        (1047553, "1.0M"),
+        (1048576, "1.0M"),
+        (5 << 30, "5.0G"),
+        ((5 << 30) + 1, "5.1G"),
+    ],
 )
 def test_human(size: int, text: str) -> None:
     assert human(size) == text
 
 
-FOUR = [trees.Node((b"a", b"b", b"c%d" % n, b"d%d" % m, b"e", b"f"), size=1) for n in range(3) for m in range(4)]
+FOUR = [
+    trees.Node((b"a", b"b", b"c%d" % n, b"d%d" % m, b"e", b"f"), size=1)
+    for n in range(3)
+    for m in range(4)
+]
 
 
 def read(folder: Path, clients: int) -> tuple[bytes, list[bytes]]:
     """The manifest and the clients' files."""
-    return (folder / "manifest").read_bytes(), [(folder / ("client%d" % (n + 1))).read_bytes() for n in range(clients)]
+    return (folder / "manifest").read_bytes(), [
+        (folder / ("client%d" % (n + 1))).read_bytes() for n in range(clients)
+    ]
 
 
 @pytest.mark.parametrize("clients", [1, 4, 5, 20])
 @pytest.mark.parametrize("separator", ["null", "newline"])
-def test_plain_files_are_those_of_find_and_sed(tmp_path: Path, clients: int, separator: str) -> None:
+def test_plain_files_are_those_of_find_and_sed(
+    tmp_path: Path, clients: int, separator: str
+) -> None:
     with indexed(FOUR) as (root, index):
         number = write_files(str(tmp_path), index, clients, separator, max_depth=4)
         end = b"\0" if separator == "null" else b"\n"
         manifest, parts = read(tmp_path, clients)
-        found = run("find", ".", "-mindepth", "4", "-maxdepth", "4", "-type", "d", "-printf", "%P\\0", cwd=root)
+        found = run(
+            "find",
+            ".",
+            "-mindepth",
+            "4",
+            "-maxdepth",
+            "4",
+            "-type",
+            "d",
+            "-printf",
+            "%P\\0",
+            cwd=root,
+        )
         assert sorted(manifest.split(end)) == sorted(found.split(b"\0"))
         assert number == manifest.count(end) == 12
         for n, part in enumerate(parts, 1):
             options = ["-z"] if separator == "null" else []
-            assert part == run("sed", *options, "-n", "%d~%dp" % (n, clients), "manifest", cwd=os.fsencode(tmp_path))
+            assert part == run(
+                "sed",
+                *options,
+                "-n",
+                "%d~%dp" % (n, clients),
+                "manifest",
+                cwd=os.fsencode(tmp_path),
+            )
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -219,7 +295,11 @@ def test_copying_every_line_copies_everything_once(
             target = os.path.join(copy, line)
             assert line == b"." or not os.path.lexists(target)
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            if filtered and os.path.isdir(os.path.join(root, line)) and not os.path.islink(os.path.join(root, line)):
+            if (
+                filtered
+                and os.path.isdir(os.path.join(root, line))
+                and not os.path.islink(os.path.join(root, line))
+            ):
                 os.mkdir(target)
             else:
                 run("cp", "-P", "-R", "-T", "--", os.path.join(root, line), target, cwd=root)
@@ -230,7 +310,9 @@ def test_copying_every_line_copies_everything_once(
 def test_a_newline_is_refused_and_nothing_written(tmp_path: Path) -> None:
     (tmp_path / "manifest").write_text("old")
     with indexed([*FOUR, trees.Node((b"z\nz",))]) as (_root, index):
-        with pytest.raises(IngestError, match=r"'z\\nz' has a newline in its name .* use separator: null"):
+        with pytest.raises(
+            IngestError, match=r"'z\\nz' has a newline in its name .* use separator: null"
+        ):
             write_files(str(tmp_path), index, 3, "newline")
         assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("manifest", "old")]
         assert write_files(str(tmp_path), index, 3) == 13
@@ -247,7 +329,9 @@ def test_files_of_more_clients_are_removed(tmp_path: Path) -> None:
     ("clients", "separator", "message"),
     [(0, "null", "clients: 0 is not between"), (2, "comma", "separator: 'comma' is neither")],
 )
-def test_bad_plain_files_are_named(tmp_path: Path, clients: int, separator: str, message: str) -> None:
+def test_bad_plain_files_are_named(
+    tmp_path: Path, clients: int, separator: str, message: str
+) -> None:
     with indexed(FOUR) as (_root, index), pytest.raises(IngestError, match=message):
         write_files(str(tmp_path), index, clients, separator)
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import LEASE, Abandoned, Status, detach
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import (
+    LEASE,
+    Abandoned,
+    Status,
+    detach,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.transfer import pack, unpack
 
@@ -40,7 +45,12 @@ def test_pack_and_unpack(tmp_path: Path) -> None:
 def test_damage_is_noticed(tmp_path: Path) -> None:
     pack(str(folder(tmp_path / "a", _0=os.urandom(100_000))), str(tmp_path / "packed"))
     data = bytearray((tmp_path / "packed").read_bytes())
-    for broken in (data[:60_000], b"nonsense" * 1000, b"", bytes(data[:50_000]) + b"XX" + bytes(data[50_002:])):
+    for broken in (
+        data[:60_000],
+        b"nonsense" * 1000,
+        b"",
+        bytes(data[:50_000]) + b"XX" + bytes(data[50_002:]),
+    ):
         (tmp_path / "packed").write_bytes(broken)
         with pytest.raises(IngestError, match=r"packed"):
             unpack(str(tmp_path / "packed"), str(tmp_path / "b"))
@@ -77,7 +87,10 @@ def test_short_job_is_answered_at_once(tmp_path: Path) -> None:
 def test_long_job_goes_on(tmp_path: Path) -> None:
     def job() -> dict[str, Any]:
         time.sleep(0.5)
-        return {"session": os.getsid(0) == os.getpid(), "fds": [os.readlink("/proc/self/fd/%d" % n) for n in range(3)]}
+        return {
+            "session": os.getsid(0) == os.getpid(),
+            "fds": [os.readlink("/proc/self/fd/%d" % n) for n in range(3)],
+        }
 
     status = Status(str(tmp_path))
     found = detach(job, status, 0)

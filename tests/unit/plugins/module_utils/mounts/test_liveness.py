@@ -8,12 +8,21 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import List
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.fs.mount_table import entries, holding, origin
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import Look, Silent, answering, listing, look
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.mount_table import (
+    entries,
+    holding,
+    origin,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import (
+    Look,
+    Silent,
+    answering,
+    listing,
+    look,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.watchdog import Watch
 
 
@@ -27,7 +36,7 @@ def raise_it() -> str:
     raise ValueError("odd")
 
 
-def children() -> List[str]:
+def children() -> list[str]:
     with open("/proc/self/task/%d/children" % os.getpid(), encoding="ascii") as file:
         return file.read().split()
 
@@ -37,7 +46,11 @@ def test_each_has_its_own_answer_and_none_is_waited_for() -> None:
     asked = Look({b"a": str, b"b": lambda: "why \u00fc", b"c": hang, b"d": raise_it}, 1.0)
     assert asked.result() is None
     assert asked.wait() == {
-        b"a": "", b"b": "why \u00fc", b"c": "no answer within 1 s", b"d": "ValueError: odd"}
+        b"a": "",
+        b"b": "why \u00fc",
+        b"c": "no answer within 1 s",
+        b"d": "ValueError: odd",
+    }
     deadline = time.monotonic() + 20
     while set(children()) - set(before) and time.monotonic() < deadline:
         for pid in set(children()) - set(before):
@@ -54,7 +67,12 @@ def test_a_look_that_is_ended() -> None:
 
 def test_what_is_here_answers(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    paths = [bytes(tmp_path), bytes(tmp_path / "link"), bytes(tmp_path / "missing"), b"/missing/missing"]
+    paths = [
+        bytes(tmp_path),
+        bytes(tmp_path / "link"),
+        bytes(tmp_path / "missing"),
+        b"/missing/missing",
+    ]
     assert look(paths, True).wait() == dict.fromkeys(paths, "")
     assert answering(str(tmp_path), ["/a", "/b"]) == (["/a", "/b"], [])
 
@@ -67,7 +85,10 @@ def test_the_names_of_mounts() -> None:
     dead = Silent("/mnt/a\nb", "10.0.0.1:/e", "10.0.0.1", "no answer")
     assert str(dead) == "10.0.0.1 on /mnt/a\\nb (no answer)"
     assert str(dead._replace(address="", message="")) == "/mnt/a\\nb"
-    assert listing([dead._replace(mount="m", address="", message="")] * 10) == "m, m, m, m, m, m, m, m and 2 more"
+    assert (
+        listing([dead._replace(mount="m", address="", message="")] * 10)
+        == "m, m, m, m, m, m, m, m and 2 more"
+    )
 
 
 def test_a_watch_that_has_nothing_to_complain_of(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -54,7 +54,9 @@ def test_one_directory(folder: bytes) -> None:
 def test_two_directories_are_refused(folder: bytes) -> None:
     one, two = directory(folder, b"one"), directory(folder, b"two")
     for act in (same_export.prove, same_export.look, same_export.make):
-        with pytest.raises(IngestError, match="'.*/one' and '.*/two' are not the same directory on "):
+        with pytest.raises(
+            IngestError, match="'.*/one' and '.*/two' are not the same directory on "
+        ):
             act([one, two])
         assert as_it_was(one) and as_it_was(two)
 
@@ -94,12 +96,16 @@ def test_a_full_file_system(folder: bytes) -> None:
         assert os.listdir(full) == [b"filler"]
 
 
-@pytest.mark.parametrize("op, number", [("fsync", errno.EDQUOT), ("write", errno.ENOSPC), ("create", errno.EACCES)])
+@pytest.mark.parametrize(
+    "op, number", [("fsync", errno.EDQUOT), ("write", errno.ENOSPC), ("create", errno.EACCES)]
+)
 def test_a_mount_that_refuses_what_is_written(folder: bytes, op: str, number: int) -> None:
     one = directory(folder, b"one")
     with mounts.faultfs(one, folder + b"/two") as faults:
         faults.rule(op=op, match="*", errno=number)
-        with pytest.raises(IngestError, match="'.*/two' can't be written by uid .*%s" % os.strerror(number)):
+        with pytest.raises(
+            IngestError, match=f"'.*/two' can't be written by uid .*{os.strerror(number)}"
+        ):
             same_export.prove([one, faults.path])
         assert as_it_was(one)
 
@@ -117,7 +123,9 @@ def test_a_mount_that_does_not_answer_is_named(folder: bytes) -> None:
     os.mkdir(backing + b"/below")
     with mounts.faultfs(backing, folder + b"/one") as faults:
         faults.rule(op="getattr", match="/below", errno=errno.ESTALE)
-        with pytest.raises(IngestError, match="'.*/one/below' can't be looked at: Stale file handle"):
+        with pytest.raises(
+            IngestError, match="'.*/one/below' can't be looked at: Stale file handle"
+        ):
             same_export.prove([faults.path + b"/below"])
 
 
@@ -189,8 +197,16 @@ def test_the_copy_makes_the_directory_on_all_mounts(folder: bytes) -> None:
         same_export.make([folder + b"/one/a/b"])
 
 
-def seen(host: str, mtime: int, created: int, **other: Any) -> Dict[str, Any]:
-    return {"host": host, "kind": "nfs", "inode": 5, "atime": mtime + 1, "mtime": mtime, "created": created, **other}
+def seen(host: str, mtime: int, created: int, **other: Any) -> dict[str, Any]:
+    return {
+        "host": host,
+        "kind": "nfs",
+        "inode": 5,
+        "atime": mtime + 1,
+        "mtime": mtime,
+        "created": created,
+        **other,
+    }
 
 
 SECOND = 10**9
@@ -210,7 +226,7 @@ NOW = 1_700_000_000 * SECOND
         [seen("a", 2 * NOW, NOW), seen("b", NOW, NOW)],
     ],
 )
-def test_the_time_before_any_token(hosts: List[Dict[str, Any]]) -> None:
+def test_the_time_before_any_token(hosts: list[dict[str, Any]]) -> None:
     right = next(host for host in hosts if host["host"] == "a")
     for order in (hosts, hosts[::-1]):
         assert same_export.true_times(order) == (right["atime"], right["mtime"])

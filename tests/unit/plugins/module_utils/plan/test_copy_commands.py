@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -22,11 +22,15 @@ IGNORE = frozenset({"links", "xattr", "sparse"})
 
 def source_tree(root: bytes) -> None:
     os.mkdir(root)
-    nodes = [node for node in trees.hostile() if node.path[0] not in (b"sparse", b"xattrs", b"acls")]
+    nodes = [
+        node for node in trees.hostile() if node.path[0] not in (b"sparse", b"xattrs", b"acls")
+    ]
     trees.build(root, nodes)
 
 
-def write(tmp_path: Path, clients: int, destinations: List[bytes], depths: Dict[str, Any], **filters: Any) -> List[str]:
+def write(
+    tmp_path: Path, clients: int, destinations: list[bytes], depths: dict[str, Any], **filters: Any
+) -> list[str]:
     source = os.fsencode(tmp_path / "it's the source")
     if not os.path.exists(source):
         source_tree(source)
@@ -34,24 +38,32 @@ def write(tmp_path: Path, clients: int, destinations: List[bytes], depths: Dict[
     scan(source, folder, **filters)
     index = Index(folder)
     try:
-        return copy_commands.write_commands(index, str(tmp_path), clients, source, destinations, **depths)
+        return copy_commands.write_commands(
+            index, str(tmp_path), clients, source, destinations, **depths
+        )
     finally:
         index.close()
 
 
-def run(paths: List[str]) -> None:
+def run(paths: list[str]) -> None:
     clients = [subprocess.Popen(["bash", path]) for path in paths[:-1]]
     assert [client.wait() for client in clients] == [0] * len(clients)
     assert subprocess.run(["bash", paths[-1]], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("depths", [{}, {"max_depth": 1}, {"min_depth": 1, "max_depth": 2}, {"max_depth": 0}])
-def test_clients_copy_everything_twice(tmp_path: Path, depths: Dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "depths", [{}, {"max_depth": 1}, {"min_depth": 1, "max_depth": 2}, {"max_depth": 0}]
+)
+def test_clients_copy_everything_twice(tmp_path: Path, depths: dict[str, Any]) -> None:
     destination = tmp_path / "the\ndestination"
     destination.mkdir()
     paths = write(tmp_path, 3, [os.fsencode(destination)], depths)
     assert [os.path.basename(path) for path in paths] == [
-        "client1_copy_commands", "client2_copy_commands", "client3_copy_commands", "last_copy_commands"]
+        "client1_copy_commands",
+        "client2_copy_commands",
+        "client3_copy_commands",
+        "last_copy_commands",
+    ]
     source = os.fsencode(tmp_path / "it's the source")
     for _attempt in range(2):
         run(paths)
@@ -61,10 +73,13 @@ def test_clients_copy_everything_twice(tmp_path: Path, depths: Dict[str, Any]) -
 def test_excluded_entries_are_not_copied(tmp_path: Path) -> None:
     destination = tmp_path / "destination"
     destination.mkdir()
-    paths = write(tmp_path, 2, [os.fsencode(destination)], {"max_depth": 1}, exclude=[b"plain", b"types"])
+    paths = write(
+        tmp_path, 2, [os.fsencode(destination)], {"max_depth": 1}, exclude=[b"plain", b"types"]
+    )
     run(paths)
     found = compare.compare_trees(
-        os.fsencode(tmp_path / "it's the source"), os.fsencode(destination), ignore=IGNORE)
+        os.fsencode(tmp_path / "it's the source"), os.fsencode(destination), ignore=IGNORE
+    )
     left_out = {"files/plain", "directories/plain", "links/plain", "types"}
     assert {line.split(":")[0] for line in found} == left_out
 
@@ -85,11 +100,15 @@ def test_a_failing_copy_is_said(tmp_path: Path) -> None:
     assert b"mkdir" in done.stderr
 
 
-@pytest.mark.parametrize("word", [*trees.NAMES, b"'", b"$'\\''", b"\\n", bytes(range(1, 256)).replace(b"/", b"")])
+@pytest.mark.parametrize(
+    "word", [*trees.NAMES, b"'", b"$'\\''", b"\\n", bytes(range(1, 256)).replace(b"/", b"")]
+)
 def test_quoted_words_come_back(word: bytes) -> None:
     quoted = copy_commands.quote(word)
     assert b"\n" not in quoted
-    done = subprocess.run(["bash", "-c", b"printf %s " + quoted], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        ["bash", "-c", b"printf %s " + quoted], stdout=subprocess.PIPE, check=True
+    )
     assert done.stdout == word
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import COUNTS, Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import (
+    COUNTS,
+    Dispatcher,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import open_plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
@@ -45,20 +48,23 @@ def db(folder: str) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def players(db: sqlite3.Connection, patience: float = 60.0) -> Dict[str, Dispatcher]:
+def players(db: sqlite3.Connection, patience: float = 60.0) -> dict[str, Dispatcher]:
     return {host: Dispatcher(db, host, patience) for host in HOSTS}
 
 
-def finish(dispatcher: Dispatcher, shards: List[int]) -> None:
-    counts: Dict[str, Any] = dict.fromkeys(COUNTS, 0)
+def finish(dispatcher: Dispatcher, shards: list[int]) -> None:
+    counts: dict[str, Any] = dict.fromkeys(COUNTS, 0)
     dispatcher.record(
-        [{"shard": s, "mounts": {"/d": dict(counts, files=1, seconds=0.1)}, "failures": []} for s in shards]
+        [
+            {"shard": s, "mounts": {"/d": dict(counts, files=1, seconds=0.1)}, "failures": []}
+            for s in shards
+        ]
     )
 
 
-def everything(dispatcher: Dispatcher, absent: bool = False) -> List[int]:
+def everything(dispatcher: Dispatcher, absent: bool = False) -> list[int]:
     """Do all that a host gets."""
-    done: List[int] = []
+    done: list[int] = []
     while True:
         claimed = [entry.header.id for entry in dispatcher.claim(1, absent=absent).claimed]
         if not claimed:
@@ -75,15 +81,20 @@ def test_a_phase_opens_when_the_one_before_is_done(db: sqlite3.Connection) -> No
     hosts = players(db)
     for dispatcher in hosts.values():
         dispatcher.start()
-    order: List[int] = []
+    order: list[int] = []
     while left(db):
         for host, dispatcher in hosts.items():
             work = dispatcher.claim(1)
             for entry in work.claimed:
-                phase = db.execute("SELECT phase FROM shards WHERE id=?", (entry.header.id,)).fetchone()[0]
-                assert db.execute(
-                    "SELECT count(*) FROM shards WHERE state<>'done' AND phase<?", (phase,)
-                ).fetchone()[0] == 0
+                phase = db.execute(
+                    "SELECT phase FROM shards WHERE id=?", (entry.header.id,)
+                ).fetchone()[0]
+                assert (
+                    db.execute(
+                        "SELECT count(*) FROM shards WHERE state<>'done' AND phase<?", (phase,)
+                    ).fetchone()[0]
+                    == 0
+                )
                 order.append(phase)
                 finish(dispatcher, [entry.header.id])
     assert order == sorted(order)
@@ -132,7 +143,12 @@ def test_a_dead_host_s_work_goes_to_the_others_and_its_late_word_is_not_heard(
     before = db.execute("SELECT count(*) FROM results").fetchone()
     finish(hosts["one"], lost)
     assert db.execute("SELECT count(*) FROM results").fetchone() == before
-    runners = {r for (r,) in db.execute("SELECT runner FROM shards WHERE id IN (%s)" % ",".join(map(str, lost)))}
+    runners = {
+        r
+        for (r,) in db.execute(
+            f"SELECT runner FROM shards WHERE id IN ({','.join(map(str, lost))})"
+        )
+    }
     assert runners <= {"two", "three"}
 
 
@@ -169,7 +185,9 @@ def test_dynamic_shards_belong_to_whoever_asks(folder: str) -> None:
     while left(db):
         for dispatcher in hosts.values():
             finish(dispatcher, [entry.header.id for entry in dispatcher.claim(1).claimed])
-    runners = dict(db.execute("SELECT runner, count(*) FROM shards WHERE phase=1 GROUP BY runner").fetchall())
+    runners = dict(
+        db.execute("SELECT runner, count(*) FROM shards WHERE phase=1 GROUP BY runner").fetchall()
+    )
     assert set(runners) == set(HOSTS)
     assert max(runners.values()) - min(runners.values()) <= 1
 
@@ -195,6 +213,10 @@ def test_a_large_file_that_lacks_a_range_is_not_finished(db: sqlite3.Connection)
         if claimed[0].header.op in ("finish", "link"):
             assert claimed[0].header.broken == ("large",)
             break
-        failures = [["/d", "large", "read", 5, "Input/output error"]] if claimed[0].header.op == "range" else []
+        failures = (
+            [["/d", "large", "read", 5, "Input/output error"]]
+            if claimed[0].header.op == "range"
+            else []
+        )
         for entry in claimed:
             one.record([{"shard": entry.header.id, "mounts": {}, "failures": failures}])

@@ -9,14 +9,17 @@ import random
 import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import join
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import check_idle, open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
+    check_idle,
+    open_plan,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
 SMALL = Limits(items=5, range_threshold=0)
@@ -36,19 +39,29 @@ def tree(folder: Path, seed: int = 1) -> Path:
     return source
 
 
-def make(folder: Path, source: Path, hosts: List[str], split: str = "round_robin", limits: Limits = SMALL, **more: Any) -> Any:
+def make(
+    folder: Path,
+    source: Path,
+    hosts: list[str],
+    split: str = "round_robin",
+    limits: Limits = SMALL,
+    **more: Any,
+) -> Any:
     scan(str(source), str(folder / "index"))
     path = str(folder / "plan.db")
     return plan(str(folder / "index"), path, hosts, split, limits=limits, **more), open_plan(path)
 
 
-def rows(db: Any, where: str) -> List[Tuple[Any, ...]]:
+def rows(db: Any, where: str) -> list[tuple[Any, ...]]:
     """(host, path, row) of the shards that match, in the order of the plan."""
     found = []
-    for host, data in db.execute("SELECT host, payload FROM shards WHERE %s ORDER BY id" % where):
+    for host, data in db.execute(f"SELECT host, payload FROM shards WHERE {where} ORDER BY id"):
         for _files, _bytes, body in shards.unpack(data):
             directory, entries = shards.read_line(body)
-            found += [(host, join(directory, entry[0]) if entry[0] else directory, entry) for entry in entries]
+            found += [
+                (host, join(directory, entry[0]) if entry[0] else directory, entry)
+                for entry in entries
+            ]
     return found
 
 
@@ -64,20 +77,27 @@ def test_round_robin_is_sed(tmp_path: Path, count: int) -> None:
     assert done.items == len(order) == 300
     for number, host in enumerate(hosts, 1):
         wanted = subprocess.run(
-            ["sed", "-n", "%d~%dp" % (number, count), str(manifest)], stdout=subprocess.PIPE, check=True
+            ["sed", "-n", "%d~%dp" % (number, count), str(manifest)],
+            stdout=subprocess.PIPE,
+            check=True,
         ).stdout.splitlines()
-        assert [path for _host, path, _row in rows(db, "op='copy' AND host='%s'" % host)] == wanted
+        assert [path for _host, path, _row in rows(db, f"op='copy' AND host='{host}'")] == wanted
 
 
 @pytest.mark.parametrize("depths", [(None, None), (4, 4), (2, 2), (1, 3), (3, None)])
 @pytest.mark.parametrize("split", ["round_robin", "balanced", "dynamic"])
-def test_nothing_is_lost_or_planned_twice(tmp_path: Path, depths: Tuple[Optional[int], Optional[int]], split: str) -> None:
+def test_nothing_is_lost_or_planned_twice(
+    tmp_path: Path, depths: tuple[int | None, int | None], split: str
+) -> None:
     source = tree(tmp_path)
     (source / "empty" / "below").mkdir(parents=True)
     os.symlink("nowhere", source / "link")
     _done, db = make(tmp_path, source, ["a", "b"], split, min_depth=depths[0], max_depth=depths[1])
     listed = subprocess.run(
-        ["find", ".", "-mindepth", "1", "!", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE, check=True
+        ["find", ".", "-mindepth", "1", "!", "-type", "d", "-print0"],
+        cwd=source,
+        stdout=subprocess.PIPE,
+        check=True,
     ).stdout.split(b"\0")[:-1]
     planned = [path for _host, path, _row in rows(db, "op='copy'") if path != b"empty/below"]
     assert sorted(planned) == sorted(path[2:] for path in listed)
@@ -91,7 +111,9 @@ def test_nothing_is_lost_or_planned_twice(tmp_path: Path, depths: Tuple[Optional
 
 @pytest.mark.parametrize("count", [2, 3, 5, 16])
 def test_balanced_shares_are_equal(tmp_path: Path, count: int) -> None:
-    done, _db = make(tmp_path, tree(tmp_path), ["host%d" % number for number in range(count)], "balanced")
+    done, _db = make(
+        tmp_path, tree(tmp_path), ["host%d" % number for number in range(count)], "balanced"
+    )
     costs = [share["cost"] for share in done.hosts.values()]
     assert len(costs) == count
     assert max(costs) <= 1.05 * sum(costs) / count
@@ -109,7 +131,9 @@ def test_one_large_item_prevents_balance_but_nothing_joins_it(tmp_path: Path) ->
 
 def test_shards_are_bounded(tmp_path: Path) -> None:
     limit = 200_000
-    _done, db = make(tmp_path, tree(tmp_path), ["a", "b"], limits=Limits(items=7, bytes=limit, range_threshold=0))
+    _done, db = make(
+        tmp_path, tree(tmp_path), ["a", "b"], limits=Limits(items=7, bytes=limit, range_threshold=0)
+    )
     for items, size, files in db.execute("SELECT items, bytes, files FROM shards WHERE op='copy'"):
         assert items <= 7 and (size <= limit or items == 1) and files == items
 
@@ -119,7 +143,9 @@ def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
     source.mkdir()
     with open(source / "large", "wb") as file:
         file.truncate((10 << 20) + 5)
-    done, db = make(tmp_path, source, ["a", "b"], limits=Limits(range_threshold=1 << 20, range_size=3 << 20))
+    done, db = make(
+        tmp_path, source, ["a", "b"], limits=Limits(range_threshold=1 << 20, range_size=3 << 20)
+    )
     ranges = sorted((row[6], row[7], host) for host, _path, row in rows(db, "op='range'"))
     assert [(offset, length) for offset, length, _host in ranges] == [
         (0, 3 << 20), (3 << 20, 3 << 20), (6 << 20, 3 << 20), (9 << 20, (1 << 20) + 5),
@@ -127,7 +153,10 @@ def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
     assert {host for _offset, _length, host in ranges} == {"a", "b"}
     assert [path for _host, path, _row in rows(db, "op IN ('prepare', 'finish')")] == [b"large"] * 2
     assert (done.files, done.bytes) == (1, (10 << 20) + 5)
-    assert db.execute("SELECT sum(files), sum(bytes) FROM shards WHERE phase<3").fetchone() == (1, (10 << 20) + 5)
+    assert db.execute("SELECT sum(files), sum(bytes) FROM shards WHERE phase<3").fetchone() == (
+        1,
+        (10 << 20) + 5,
+    )
 
 
 def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
@@ -135,7 +164,7 @@ def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
     for folder in ("a", "b", "c"):
         (source / folder).mkdir(parents=True)
     (source / "a" / "one").write_bytes(b"1")
-    groups: Dict[bytes, List[bytes]] = defaultdict(list)
+    groups: dict[bytes, list[bytes]] = defaultdict(list)
     for name in ("b/two", "c/three"):
         os.link(source / "a" / "one", source / name)
     _done, db = make(tmp_path, source, ["x", "y", "z"])
@@ -154,7 +183,13 @@ def test_directories_come_deepest_first_and_unsearchable_ones_last(tmp_path: Pat
     (source / "closed").chmod(0o600)
     _done, db = make(tmp_path, source, ["x"])
     if os.geteuid() == 0:
-        assert [path for _host, path, _row in rows(db, "phase=3")] == [b"closed/below", b"a/b/c", b"a/b", b"a", b""]
+        assert [path for _host, path, _row in rows(db, "phase=3")] == [
+            b"closed/below",
+            b"a/b/c",
+            b"a/b",
+            b"a",
+            b"",
+        ]
     assert [path for _host, path, _row in rows(db, "phase=4")] == [b"closed"]
     (source / "closed").chmod(0o700)
 

@@ -11,4 +11,10 @@ def test_directories_take_turns() -> None:
     lines = [shards.line(name, ['["x",0]'], 0) for name in (b"a", b"a", b'q",[', b"a", b"b/c")]
     packed = shards.pack(lines)
     turned = shards.in_turn(shards.unpack(packed))
-    assert [shards.read_line(body)[0] for _files, _size, body in turned] == [b"a", b'q",[', b"b/c", b"a", b"a"]
+    assert [shards.read_line(body)[0] for _files, _size, body in turned] == [
+        b"a",
+        b'q",[',
+        b"b/c",
+        b"a",
+        b"a",
+    ]

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, Iterator
+from typing import Any, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -38,7 +38,7 @@ def faults(folder: bytes) -> Iterator[mounts.FaultFS]:
         yield made
 
 
-def probed(path: bytes) -> Dict[str, Any]:
+def probed(path: bytes) -> dict[str, Any]:
     """What is found, and that nothing stays."""
     before = os.listdir(path)
     found = capabilities.probe(path)
@@ -58,7 +58,11 @@ def test_a_file_system_that_holds_everything(folder: bytes) -> None:
 def test_inodes_of_128_bytes(folder: bytes) -> None:
     with mounts.coarse_ext4(os.fsdecode(folder)) as path:
         found = probed(path)
-    assert (found["granularity"], found["oldest"], found["newest"]) == (10**9, -(1 << 31), (1 << 31) - 1)
+    assert (found["granularity"], found["oldest"], found["newest"]) == (
+        10**9,
+        -(1 << 31),
+        (1 << 31) - 1,
+    )
     assert "sparse" not in found["lacks"] and "case" not in found["lacks"]
 
 
@@ -78,7 +82,9 @@ def test_inodes_of_128_bytes(folder: bytes) -> None:
         ("setxattr", "file", errno.EIO, ATTRIBUTES),
     ],
 )
-def test_what_is_refused(faults: mounts.FaultFS, op: str, match: str, number: int, lacking: set) -> None:
+def test_what_is_refused(
+    faults: mounts.FaultFS, op: str, match: str, number: int, lacking: set
+) -> None:
     if not ROOT:
         pytest.skip("needs root: owners, devices and attributes")
     usual = set(probed(faults.path)["lacks"])
@@ -95,7 +101,8 @@ def test_a_root_that_may_not_see_trusted_attributes(faults: mounts.FaultFS) -> N
 
 
 @pytest.mark.parametrize(
-    "op, act, lacking", [("chown", "ignore", {"owner"}), ("chmod", "ignore", {"mode", "set_id", "sticky"})]
+    "op, act, lacking",
+    [("chown", "ignore", {"owner"}), ("chmod", "ignore", {"mode", "set_id", "sticky"})],
 )
 def test_what_is_ignored(faults: mounts.FaultFS, op: str, act: str, lacking: set) -> None:
     if not ROOT:
@@ -143,7 +150,14 @@ def test_a_destination_is_left_as_it_was(folder: bytes) -> None:
     found = capabilities.of_destination(folder, folder, [], True)
     assert found["empty"] and found["bytes_free"] > 0 and "lacks" in found
     assert os.stat(folder).st_mtime_ns == OLD
-    seen = {"host": "a", "kind": "nfs", "inode": 1, "atime": 7, "mtime": OLD + 7, "created": OLD * 2}
+    seen = {
+        "host": "a",
+        "kind": "nfs",
+        "inode": 1,
+        "atime": 7,
+        "mtime": OLD + 7,
+        "created": OLD * 2,
+    }
     capabilities.of_destination(folder, folder, [seen], True)
     assert os.stat(folder).st_mtime_ns == OLD + 7  # as the hosts found it
     before = os.stat(folder).st_ctime_ns
@@ -162,7 +176,12 @@ def test_empty(folder: bytes) -> None:
 
 def test_attributes_that_a_source_cannot_have(folder: bytes) -> None:
     assert set(capabilities.source_lacks(b"/proc")) >= ATTRIBUTES - {"trusted_xattrs"}
-    both = {"uid": 0, "owner": 0, "source_lacks": sorted(ATTRIBUTES), "lacks": dict.fromkeys(ATTRIBUTES, "why")}
+    both = {
+        "uid": 0,
+        "owner": 0,
+        "source_lacks": sorted(ATTRIBUTES),
+        "lacks": dict.fromkeys(ATTRIBUTES, "why"),
+    }
     assert in_general(both, PRESERVE) == []
 
 
@@ -176,7 +195,9 @@ def test_a_probe_that_is_stopped_leaves_nothing(faults: mounts.FaultFS) -> None:
     )
     path = capabilities.__file__.partition("/ansible_collections/")[0]
     process = subprocess.Popen([sys.executable, "-c", code, path, os.fsdecode(faults.path)])
-    while process.poll() is None and not any(names for _at, _folders, names in os.walk(faults.backing)):
+    while process.poll() is None and not any(
+        names for _at, _folders, names in os.walk(faults.backing)
+    ):
         pass
     process.terminate()
     assert process.wait() == 128 + 15

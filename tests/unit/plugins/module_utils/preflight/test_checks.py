@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
@@ -19,7 +19,15 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import c
 
 @pytest.mark.parametrize(
     "text, wanted",
-    [("0", 0), ("1000", 1000), ("1k", 1024), ("1.5M", 3 << 19), ("2G", 2 << 30), (" 200m ", 200 << 20), ("1T", 1 << 40)],
+    [
+        ("0", 0),
+        ("1000", 1000),
+        ("1k", 1024),
+        ("1.5M", 3 << 19),
+        ("2G", 2 << 30),
+        (" 200m ", 200 << 20),
+        ("1T", 1 << 40),
+    ],
 )
 def test_rates(text: str, wanted: int) -> None:
     assert rate(text) == wanted
@@ -31,7 +39,7 @@ def test_rates_that_are_none(text: str) -> None:
         rate(text)
 
 
-def options(**given: Any) -> Dict[str, Any]:
+def options(**given: Any) -> dict[str, Any]:
     return {
         "destinations": None, "cluster_addresses": None, "mount_base": "/mnt/destination", "destination": "", **given,
     }  # fmt: skip
@@ -39,7 +47,10 @@ def options(**given: Any) -> Dict[str, Any]:
 
 def test_destinations_of_a_cluster() -> None:
     given = options(cluster_addresses=["10.0.0.1", "10.0.0.2"], destination="projects/")
-    assert checks.destinations(given) == ["/mnt/destination1/projects", "/mnt/destination2/projects"]
+    assert checks.destinations(given) == [
+        "/mnt/destination1/projects",
+        "/mnt/destination2/projects",
+    ]
     assert checks.destinations(options(destinations=["/a"])) == ["/a"]
     with pytest.raises(IngestError, match="ingest_destinations is not set"):
         checks.destinations(options())
@@ -95,7 +106,9 @@ def test_two_directories_are_open_at_once(tmp_path: Path, depth: int) -> None:
         first = cache.get(b"first%d" % number, create=True)
         second = cache.get(b"/".join([b"second%d" % number] * depth), create=True)
         assert os.path.samestat(os.fstat(first.fd), os.stat(tmp_path / ("first%d" % number)))
-        assert os.path.samestat(os.fstat(second.fd), os.stat(tmp_path / "/".join(["second%d" % number] * depth)))
+        assert os.path.samestat(
+            os.fstat(second.fd), os.stat(tmp_path / "/".join(["second%d" % number] * depth))
+        )
     cache.close()
 
 

@@ -7,20 +7,26 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
-from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.shortfalls import clashes, in_general, in_tree
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.shortfalls import (
+    clashes,
+    in_general,
+    in_tree,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import trees
 
 Node = trees.Node
 SECOND = 10**9
 NFS3 = {
-    "user_xattrs": "not supported", "trusted_xattrs": "not supported", "security_xattrs": "not supported",
+    "user_xattrs": "not supported",
+    "trusted_xattrs": "not supported",
+    "security_xattrs": "not supported",
     "acls": "Input/output error",
 }
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # holds any time
@@ -34,7 +40,7 @@ def folder() -> Iterator[str]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-def holds(*lacks: str, **other: Any) -> Dict[str, Any]:
+def holds(*lacks: str, **other: Any) -> dict[str, Any]:
     """A perfect destination but for what it lacks."""
     return {
         "lacks": dict.fromkeys(lacks, "why"), "source_lacks": [], "granularity": 1, "oldest": None, "newest": None,
@@ -42,7 +48,7 @@ def holds(*lacks: str, **other: Any) -> Dict[str, Any]:
     }  # fmt: skip
 
 
-def indexed(folder: str, nodes: List[trees.Node]) -> Index:
+def indexed(folder: str, nodes: list[trees.Node]) -> Index:
     """The index of a tree of these nodes."""
     source = os.fsencode(folder + "/source")
     os.mkdir(source)
@@ -51,7 +57,7 @@ def indexed(folder: str, nodes: List[trees.Node]) -> Index:
     return Index(folder + "/index")
 
 
-def everything() -> List[trees.Node]:
+def everything() -> list[trees.Node]:
     return [
         Node((b"d", b"file"), data=((0, b"x"),)), Node((b"d", b"hard"), "h", target=(b"d", b"file")),
         Node((b"d", b"link"), "l", target=b"file"), Node((b"d", b"fifo"), "p"),
@@ -66,7 +72,9 @@ def test_a_perfect_destination_needs_no_words(folder: str) -> None:
     assert in_general(holds(), PRESERVE) == []
     assert in_tree(holds(), PRESERVE, index) == []
     clashes(holds(), index)
-    assert in_general({}, PRESERVE) == in_tree({}, PRESERVE, index) == []  # check mode tries nothing
+    assert (
+        in_general({}, PRESERVE) == in_tree({}, PRESERVE, index) == []
+    )  # check mode tries nothing
 
 
 @pytest.mark.parametrize(
@@ -77,7 +85,10 @@ def test_a_perfect_destination_needs_no_words(folder: str) -> None:
         ("sockets", None),
         ("devices", None),
         ("hard_links", "the destination has no hard links: 2 entries such as 'd/"),
-        ("any_name", "the destination takes no names that aren't UTF-8: 'd/bytes\\xff' will fail (why)"),
+        (
+            "any_name",
+            "the destination takes no names that aren't UTF-8: 'd/bytes\\xff' will fail (why)",
+        ),
         ("set_id", "the destination takes set-id bits off: those of 'd/setuid' (why)"),
         ("link_times", "the destination keeps no times of symbolic links: those of 'd/link' (why)"),
         ("acls", None),
@@ -87,7 +98,9 @@ def test_what_the_tree_has(folder: str, kind: str, sentence: str) -> None:
     index = indexed(folder, everything())
     found = in_tree(holds(kind), PRESERVE, index)
     assert [line[: len(sentence)] for line in found] == [sentence] if sentence else found == []
-    assert in_tree(holds(kind), (), index) == ([] if kind in ("hard_links", "set_id", "link_times") else found)
+    assert in_tree(holds(kind), (), index) == (
+        [] if kind in ("hard_links", "set_id", "link_times") else found
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +120,7 @@ def test_times_out_of_range(folder: str, oldest: Any, newest: Any, count: int, y
         assert found == []
         return
     (line,) = found
-    assert line.startswith("the destination keeps no times %s: those of " % years)
+    assert line.startswith(f"the destination keeps no times {years}: those of ")
     assert ("%d entries such as " % count in line) == (count > 1)
     assert in_tree(holds(oldest=oldest, newest=newest), ["mode"], index) == []
 
@@ -115,7 +128,7 @@ def test_times_out_of_range(folder: str, oldest: Any, newest: Any, count: int, y
 def test_long_names(folder: str) -> None:
     index = indexed(folder, everything())
     (line,) = in_tree(holds(longest_name=143), PRESERVE, index)
-    assert line == "the destination takes names of at most 143 bytes: 'd/%s' will fail" % ("n" * 200)
+    assert line == f"the destination takes names of at most 143 bytes: 'd/{'n' * 200}' will fail"
     assert in_tree(holds(longest_name=200), PRESERVE, index) == []
 
 
@@ -140,13 +153,19 @@ def test_what_no_index_tells() -> None:
         "the destination keeps no POSIX ACLs (Input/output error)",
     ]
     assert in_general(holds(lacks=NFS3), ["mode", "times"]) == []
-    assert in_general(holds("trusted_xattrs"), PRESERVE) == ["the destination keeps no extended attributes trusted.* (why)"]
+    assert in_general(holds("trusted_xattrs"), PRESERVE) == [
+        "the destination keeps no extended attributes trusted.* (why)"
+    ]
     squashed = holds("owner", owner=65534)
     (line,) = in_general(squashed, PRESERVE)
     assert line == "the destination takes root for the user 65534 (root squash): it keeps no owners"
     assert in_general(holds("owner"), PRESERVE) == ["the destination keeps no owners (why)"]
-    assert in_general(holds(granularity=SECOND), PRESERVE) == ["the destination keeps times in steps of 1 s"]
-    assert in_general(holds(granularity=100), PRESERVE) == ["the destination keeps times in steps of 100 ns"]
+    assert in_general(holds(granularity=SECOND), PRESERVE) == [
+        "the destination keeps times in steps of 1 s"
+    ]
+    assert in_general(holds(granularity=100), PRESERVE) == [
+        "the destination keeps times in steps of 100 ns"
+    ]
     assert len(in_general(holds("mode", "sparse"), PRESERVE)) == 2
 
 
@@ -158,7 +177,9 @@ def test_names_that_become_one(folder: str) -> None:
     ])  # fmt: skip
     clashes(holds(), index)
     clashes(holds("case"), index)
-    with pytest.raises(IngestError, match="^'b/café?.*' and 'b/café?.*' would be one file .*where why: rename"):
+    with pytest.raises(
+        IngestError, match="^'b/café?.*' and 'b/café?.*' would be one file .*where why: rename"
+    ):
         clashes(holds("forms"), index)
 
 
@@ -167,6 +188,6 @@ def test_names_that_become_one(folder: str) -> None:
     [Node((b"a", b"x")), Node((b"A", b"y"))],
     [Node((b"a", b"same"), "d"), Node((b"a", b"SAME"))],
 ], ids=["files", "directories", "file and directory"])  # fmt: skip
-def test_names_that_differ_in_case(folder: str, nodes: List[trees.Node]) -> None:
+def test_names_that_differ_in_case(folder: str, nodes: list[trees.Node]) -> None:
     with pytest.raises(IngestError, match="would be one file at the destination"):
         clashes(holds("case"), indexed(folder, nodes))

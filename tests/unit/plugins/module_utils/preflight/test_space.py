@@ -11,7 +11,12 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
-from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.space import Need, check, need, too_many
+from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.space import (
+    Need,
+    check,
+    need,
+    too_many,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
 MIB = 1 << 20
@@ -32,25 +37,34 @@ def test_what_a_tree_needs(tmp_path: Path) -> None:
     assert need(index, {}, PRESERVE) == Need(MIB, 4)  # file, sparse, link and the directory below
     assert need(index, {}, ["links"]) == Need(101 * MIB, 4)
     assert need(index, {"lacks": {"sparse": "why"}}, PRESERVE) == Need(101 * MIB, 4)
-    assert need(index, {}, ["sparse"]) == need(index, {"lacks": {"hard_links": ""}}, PRESERVE) == Need(3 * MIB, 6)
+    assert (
+        need(index, {}, ["sparse"])
+        == need(index, {"lacks": {"hard_links": ""}}, PRESERVE)
+        == Need(3 * MIB, 6)
+    )
 
 
 def test_room() -> None:
     assert check(Need(1000, 10), FREE) is None
-    with pytest.raises(IngestError, match="^ingest_destinations: the source does not fit: 1.50 kB are needed and 1.00 kB free"):
+    with pytest.raises(
+        IngestError,
+        match="^ingest_destinations: the source does not fit: 1.50 kB are needed and 1.00 kB free",
+    ):
         check(Need(1500, 10), FREE)
-    with pytest.raises(IngestError, match="11 inodes are needed and 10 free .ingest_check_space: false"):
+    with pytest.raises(
+        IngestError, match="11 inodes are needed and 10 free .ingest_check_space: false"
+    ):
         check(Need(0, 11), FREE)
     with pytest.raises(IngestError, match="free and 11 inodes"):
         check(Need(1500, 11), FREE)
     said = check(Need(1500, 10), dict(FREE, empty=False))
-    assert said and said.startswith("the source fits only if much of it is at the destination already: ")
+    assert said and said.startswith(
+        "the source fits only if much of it is at the destination already: "
+    )
     assert check(Need(0, 11), dict(FREE, inodes=0, inodes_free=0)) is None  # not counted
 
 
-@pytest.mark.parametrize(
-    "nodes, most", [(1, 200), (3, 200), (4, 300), (6, 500), (9, 800)],
-)
+@pytest.mark.parametrize("nodes, most", [(1, 200), (3, 200), (4, 300), (6, 500), (9, 800)])
 def test_more_files_than_a_cluster_manages(nodes: int, most: int) -> None:
     assert too_many(most * 10**6, nodes) is None
     said = too_many(most * 10**6 + 1, nodes)

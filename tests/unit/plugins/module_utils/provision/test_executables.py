@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import List, Optional, Union
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -31,13 +30,15 @@ def _bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*command: Union[str, Path], cwd: Optional[Path] = None) -> subprocess.CompletedProcess[bytes]:
+def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     words = [os.fsencode(word) for word in command]
     return subprocess.run(words, capture_output=True, cwd=cwd, check=False, timeout=120)
 
 
 def test_the_same_command_is_the_same_file() -> None:
-    assert executables.build("prime", "/usr/bin/python3") == executables.build("prime", "/usr/bin/python3")
+    assert executables.build("prime", "/usr/bin/python3") == executables.build(
+        "prime", "/usr/bin/python3"
+    )
     assert executables.build("prime", "/a b/python").startswith(b"#!/usr/bin/env python3\n")
     with pytest.raises(IngestError, match="rm"):
         executables.build("rm", "/usr/bin/python3")
@@ -59,17 +60,31 @@ def test_an_old_python_is_told_so(tmp_path: Path, small: bool) -> None:
     path = tmp_path / "ingestor"
     path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small))
     # The version that RHEL 8 has; a real one says the same.
-    code = "import runpy, sys; sys.version_info = (3, 6, 8, 'final', 0); runpy.run_path(%r, run_name='__main__')" % str(path)
+    code = f"import runpy, sys; sys.version_info = (3, 6, 8, 'final', 0); runpy.run_path({str(path)!r}, run_name='__main__')"
     done = run(sys.executable, "-c", code)
     assert done.returncode == 1
-    assert done.stderr.decode() == "ingestor: needs Python 3.8 or newer, and %s is 3.6\n" % sys.executable
+    assert (
+        done.stderr.decode()
+        == f"ingestor: needs Python 3.8 or newer, and {sys.executable} is 3.6\n"
+    )
 
 
-@pytest.mark.parametrize("arguments, status", [
-    ([], 1), (["only one"], 1), (["a", "b", "c"], 1), (["--frobnicate", "a", "b"], 1), (["-j", "0", "a", "b"], 1),
-    (["-h"], 0), (["--help"], 0), (["/no/such directory", "b"], 2),
-])
-def test_parallelcp_usage(bin_folder: Path, tmp_path: Path, arguments: List[str], status: int) -> None:
+@pytest.mark.parametrize(
+    "arguments, status",
+    [
+        ([], 1),
+        (["only one"], 1),
+        (["a", "b", "c"], 1),
+        (["--frobnicate", "a", "b"], 1),
+        (["-j", "0", "a", "b"], 1),
+        (["-h"], 0),
+        (["--help"], 0),
+        (["/no/such directory", "b"], 2),
+    ],
+)
+def test_parallelcp_usage(
+    bin_folder: Path, tmp_path: Path, arguments: list[str], status: int
+) -> None:
     done = run(bin_folder / "parallelcp", *arguments, cwd=tmp_path)
     assert done.returncode == status
     said = done.stdout if status == 0 else done.stderr
@@ -86,7 +101,9 @@ def test_parallelcp_destinations(bin_folder: Path, tmp_path: Path) -> None:
     assert run(bin_folder / "parallelcp", tmp_path / "source", tmp_path / "file").returncode == 2
     if not ROOT:
         (tmp_path / "closed").mkdir(0o500)
-        assert run(bin_folder / "parallelcp", tmp_path / "source", tmp_path / "closed").returncode == 3
+        assert (
+            run(bin_folder / "parallelcp", tmp_path / "source", tmp_path / "closed").returncode == 3
+        )
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -109,13 +126,18 @@ def test_parallelcp_without_preserving(bin_folder: Path, tmp_path: Path) -> None
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "file").write_bytes(b"1")
     os.utime(tmp_path / "s" / "file", (5, 5))
-    assert run(bin_folder / "parallelcp", "--no-preserve", tmp_path / "s", tmp_path / "d").returncode == 0
+    assert (
+        run(bin_folder / "parallelcp", "--no-preserve", tmp_path / "s", tmp_path / "d").returncode
+        == 0
+    )
     assert (tmp_path / "d" / "file").stat().st_mtime > 5
 
 
 def test_parallelcp_names_what_failed(bin_folder: Path, tmp_path: Path) -> None:
     for path in ("s/a", "s/b", "d/a/in the way"):
-        (tmp_path / path).mkdir(parents=True) if path[0] == "d" else (tmp_path / "s").mkdir(exist_ok=True)
+        (tmp_path / path).mkdir(parents=True) if path[0] == "d" else (tmp_path / "s").mkdir(
+            exist_ok=True
+        )
     (tmp_path / "s" / "a").write_bytes(b"1")
     (tmp_path / "s" / "b").write_bytes(b"2")
     done = run(bin_folder / "parallelcp", tmp_path / "s", tmp_path / "d")
@@ -144,12 +166,14 @@ def _glibc(bin_folder: Path, tmp_path: Path) -> Path:
 
 def test_parallelcp_the_articles_example(glibc: Path, tmp_path: Path) -> None:
     """glibc can be configured out of the copy."""
-    missing = [name for name in ("gcc", "bison", "make", "gawk", "python3") if not shutil.which(name)]
+    missing = [
+        name for name in ("gcc", "bison", "make", "gawk", "python3") if not shutil.which(name)
+    ]
     if missing:
-        pytest.skip("glibc's configure needs %s (its copy was compared)" % ", ".join(missing))
+        pytest.skip(f"glibc's configure needs {', '.join(missing)} (its copy was compared)")
     for name in ("obj", "usr"):
         (tmp_path / name).mkdir()
-    configured = run(glibc / "configure", "--prefix=%s" % (tmp_path / "usr"), cwd=tmp_path / "obj")
+    configured = run(glibc / "configure", f"--prefix={tmp_path / 'usr'}", cwd=tmp_path / "obj")
     assert configured.returncode == 0, configured.stderr[-2000:]
     assert (tmp_path / "obj" / "Makefile").exists()
 
@@ -158,7 +182,9 @@ def test_prime(bin_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for number in range(200):
         (tmp_path / "d" / str(number)).write_bytes(b"12345")
-    done = run(bin_folder / "prime", "--directory", tmp_path, "--workers", "2", "--interval", "1", "--read")
+    done = run(
+        bin_folder / "prime", "--directory", tmp_path, "--workers", "2", "--interval", "1", "--read"
+    )
     assert done.returncode == 0, done.stderr
     found = {line[:12].strip(): line[12:].strip() for line in done.stdout.decode().splitlines()}
     assert (found["files"], found["directories"], found["bytes"]) == ("200", "2", "1000")
@@ -167,10 +193,16 @@ def test_prime(bin_folder: Path, tmp_path: Path) -> None:
     assert found["files read"].startswith("200 (")
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["--directory", "/no/such"], ["--directory", "/tmp", "--part", "3/2"], ["--directory", "/tmp", "--workers", "x"]
-])
-def test_prime_usage(bin_folder: Path, arguments: List[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--directory", "/no/such"],
+        ["--directory", "/tmp", "--part", "3/2"],
+        ["--directory", "/tmp", "--workers", "x"],
+    ],
+)
+def test_prime_usage(bin_folder: Path, arguments: list[str]) -> None:
     done = run(bin_folder / "prime", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(b"prime: ")

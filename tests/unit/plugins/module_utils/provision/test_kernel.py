@@ -23,9 +23,12 @@ MOUNTS = (
 def _root(tmp_path: Path) -> Path:
     """A host that has the module sunrpc loaded, and two NFS mounts."""
     for name, text in {
-        "proc/modules": "sunrpc 700416 10 nfs,lockd, Live 0x0\n", "proc/self/mountinfo": MOUNTS,
-        "proc/sys/sunrpc/tcp_slot_table_entries": "2\n", "proc/sys/sunrpc/tcp_max_slot_table_entries": "65536\n",
-        "sys/class/bdi/0:31/read_ahead_kb": "128\n", "sys/class/bdi/0:32/read_ahead_kb": "128\n",
+        "proc/modules": "sunrpc 700416 10 nfs,lockd, Live 0x0\n",
+        "proc/self/mountinfo": MOUNTS,
+        "proc/sys/sunrpc/tcp_slot_table_entries": "2\n",
+        "proc/sys/sunrpc/tcp_max_slot_table_entries": "65536\n",
+        "sys/class/bdi/0:31/read_ahead_kb": "128\n",
+        "sys/class/bdi/0:32/read_ahead_kb": "128\n",
         "sys/class/bdi/0:33/read_ahead_kb": "128\n",
     }.items():
         path = tmp_path / name
@@ -41,18 +44,26 @@ def slots(root: Path, *numbers: Any) -> Any:
 
 
 def test_slots_of_a_module_are_its_options(root: Path) -> None:
-    assert slots(root, 128, None) == ["etc/modprobe.d/scaleout-ingest.conf", "proc/sys/sunrpc/tcp_slot_table_entries"]
+    assert slots(root, 128, None) == [
+        "etc/modprobe.d/scaleout-ingest.conf",
+        "proc/sys/sunrpc/tcp_slot_table_entries",
+    ]
     text = (root / "etc/modprobe.d/scaleout-ingest.conf").read_text(encoding="ascii")
     assert text.splitlines()[-1] == "options sunrpc tcp_slot_table_entries=128"
     assert (root / "proc/sys/sunrpc/tcp_slot_table_entries").read_text(encoding="ascii") == "128"
-    assert (root / "proc/sys/sunrpc/tcp_max_slot_table_entries").read_text(encoding="ascii") == "65536\n"
+    assert (root / "proc/sys/sunrpc/tcp_max_slot_table_entries").read_text(
+        encoding="ascii"
+    ) == "65536\n"
     assert slots(root, 128, None) == []
 
 
 def test_slots_before_the_module_is_loaded(tmp_path: Path) -> None:
     assert slots(tmp_path, 16, 128) == ["etc/modprobe.d/scaleout-ingest.conf"]
     text = (tmp_path / "etc/modprobe.d/scaleout-ingest.conf").read_text(encoding="ascii")
-    assert text.splitlines()[-1] == "options sunrpc tcp_slot_table_entries=16 tcp_max_slot_table_entries=128"
+    assert (
+        text.splitlines()[-1]
+        == "options sunrpc tcp_slot_table_entries=16 tcp_max_slot_table_entries=128"
+    )
 
 
 def test_slots_of_a_kernel_without_modules_are_sysctl_settings(root: Path) -> None:
@@ -83,8 +94,14 @@ def test_readahead(root: Path) -> None:
     assert readahead(root) == ["etc/udev/rules.d/99-scaleout-ingest.rules", *live]
     assert (root / live[0]).read_text(encoding="ascii") == "15360"
     assert (root / "sys/class/bdi/0:33/read_ahead_kb").read_text(encoding="ascii") == "128\n"
-    rule = (root / "etc/udev/rules.d/99-scaleout-ingest.rules").read_text(encoding="ascii").splitlines()[-1]
-    assert rule.startswith('SUBSYSTEM=="bdi", ACTION=="add", PROGRAM="/bin/grep -qw %k /proc/fs/nfsfs/volumes"')
+    rule = (
+        (root / "etc/udev/rules.d/99-scaleout-ingest.rules")
+        .read_text(encoding="ascii")
+        .splitlines()[-1]
+    )
+    assert rule.startswith(
+        'SUBSYSTEM=="bdi", ACTION=="add", PROGRAM="/bin/grep -qw %k /proc/fs/nfsfs/volumes"'
+    )
     assert rule.endswith('ATTR{read_ahead_kb}="15360"')
     assert readahead(root) == []
 
@@ -95,5 +112,7 @@ def test_readahead_comes_after_nfsrahead() -> None:
 
 
 def test_readahead_out_of_range(root: Path) -> None:
-    with pytest.raises(IngestError, match="^ingest_readahead: -1 is not a number from 0 to 1048576"):
+    with pytest.raises(
+        IngestError, match="^ingest_readahead: -1 is not a number from 0 to 1048576"
+    ):
         Tuning(str(root)).readahead(-1, [])

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import tempfile
 from html.parser import HTMLParser
-from typing import Any, List
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.atomic import written
@@ -28,7 +28,7 @@ class Text(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.tags: List[str] = []
+        self.tags: list[str] = []
         self.text = ""
         self._raw = False
         self.feed(page)
@@ -61,13 +61,23 @@ def test_what_failed_has_a_line(tmp_path: Any) -> None:
     result = engine.ingest(os.fsencode(folder + "/source"), targets, folder + "/run", workers=2)
     report = reports.report(folder + "/run")
     lines = reports.failed(folder + "/run")
-    assert sorted(line["path"].encode("utf-8", "surrogateescape") for line in lines) == sorted(result.errors) == sorted(NAMES)
+    assert (
+        sorted(line["path"].encode("utf-8", "surrogateescape") for line in lines)
+        == sorted(result.errors)
+        == sorted(NAMES)
+    )
     assert report.stats["failed"] == len(NAMES)  # the check found them too, but an item fails once
     assert report.stats["files"] == 10 and "failures.jsonl" in report.complaint
     for line in lines:
         assert ("path_base64" in line) == ("\udcff" in line["path"])
-        assert {"path", "operation", "errno", "error", "message", "host", "mount", "phase"} <= set(line)
-        assert line["error"] == errno.errorcode[line["errno"]] and line["host"] == "localhost" and line["phase"] == "copy"
+        assert {"path", "operation", "errno", "error", "message", "host", "mount", "phase"} <= set(
+            line
+        )
+        assert (
+            line["error"] == errno.errorcode[line["errno"]]
+            and line["host"] == "localhost"
+            and line["phase"] == "copy"
+        )
     (odd,) = [line for line in lines if "path_base64" in line]
     assert base64.b64decode(odd["path_base64"]) == b"\xff\xfe"
     page = page_of(folder + "/run")
@@ -92,7 +102,12 @@ def test_an_unreadable_directory() -> None:
             try:
                 # Loads what nobody may not read where Python lies in a closed directory.
                 os.makedirs(folder + "/warm/to")
-                engine.ingest(os.fsencode(folder + "/source"), [os.fsencode(folder + "/warm/to")], folder + "/warm/run", workers=1)
+                engine.ingest(
+                    os.fsencode(folder + "/source"),
+                    [os.fsencode(folder + "/warm/to")],
+                    folder + "/warm/run",
+                    workers=1,
+                )
                 os.setgroups([])
                 os.setgid(65534)
                 os.setuid(65534)
@@ -110,15 +125,27 @@ def test_an_unreadable_directory() -> None:
 
 def test_an_item_that_failed_twice_is_one(tmp_path: Any) -> None:
     folder = sampleplan.make_run(
-        str(tmp_path), failures=9, hostile=True, scan_errors=[(b"scratch/x", "scandir", errno.EIO, "Input/output error")])
+        str(tmp_path),
+        failures=9,
+        hostile=True,
+        scan_errors=[(b"scratch/x", "scandir", errno.EIO, "Input/output error")],
+    )
     db = sqlite3.connect(folder + "/plan.db")
     path = db.execute("SELECT path FROM failures LIMIT 1").fetchone()[0]
-    db.execute("INSERT INTO failures VALUES (1, 'client03', '/mnt/other', 5, ?, 'compare', 5, 'differs')", (path,))
+    db.execute(
+        "INSERT INTO failures VALUES (1, 'client03', '/mnt/other', 5, ?, 'compare', 5, 'differs')",
+        (path,),
+    )
     db.commit()
     db.close()
     report = reports.report(folder)
     lines = reports.failed(folder)
-    assert len(lines) == report.stats["failed"] == sum(report.stats["failures"]["by_error"].values()) == 10
+    assert (
+        len(lines)
+        == report.stats["failed"]
+        == sum(report.stats["failures"]["by_error"].values())
+        == 10
+    )
     (twice,) = [line for line in lines if "further" in line]
     assert twice["path"].encode("utf-8", "surrogateescape") == path
     assert [cause["operation"] for cause in twice["further"]] == ["compare"]
@@ -145,7 +172,9 @@ def test_check_mode_reports_the_plan(tmp_path: Any) -> None:
     assert report.stats["check"] is True and report.stats["files"] == 0 and report.complaint == ""
     for name, host in report.stats["hosts"].items():
         planned = host["planned"]
-        assert planned["items"] > 900 and planned["first"] is not None and planned["last"] is not None
+        assert (
+            planned["items"] > 900 and planned["first"] is not None and planned["last"] is not None
+        )
         assert sum(mount["files"] for mount in planned["mounts"].values()) == planned["items"]
         assert any(name in line for line in report.summary)
     assert sum(host["planned"]["items"] for host in report.stats["hosts"].values()) == 3000
@@ -164,10 +193,21 @@ def test_the_same_folder_gives_the_same_report(tmp_path: Any) -> None:
     contents = []
     for dummy in range(2):
         reports.report(folder)
-        contents.append([open(os.path.join(folder, name), "rb").read() for name in (
-            "stats.json", "failures.jsonl", "metrics.prom", "report.html")])
+        contents.append(
+            [
+                open(os.path.join(folder, name), "rb").read()
+                for name in ("stats.json", "failures.jsonl", "metrics.prom", "report.html")
+            ]
+        )
     assert contents[0] == contents[1]
-    assert sorted(os.listdir(folder)) == ["failures.jsonl", "index", "metrics.prom", "plan.db", "report.html", "stats.json"]
+    assert sorted(os.listdir(folder)) == [
+        "failures.jsonl",
+        "index",
+        "metrics.prom",
+        "plan.db",
+        "report.html",
+        "stats.json",
+    ]
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Any) -> None:
@@ -178,7 +218,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Any) -> None:
         stream.write("new")
         raise RuntimeError
     assert os.listdir(tmp_path) == ["file"] and open(path, encoding="ascii").read() == "old"
-    with pytest.raises(IngestError, match="can't be written"), written(str(tmp_path / "none" / "file")):
+    with pytest.raises(IngestError, match="can't be written"), written(
+        str(tmp_path / "none" / "file")
+    ):
         pass
 
 

@@ -9,21 +9,36 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.report import stats
 from ansible_collections.scaleout.ingest.tests.support import engine, reports, sampleplan, trees
 
 TOP = [
-    "run_id", "method", "split", "source", "destinations", "files", "directories", "bytes", "skipped", "failed",
-    "seconds", "files_per_second", "bytes_per_second", "bound", "hosts",
+    "run_id",
+    "method",
+    "split",
+    "source",
+    "destinations",
+    "files",
+    "directories",
+    "bytes",
+    "skipped",
+    "failed",
+    "seconds",
+    "files_per_second",
+    "bytes_per_second",
+    "bound",
+    "hosts",
 ]
 
 
-def find(folder: str, *tests: str) -> List[int]:
+def find(folder: str, *tests: str) -> list[int]:
     """The sizes of what find finds."""
-    output = subprocess.run(["find", folder, *tests, "-printf", "%s\\n"], check=True, stdout=subprocess.PIPE).stdout
+    output = subprocess.run(
+        ["find", folder, *tests, "-printf", "%s\\n"], check=True, stdout=subprocess.PIPE
+    ).stdout
     return [int(line) for line in output.split()]
 
 
@@ -32,11 +47,18 @@ def run(tmp_path: Any) -> str:
     """The hostile tree, copied over two addresses of one directory."""
     folder = str(tmp_path)
     os.mkdir(folder + "/source")
-    nodes = [node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400]
+    nodes = [
+        node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400
+    ]
     kept = {node.path for node in nodes}
-    trees.build(os.fsencode(folder + "/source"), [node for node in nodes if node.kind != "h" or node.target in kept])
+    trees.build(
+        os.fsencode(folder + "/source"),
+        [node for node in nodes if node.kind != "h" or node.target in kept],
+    )
     os.makedirs(folder + "/source/empty/below")
-    engine.ingest(os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/run", workers=2)
+    engine.ingest(
+        os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/run", workers=2
+    )
     yield folder
     trees.remove(os.fsencode(folder))
 
@@ -45,7 +67,15 @@ def test_find_counts_the_same(run: str) -> None:
     found = reports.report(run + "/run").stats
     assert list(found)[: len(TOP)] == TOP
     (host,) = found["hosts"].values()
-    assert list(host)[:7] == ["files", "bytes", "failed", "seconds", "files_per_second", "bytes_per_second", "mounts"]
+    assert list(host)[:7] == [
+        "files",
+        "bytes",
+        "failed",
+        "seconds",
+        "files_per_second",
+        "bytes_per_second",
+        "mounts",
+    ]
     others = find(run + "/source", "!", "-type", "d")
     assert found["files"] == len(others)  # and none of those that were only checked
     assert found["failed"] == found["skipped"] == 0
@@ -58,15 +88,21 @@ def test_find_counts_the_same(run: str) -> None:
     assert set(mounts) <= set(found["destinations"])
     assert found["shards"]["done"] == found["shards"]["total"]
     assert found["files_per_second"] == pytest.approx(found["files"] / found["seconds"], rel=0.01)
-    assert sum(bucket.files for bucket in stats.histogram(run + "/run/index")) == len(find(run + "/source", "-type", "f"))
+    assert sum(bucket.files for bucket in stats.histogram(run + "/run/index")) == len(
+        find(run + "/source", "-type", "f")
+    )
 
 
 def test_bytes_are_those_of_each_file_once(tmp_path: Any) -> None:
     reports.plain_tree(tmp_path / "source", 40)
     folder = str(tmp_path)
-    engine.ingest(os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/run", workers=2)
+    engine.ingest(
+        os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/run", workers=2
+    )
     found = reports.report(folder + "/run").stats
-    assert found["bytes"] == found["planned"]["bytes"] == sum(find(folder + "/source", "-type", "f"))
+    assert (
+        found["bytes"] == found["planned"]["bytes"] == sum(find(folder + "/source", "-type", "f"))
+    )
     assert found["files"] == len(find(folder + "/source", "-type", "f"))
 
 
@@ -74,7 +110,12 @@ def test_the_second_run_skips_all(tmp_path: Any) -> None:
     reports.plain_tree(tmp_path / "source", 20)
     folder = str(tmp_path)
     for name in ("run", "again"):
-        engine.ingest(os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/" + name, workers=2)
+        engine.ingest(
+            os.fsencode(folder + "/source"),
+            reports.destinations(folder),
+            folder + "/" + name,
+            workers=2,
+        )
     found = reports.report(folder + "/again").stats
     assert (found["files"], found["bytes"], found["changed"]) == (0, 0, 0)
     assert found["skipped"] >= 20
@@ -82,10 +123,16 @@ def test_the_second_run_skips_all(tmp_path: Any) -> None:
         assert json.load(stream) == found
 
 
-@pytest.mark.parametrize("files, size, expected", [
-    (0, 0, "files"), (1, (10 << 20) - 1, "files"), (1, 10 << 20, "bytes"), (1000, 1000 * (10 << 20) - 1, "files"),
-    (3, 30 << 20, "bytes"),
-])
+@pytest.mark.parametrize(
+    "files, size, expected",
+    [
+        (0, 0, "files"),
+        (1, (10 << 20) - 1, "files"),
+        (1, 10 << 20, "bytes"),
+        (1000, 1000 * (10 << 20) - 1, "files"),
+        (3, 30 << 20, "bytes"),
+    ],
+)
 def test_bound(files: int, size: int, expected: str) -> None:
     assert stats.bound(files, size) == expected
 
@@ -97,8 +144,13 @@ def test_ranges_of_a_file_are_one_file(tmp_path: Any) -> None:
             stream.truncate(5 << 20)
             stream.write(b"x" * 100)
     folder = str(tmp_path)
-    engine.ingest(os.fsencode(folder + "/source"), reports.destinations(folder), folder + "/run", workers=2,
-                  limits={"range_threshold": 1 << 20, "range_size": 1 << 20})
+    engine.ingest(
+        os.fsencode(folder + "/source"),
+        reports.destinations(folder),
+        folder + "/run",
+        workers=2,
+        limits={"range_threshold": 1 << 20, "range_size": 1 << 20},
+    )
     found = reports.report(folder + "/run").stats
     assert found["files"] == found["planned"]["files"] == found["planned"]["items"] == 2
     assert sum(host["planned"]["files"] for host in found["hosts"].values()) == 2
@@ -107,12 +159,17 @@ def test_ranges_of_a_file_are_one_file(tmp_path: Any) -> None:
 def test_sixty_clients(tmp_path: Any) -> None:
     folder = sampleplan.make_run(str(tmp_path), hosts=60, files=6000, dead=True, lost=True)
     found = reports.report(folder).stats
-    hosts: Dict[str, Any] = found["hosts"]
+    hosts: dict[str, Any] = found["hosts"]
     assert len(hosts) == 60 and list(hosts) == sorted(hosts)
     assert sum(host["files"] for host in hosts.values()) == found["files"] == 6000
-    assert sum(host["bytes"] for host in hosts.values()) == found["bytes"] == found["planned"]["bytes"]
+    assert (
+        sum(host["bytes"] for host in hosts.values()) == found["bytes"] == found["planned"]["bytes"]
+    )
     assert hosts["client02"]["state"] == "dead"
-    assert {loss["kind"]: len(loss["hosts"]) for loss in found["not_preserved"]} == {"owner": 60, "xattrs": 60}
+    assert {loss["kind"]: len(loss["hosts"]) for loss in found["not_preserved"]} == {
+        "owner": 60,
+        "xattrs": 60,
+    }
     assert found["not_preserved"][0]["count"] == sum(range(100, 160))
 
 
@@ -132,7 +189,10 @@ def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
     folder = sampleplan.make_run(str(tmp_path), hosts=1, files=10)
     db = sqlite3.connect(folder + "/plan.db")
     db.execute("DELETE FROM samples")
-    db.executemany("INSERT INTO samples VALUES ('client01', ?, ?, ?)", [(100, 0, 0), (104, 80, 800), (105, 80, 800), (106, 10, 10)])
+    db.executemany(
+        "INSERT INTO samples VALUES ('client01', ?, ?, ?)",
+        [(100, 0, 0), (104, 80, 800), (105, 80, 800), (106, 10, 10)],
+    )
     width, series = stats.throughput(db)
     db.close()
     assert width == 0.5
@@ -142,7 +202,10 @@ def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
 def test_slow_directories_once_each(tmp_path: Any) -> None:
     folder = sampleplan.make_run(str(tmp_path), hosts=2, files=10)
     db = sqlite3.connect(folder + "/plan.db")
-    db.executemany("INSERT INTO slow VALUES (?, ?, ?, ?, ?)", [("client01", b"a/b", 60.0, 5, 6), ("client01", b"a/b", 40.0, 5, 6)])
+    db.executemany(
+        "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
+        [("client01", b"a/b", 60.0, 5, 6), ("client01", b"a/b", 40.0, 5, 6)],
+    )
     found = stats.slowest(db)
     db.close()
     assert found[0] == stats.Slow(b"a/b", "client01", 100.0, 10, 12)

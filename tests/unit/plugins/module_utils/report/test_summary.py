@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List
+from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core import units
 from ansible_collections.scaleout.ingest.tests.support import reports, sampleplan
 
 
-def lines_of(folder: str) -> List[str]:
+def lines_of(folder: str) -> list[str]:
     """The summary's lines: printable, and no wider than 80 columns but for the first, a sentence, and for paths to be copied."""
     lines = reports.report(folder).summary
     for number, line in enumerate(lines):
@@ -25,8 +25,15 @@ def test_a_run(tmp_path: Any) -> None:
     lines = lines_of(sampleplan.make_run(str(tmp_path), files=30000))
     text = "\n".join(lines)
     assert lines[0].startswith("Ingest 20270115T080000 done: 30,000 files, ")
-    for part in ("client01", "client03", "files/s", "MB/s", "/mnt/destination3/projects", "the rate that matters is files/s",
-                 os.path.join(str(tmp_path), "report.html")):
+    for part in (
+        "client01",
+        "client03",
+        "files/s",
+        "MB/s",
+        "/mnt/destination3/projects",
+        "the rate that matters is files/s",
+        os.path.join(str(tmp_path), "report.html"),
+    ):
         assert part in text
     assert "failures.jsonl" not in text
 
@@ -52,20 +59,41 @@ def test_large_files_are_judged_by_bytes(tmp_path: Any) -> None:
     assert any("the rate that matters is MB/s" in line for line in lines)
 
 
-@pytest.mark.parametrize("number, text", [
-    (0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (999_499, "999 kB"), (999_500, "1.00 MB"), (1_312_345_678, "1.31 GB"),
-    (5 * 10**21, "5,000 EB"),
-])
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.00 MB"),
+        (1_312_345_678, "1.31 GB"),
+        (5 * 10**21, "5,000 EB"),
+    ],
+)
 def test_size(number: int, text: str) -> None:
     assert units.size(number) == text
 
 
-@pytest.mark.parametrize("seconds, text", [
-    (-1, "0.0 s"), (4.25, "4.2 s"), (59.96, "1 min 00 s"), (125, "2 min 05 s"), (11220, "3 h 07 min"), (187200, "2 d 04 h"),
-])
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (-1, "0.0 s"),
+        (4.25, "4.2 s"),
+        (59.96, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (11220, "3 h 07 min"),
+        (187200, "2 d 04 h"),
+    ],
+)
 def test_duration(seconds: float, text: str) -> None:
     assert units.duration(seconds) == text
 
 
 def test_percent_is_whole_only_if_nothing_is_missing() -> None:
-    assert [units.percent(*pair) for pair in ((1, 8), (999_999, 1_000_000), (5, 5), (0, 0))] == ["12.5 %", "99.9 %", "100.0 %", "-"]
+    assert [units.percent(*pair) for pair in ((1, 8), (999_999, 1_000_000), (5, 5), (0, 0))] == [
+        "12.5 %",
+        "99.9 %",
+        "100.0 %",
+        "-",
+    ]

@@ -150,13 +150,37 @@ def test_filters_prune(source: bytes, tmp_path: Path) -> None:
     assert paths(tmp_path / "index") == {"keep", "keep/a.c", "x.o", "y"}
 
 
-def test_globs_take_whole_directories_and_only_the_ways_that_lead_somewhere(source: bytes, tmp_path: Path) -> None:
-    fill(source, "file01", "file1", "other", "a/file0/deep/x", "a/file0/.hidden", "a/no", "b/c/no", "c/file0")
+def test_globs_take_whole_directories_and_only_the_ways_that_lead_somewhere(
+    source: bytes, tmp_path: Path
+) -> None:
+    fill(
+        source,
+        "file01",
+        "file1",
+        "other",
+        "a/file0/deep/x",
+        "a/file0/.hidden",
+        "a/no",
+        "b/c/no",
+        "c/file0",
+    )
     fill(source, "d/.file0")
-    scan(source, str(tmp_path / "index"), workers=3, globs=[b"file0*", b"*/file0", b"*/*/file7", b"zzz"])
+    scan(
+        source,
+        str(tmp_path / "index"),
+        workers=3,
+        globs=[b"file0*", b"*/file0", b"*/*/file7", b"zzz"],
+    )
     index = Index(str(tmp_path / "index"))
     assert paths(tmp_path / "index") == {
-        "file01", "a", "a/file0", "a/file0/deep", "a/file0/deep/x", "a/file0/.hidden", "c", "c/file0"
+        "file01",
+        "a",
+        "a/file0",
+        "a/file0/deep",
+        "a/file0/deep/x",
+        "a/file0/.hidden",
+        "c",
+        "c/file0",
     }
     assert index.meta()["unmatched_globs"] == ["*/*/file7", "zzz"]
 
@@ -179,11 +203,24 @@ def test_globs_property(names: list[str], globs: list[str]) -> None:
         program = 'IFS=; shopt -s nullglob globskipdots 2>/dev/null; for f in $P; do printf "%s\\0" "$f"; done'
         matched: set[str] = set()
         for glob in globs:
-            out = subprocess.run(["bash", "-c", program], cwd=root, env={**os.environ, "P": glob, "LC_ALL": "C"},
-                                 stdout=subprocess.PIPE, check=True).stdout
-            matched |= {n for n in os.fsdecode(out).split("\0") if n and os.path.lexists(os.path.join(root, n))}
+            out = subprocess.run(
+                ["bash", "-c", program],
+                cwd=root,
+                env={**os.environ, "P": glob, "LC_ALL": "C"},
+                stdout=subprocess.PIPE,
+                check=True,
+            ).stdout
+            matched |= {
+                n
+                for n in os.fsdecode(out).split("\0")
+                if n and os.path.lexists(os.path.join(root, n))
+            }
         everything = {os.fsdecode(path) for path in indexes.tree(os.fsencode(root))} - {""}
-        wanted = {p for p in everything if any((p + "/").startswith(m + "/") or m.startswith(p + "/") for m in matched)}
+        wanted = {
+            p
+            for p in everything
+            if any((p + "/").startswith(m + "/") or m.startswith(p + "/") for m in matched)
+        }
         try:
             scan(root, folder + "/index", workers=2, globs=[os.fsencode(g) for g in globs])
         except IngestError as error:
@@ -250,7 +287,14 @@ def test_unreadable_directories_are_errors(open_folder: str) -> None:
         as_nobody(lambda: scan(root, open_folder + "/index"))
         expected = [(b"blind/c", "stat", errno.EACCES), (b"closed", "open", errno.EACCES)]
         assert errors(open_folder + "/index") == expected
-        assert paths(open_folder + "/index") == {"ok", "ok/a", "closed", "blind", "after", "after/d"}
+        assert paths(open_folder + "/index") == {
+            "ok",
+            "ok/a",
+            "closed",
+            "blind",
+            "after",
+            "after/d",
+        }
     finally:
         os.chmod(root + "/closed", 0o700)
         os.chmod(root + "/blind", 0o700)
@@ -281,7 +325,9 @@ class Tricked:
         self.entries.close()
 
 
-def test_listing_that_fails_half_way(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_that_fails_half_way(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def trick(dummy: str, entries: Any) -> Iterator[Any]:
         for number, entry in enumerate(entries):
             if number == 3:
@@ -297,7 +343,9 @@ def test_listing_that_fails_half_way(source: bytes, tmp_path: Path, monkeypatch:
     assert {"sick", "well", "well/a"} < paths(tmp_path / "index")
 
 
-def test_entries_that_vanish_are_errors(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_vanish_are_errors(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def trick(path: str, entries: Any) -> Iterator[Any]:
         listed = list(entries)
         os.unlink(path + "/file")
@@ -312,14 +360,18 @@ def test_entries_that_vanish_are_errors(source: bytes, tmp_path: Path, monkeypat
     monkeypatch.undo()
     found = errors(tmp_path / "index")
     assert [error[:2] for error in found] == [
-        (b"top/directory", "open"), (b"top/file", "stat"), (b"top/turncoat", "open")
+        (b"top/directory", "open"),
+        (b"top/file", "stat"),
+        (b"top/turncoat", "open"),
     ]
     assert found[2][2] in (errno.ENOTDIR, errno.ELOOP)
     # "top" is now known to be empty, so that nobody waits for what would create it.
     assert paths(tmp_path / "index") == {"top", "other", "other/a"}
 
 
-def test_dead_worker_is_an_error(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_worker_is_an_error(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die(self: Any, group: Any, name: bytes) -> None:
         if name == b"poison":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -344,7 +396,9 @@ def test_worker_that_fails_is_an_error(
         scan(source, str(tmp_path / "index"), workers=2, threads=threads)
 
 
-def test_workers_end_with_the_coordinator(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_end_with_the_coordinator(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def slow(self: Any, group: Any, name: bytes) -> None:
         with open(tmp_path / ("worker%d" % os.getpid()), "w", encoding="ascii"):
             pass
@@ -386,7 +440,9 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_progress_can_stop_the_scan(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_can_stop_the_scan(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(dummy: Totals) -> None:
         raise IngestError("enough")
 
@@ -402,7 +458,7 @@ def test_progress_can_stop_the_scan(source: bytes, tmp_path: Path, monkeypatch: 
 def test_bad_source_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name, why in (("missing", "does not exist"), ("file", "is not a directory")):
-        with pytest.raises(IngestError, match="source '.*%s' %s" % (name, why)):
+        with pytest.raises(IngestError, match=f"source '.*{name}' {why}"):
             scan(str(tmp_path / name), str(tmp_path / "index"))
     assert not (tmp_path / "index").exists()
 
@@ -421,7 +477,11 @@ def test_closed_source_is_named(open_folder: str) -> None:
 
 def test_output_in_the_source_is_refused(source: bytes, tmp_path: Path) -> None:
     os.symlink(source, tmp_path / "way")
-    for folder in (os.fsdecode(source), os.fsdecode(source) + "/index", str(tmp_path / "way" / "x")):
+    for folder in (
+        os.fsdecode(source),
+        os.fsdecode(source) + "/index",
+        str(tmp_path / "way" / "x"),
+    ):
         with pytest.raises(IngestError, match="lies inside the source"):
             scan(source, folder)
     assert not os.listdir(source)
@@ -429,11 +489,13 @@ def test_output_in_the_source_is_refused(source: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, "many"])
 def test_bad_workers_are_named(source: bytes, tmp_path: Path, workers: object) -> None:
-    with pytest.raises(IngestError, match="workers: '%s'" % workers):
+    with pytest.raises(IngestError, match=f"workers: '{workers}'"):
         scan(source, str(tmp_path / "index"), workers=workers)  # type: ignore[arg-type]
 
 
-def test_two_scans_do_not_share_a_folder(source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_scans_do_not_share_a_folder(
+    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def again(dummy: Totals) -> None:
         with pytest.raises(IngestError, match="another scan is writing"):
             scan(source, str(tmp_path / "index"))

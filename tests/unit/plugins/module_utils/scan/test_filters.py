@@ -21,14 +21,71 @@ needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is not in
 
 # Few letters, so that patterns often match; what is special to somebody is among them.
 NAMES = st.sampled_from(
-    [b"a", b"b", b"ab", b"aab", b"a.b", b".a", b"..a", b"a b", b"A", b"[a]", b"a*", b"a\\b", b"-a", b"!", b"a\nb",
-     b"\xff", b"\xc3\xa4", b"]", b"^", b"ba", b"a1", b"b-c"]
+    [
+        b"a",
+        b"b",
+        b"ab",
+        b"aab",
+        b"a.b",
+        b".a",
+        b"..a",
+        b"a b",
+        b"A",
+        b"[a]",
+        b"a*",
+        b"a\\b",
+        b"-a",
+        b"!",
+        b"a\nb",
+        b"\xff",
+        b"\xc3\xa4",
+        b"]",
+        b"^",
+        b"ba",
+        b"a1",
+        b"b-c",
+    ]
 )
 TREES = st.lists(st.lists(NAMES, min_size=1, max_size=4), min_size=1, max_size=8)
 PIECES = st.sampled_from(
-    [b"a", b"b", b"ab", b"*", b"**", b"***", b"?", b"/", b"/", b".", b"[ab]", b"[!a]", b"[^a-b]", b"[a-", b"]", b"[",
-     b"[]a]", b"[[:alpha:]]", b"[[:punct:]]", b"[[:x:]]", b"[a\\]]", b"\\", b"\\*", b"\xff", b"-", b" ", b"A", b"[b-a]",
-     b"[[:alpha:]-z]", b"a/***", b"**/", b"/**/", b"[\\a-b]", b"[--b]", b"[:alpha:]", b"[[:alpha]"]
+    [
+        b"a",
+        b"b",
+        b"ab",
+        b"*",
+        b"**",
+        b"***",
+        b"?",
+        b"/",
+        b"/",
+        b".",
+        b"[ab]",
+        b"[!a]",
+        b"[^a-b]",
+        b"[a-",
+        b"]",
+        b"[",
+        b"[]a]",
+        b"[[:alpha:]]",
+        b"[[:punct:]]",
+        b"[[:x:]]",
+        b"[a\\]]",
+        b"\\",
+        b"\\*",
+        b"\xff",
+        b"-",
+        b" ",
+        b"A",
+        b"[b-a]",
+        b"[[:alpha:]-z]",
+        b"a/***",
+        b"**/",
+        b"/**/",
+        b"[\\a-b]",
+        b"[--b]",
+        b"[:alpha:]",
+        b"[[:alpha]",
+    ]
 )
 PATTERNS = st.lists(PIECES, min_size=1, max_size=4).map(b"".join)
 
@@ -79,7 +136,9 @@ def kept(root: bytes, rules: Filter, directory: bytes = b"") -> set[bytes]:
 @example([[b"a", b"b"], [b"b"]], [], [b"a", b"!", b"b"])
 @example([[b"a*", b"b"], [b"ab"]], [], [b"a\\*"])
 @example([[b"a\\b"], [b"ab"]], [], [b"a\\b"])
-def test_filter_is_rsync(tree: list[list[bytes]], include: list[bytes], exclude: list[bytes]) -> None:
+def test_filter_is_rsync(
+    tree: list[list[bytes]], include: list[bytes], exclude: list[bytes]
+) -> None:
     """The same names are left as rsync copies."""
     root = os.fsencode(tempfile.mkdtemp())
     try:
@@ -88,7 +147,9 @@ def test_filter_is_rsync(tree: list[list[bytes]], include: list[bytes], exclude:
         make(source, tree)
         options = [b"--include=" + p for p in include] + [b"--exclude=" + p for p in exclude]
         done = subprocess.run(
-            [b"rsync", b"-a", *options, b"--", source + b"/", copy], capture_output=True, check=False
+            [b"rsync", b"-a", *options, b"--", source + b"/", copy],
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert kept(source, Filter(include, exclude)) == walk(copy)
@@ -120,8 +181,28 @@ def matched(root: bytes, globs: Globs) -> set[bytes]:
 
 
 GLOB_PIECES = st.sampled_from(
-    [b"a", b"b", b"ab", b"*", b"?", b".", b"[ab]", b"[!a]", b"[^a-b]", b"1", b"*/", b"/", b"[[:alpha:]]", b"[]a]",
-     b"**", b"\xff", b"A", b"-", b"[a", b"\\*"]
+    [
+        b"a",
+        b"b",
+        b"ab",
+        b"*",
+        b"?",
+        b".",
+        b"[ab]",
+        b"[!a]",
+        b"[^a-b]",
+        b"1",
+        b"*/",
+        b"/",
+        b"[[:alpha:]]",
+        b"[]a]",
+        b"**",
+        b"\xff",
+        b"A",
+        b"-",
+        b"[a",
+        b"\\*",
+    ]
 )
 
 
@@ -137,7 +218,9 @@ def test_glob_is_the_shell(tree: list[list[bytes]], pattern: bytes) -> None:
     try:
         globs = Globs([pattern])
     except IngestError:
-        assert pattern.startswith(b"/") or b"//" in pattern or set(pattern.split(b"/")) & {b".", b".."}
+        assert (
+            pattern.startswith(b"/") or b"//" in pattern or set(pattern.split(b"/")) & {b".", b".."}
+        )
         return
     root = os.fsencode(tempfile.mkdtemp())
     try:
@@ -145,14 +228,19 @@ def test_glob_is_the_shell(tree: list[list[bytes]], pattern: bytes) -> None:
         # The pattern comes in a variable, which the shell splits and expands, but does not parse.
         program = 'IFS=; shopt -s nullglob globskipdots 2>/dev/null; for f in $P; do printf "%s\\0" "$f"; done'
         done = subprocess.run(
-            ["bash", "-c", program], cwd=root, env={"P": pattern, "LC_ALL": "C", "PATH": os.environ["PATH"]},  # type: ignore[dict-item]
-            stdout=subprocess.PIPE, check=True,
+            ["bash", "-c", program],
+            cwd=root,
+            env={"P": pattern, "LC_ALL": "C", "PATH": os.environ["PATH"]},  # type: ignore[dict-item]
+            stdout=subprocess.PIPE,
+            check=True,
         )
         # Without a wildcard the shell does not look; "." and "..", which an older bash adds, lead elsewhere.
         expected = {
             name.rstrip(b"/")
             for name in done.stdout.split(b"\0")
-            if name and os.path.lexists(os.path.join(root, name)) and not set(name.split(b"/")) & {b".", b".."}
+            if name
+            and os.path.lexists(os.path.join(root, name))
+            and not set(name.split(b"/")) & {b".", b".."}
         }
         assert matched(root, globs) == expected
     finally:

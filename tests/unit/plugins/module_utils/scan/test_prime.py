@@ -9,7 +9,6 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Set
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -21,7 +20,9 @@ ROOT = os.geteuid() == 0
 
 def find(root: str, *tests: str) -> int:
     """What the article counts with find."""
-    done = subprocess.run(["find", root, *tests, "-printf", "x"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        ["find", root, *tests, "-printf", "x"], stdout=subprocess.PIPE, check=True
+    )
     return len(done.stdout)
 
 
@@ -51,13 +52,15 @@ def test_reads_everything_once(source: str) -> None:
 
 
 def test_parts_share_without_gap_or_overlap(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = [prime.prime(os.fsencode(source), 2, True, prime.Part(number, 3)) for number in range(3)]
+    parts = [
+        prime.prime(os.fsencode(source), 2, True, prime.Part(number, 3)) for number in range(3)
+    ]
     assert {part.files for part in parts} == {parts[0].files}
     assert sum(part.files_read for part in parts) == parts[0].files
     assert sum(part.bytes_read for part in parts) == parts[0].bytes
     assert all(part.files_read for part in parts)
     paths = [b"%d" % number for number in range(1000)]
-    shares: Set[bytes] = set()
+    shares: set[bytes] = set()
     for number in range(7):
         mine = {path for path in paths if prime.Part(number, 7).has(path)}
         assert not mine & shares

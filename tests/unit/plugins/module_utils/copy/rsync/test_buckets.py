@@ -8,11 +8,13 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import buckets
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import options as rsync_options
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import (
+    options as rsync_options,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.core import units
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
@@ -23,7 +25,9 @@ needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is
 
 
 @given(st.lists(st.integers(0, 100)), st.integers(1, 7), st.integers(1, 150))
-def test_buckets_hold_everything_within_their_bounds(sizes: List[int], files: int, size: int) -> None:
+def test_buckets_hold_everything_within_their_bounds(
+    sizes: list[int], files: int, size: int
+) -> None:
     items = [(b"%d" % number, count) for number, count in enumerate(sizes)]
     made = list(buckets.buckets(iter(items), files, size))
     assert [path for bucket in made for path in bucket] == [path for path, _count in items]
@@ -40,18 +44,18 @@ def test_the_articles_rule() -> None:
 
 
 @pytest.fixture(name="pair")
-def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
+def _pair(tmp_path: Path) -> tuple[bytes, bytes]:
     pair = os.fsencode(tmp_path / "source"), os.fsencode(tmp_path / "destination")
     for root in pair:
         os.mkdir(root)
     return pair
 
 
-def arguments() -> List[str]:
+def arguments() -> list[str]:
     return rsync_options.command(rsync_options.find_rsync("here"), frozenset(PRESERVE), [])
 
 
-def walk(source: bytes, destination: bytes) -> Iterator[Tuple[bytes, int]]:
+def walk(source: bytes, destination: bytes) -> Iterator[tuple[bytes, int]]:
     """The items, their directories made on the way."""
     for folder, _dirs, files in os.walk(source):
         relative = os.path.relpath(folder, source)
@@ -62,14 +66,21 @@ def walk(source: bytes, destination: bytes) -> Iterator[Tuple[bytes, int]]:
 
 
 @needs_rsync
-def test_what_breaks_msrsync_itself(pair: Tuple[bytes, bytes]) -> None:
+def test_what_breaks_msrsync_itself(pair: tuple[bytes, bytes]) -> None:
     """Names that are no UTF-8, newlines; and a failing item is a failure, not exit status 0."""
     source, destination = pair
     trees.build(source, [trees.Node((b"d", name), data=((0, name),)) for name in trees.NAMES])
     items = [*walk(source, destination), (b"d/missing\xff\n", 1)]
-    told: List[Tuple[int, int]] = []
+    told: list[tuple[int, int]] = []
     done = buckets.run(
-        arguments(), source, destination, iter(items), 4, 5, 1 << 20, progress=lambda *counts: told.append(counts)
+        arguments(),
+        source,
+        destination,
+        iter(items),
+        4,
+        5,
+        1 << 20,
+        progress=lambda *counts: told.append(counts),
     )
     assert done.buckets == -(-len(items) // 5)
     assert done.result.files == len(items) - 1
@@ -79,21 +90,27 @@ def test_what_breaks_msrsync_itself(pair: Tuple[bytes, bytes]) -> None:
 
 
 @needs_rsync
-def test_the_stream_is_taken_as_it_is_needed(pair: Tuple[bytes, bytes]) -> None:
+def test_the_stream_is_taken_as_it_is_needed(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     trees.build(source, trees.flat(60))
-    running: List[int] = []
+    running: list[int] = []
     lock = threading.Lock()
 
-    def stream() -> Iterator[Tuple[bytes, int]]:
+    def stream() -> Iterator[tuple[bytes, int]]:
         for number, item in enumerate(walk(source, destination)):
             with lock:
                 running.append(number)
             yield item
 
-    seen: List[int] = []
+    seen: list[int] = []
     done = buckets.run(
-        arguments(), source, destination, stream(), 2, 10, 1 << 20,
+        arguments(),
+        source,
+        destination,
+        stream(),
+        2,
+        10,
+        1 << 20,
         progress=lambda _files, _bytes: seen.append(len(running)),
     )
     assert done.result.files == 60
@@ -101,8 +118,8 @@ def test_the_stream_is_taken_as_it_is_needed(pair: Tuple[bytes, bytes]) -> None:
 
 
 @needs_rsync
-def test_a_failing_stream_is_raised(pair: Tuple[bytes, bytes]) -> None:
-    def stream() -> Iterator[Tuple[bytes, int]]:
+def test_a_failing_stream_is_raised(pair: tuple[bytes, bytes]) -> None:
+    def stream() -> Iterator[tuple[bytes, int]]:
         raise ValueError("no more")
         yield b"", 0
 

@@ -13,12 +13,16 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Sequence
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.entry import copy_link
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.preserve import preserve_directory
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import options as rsync_options
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.preserve import (
+    preserve_directory,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import (
+    options as rsync_options,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import two_phases
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Copier
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
@@ -32,15 +36,15 @@ KEEP = frozenset(PRESERVE)
 PLAIN = KEEP - {"xattrs", "acls"}
 
 
-def arguments(options: Sequence[str] = (), preserve: frozenset = KEEP) -> List[str]:
+def arguments(options: Sequence[str] = (), preserve: frozenset = KEEP) -> list[str]:
     installed = rsync_options.find_rsync("here")
     return rsync_options.command(installed, preserve, rsync_options.check_options(options))
 
 
-def survey(source: bytes) -> Tuple[List[bytes], List[bytes], Dict[bytes, bytes]]:
+def survey(source: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, bytes]]:
     """Items that rsync gets, directories (deepest first), and follower -> leader."""
     items, directories, links = [], [], {}
-    leaders: Dict[Tuple[int, int], bytes] = {}
+    leaders: dict[tuple[int, int], bytes] = {}
     for folder, dirs, files in os.walk(source):
         rel = os.path.relpath(folder, source)
         directories.append(b"" if rel == b"." else rel)
@@ -62,14 +66,14 @@ def make_directories(destination: bytes, directories: Sequence[bytes]) -> None:
 
 
 @pytest.fixture(name="pair")
-def _pair(tmp_path: Path) -> Tuple[bytes, bytes]:
+def _pair(tmp_path: Path) -> tuple[bytes, bytes]:
     pair = os.fsencode(tmp_path / "source"), os.fsencode(tmp_path / "destination")
     for root in pair:
         os.mkdir(root)
     return pair
 
 
-def write(root: bytes, files: Dict[bytes, bytes]) -> List[bytes]:
+def write(root: bytes, files: dict[bytes, bytes]) -> list[bytes]:
     for path, data in files.items():
         os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
         with open(os.path.join(root, path), "wb") as stream:
@@ -78,7 +82,7 @@ def write(root: bytes, files: Dict[bytes, bytes]) -> List[bytes]:
     return list(files)
 
 
-def test_hostile_tree(pair: Tuple[bytes, bytes]) -> None:
+def test_hostile_tree(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     # rsync reads holes, five gigabytes of them take it too long here
     trees.build(source, [node for node in trees.hostile() if node.path[-1] != b"huge"])
@@ -89,7 +93,12 @@ def test_hostile_tree(pair: Tuple[bytes, bytes]) -> None:
     assert (result.files, result.skipped, result.repaired) == (len(items), 0, 0)
     finish = Copier(source, destination, KEEP)
     for follower, leader in links.items():
-        copy_link(finish, *os.path.split(follower), want_of(os.lstat(os.path.join(source, follower))), leader)
+        copy_link(
+            finish,
+            *os.path.split(follower),
+            want_of(os.lstat(os.path.join(source, follower))),
+            leader,
+        )
     for path in directories:
         preserve_directory(finish, path, want_of(os.lstat(os.path.join(source, path))))
     assert finish.failures == []
@@ -100,14 +109,23 @@ def test_hostile_tree(pair: Tuple[bytes, bytes]) -> None:
 
 
 NAMES = {name: name for name in trees.NAMES}
-AWKWARD = {b"host:file": b"1", b"a:b/c": b"2", b"#no comment": b"3", b";nor this": b"4",
-           b"::module": b"5", b"rsync:/x": b"6", b"d/.name.AbCdEf": b"7", b"d/name": b"8",
-           b"quote\"d": b"9", b"\\#012": b"10"}
+AWKWARD = {
+    b"host:file": b"1",
+    b"a:b/c": b"2",
+    b"#no comment": b"3",
+    b";nor this": b"4",
+    b"::module": b"5",
+    b"rsync:/x": b"6",
+    b"d/.name.AbCdEf": b"7",
+    b"d/name": b"8",
+    b'quote"d': b"9",
+    b"\\#012": b"10",
+}
 
 
 @pytest.mark.parametrize("by_list", [True, False])
 def test_names_on_both_ways(
-    pair: Tuple[bytes, bytes], by_list: bool, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[bytes, bytes], by_list: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = pair
     items = write(source, {**NAMES, **AWKWARD})
@@ -121,7 +139,7 @@ def test_names_on_both_ways(
     assert compare.compare_trees(source, destination, ignore={"mtime", "root"}) == []
 
 
-def test_second_phase_repairs(pair: Tuple[bytes, bytes]) -> None:
+def test_second_phase_repairs(pair: tuple[bytes, bytes]) -> None:
     """A file written wrong by phase 1 is found by time, or by its contents with checksum."""
     source, destination = pair
     items = write(source, {b"right": b"123", b"time": b"abc", b"bytes": b"xyz"})
@@ -135,7 +153,7 @@ def test_second_phase_repairs(pair: Tuple[bytes, bytes]) -> None:
             stream.write(b"???")
         if name == b"bytes":
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    seen: Dict[bytes, bool] = {}
+    seen: dict[bytes, bool] = {}
     assert run.phase(items, [], seen) == {}
     assert seen == {b"time": True}
     seen = {}
@@ -145,25 +163,24 @@ def test_second_phase_repairs(pair: Tuple[bytes, bytes]) -> None:
 
 
 def test_repaired_is_counted_when_phase_one_failed(
-    pair: Tuple[bytes, bytes], tmp_path: Path
+    pair: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
     """What only phase 2 could copy is an item repaired, not failed."""
     source, destination = pair
     items = write(source, {b"a": b"1", b"b": b"2"})
     wrapper = tmp_path / "rsync"
     wrapper.write_text(
-        "#!/bin/sh\ncase \"$*\" in *--inplace*) exec rsync --exclude=b \"$@\";; esac\n"
-        "exec rsync \"$@\"\n"
+        '#!/bin/sh\ncase "$*" in *--inplace*) exec rsync --exclude=b "$@";; esac\nexec rsync "$@"\n'
     )
     wrapper.chmod(0o755)
     result = two_phases.two_phases([str(wrapper), *arguments()[1:]], source, destination, items)
     assert (result.files, result.repaired, result.failures) == (2, 1, [])
 
 
-def test_each_failure_has_its_path(pair: Tuple[bytes, bytes]) -> None:
+def test_each_failure_has_its_path(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"good": b"1", b"in the way\n": b"2", b"d/ok": b"3"})
-    missing = [b"gone \"quoted\"", b"gone\nline\xff", b"d/gone"]
+    missing = [b'gone "quoted"', b"gone\nline\xff", b"d/gone"]
     os.makedirs(os.path.join(destination, b"in the way\n", b"full"))
     make_directories(destination, [b"d"])
     result = two_phases.two_phases(arguments(), source, destination, items + missing)
@@ -175,7 +192,7 @@ def test_each_failure_has_its_path(pair: Tuple[bytes, bytes]) -> None:
     assert (result.files, result.skipped) == (2, 0)
 
 
-def test_full_disk(tmp_path: Path, pair: Tuple[bytes, bytes]) -> None:
+def test_full_disk(tmp_path: Path, pair: tuple[bytes, bytes]) -> None:
     if not ROOT:
         pytest.skip("only root can mount a small file system")
     source, _dummy = pair
@@ -225,7 +242,7 @@ def _unreadable(source: bytes, destination: bytes) -> None:
     assert os.waitpid(pid, 0)[1] >> 8 == 0
 
 
-def test_links_in_the_destination_are_replaced(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_links_in_the_destination_are_replaced(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     source, destination = pair
     items = write(source, {b"file": b"new"})
     outside = tmp_path / "outside"
@@ -237,7 +254,7 @@ def test_links_in_the_destination_are_replaced(pair: Tuple[bytes, bytes], tmp_pa
     assert not os.path.islink(os.path.join(destination, b"file"))
 
 
-def test_killed_rsync_fails_every_item(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_killed_rsync_fails_every_item(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1", b"b": b"2"})
     wrapper = tmp_path / "rsync"
@@ -251,41 +268,50 @@ def test_killed_rsync_fails_every_item(pair: Tuple[bytes, bytes], tmp_path: Path
 
 @pytest.mark.parametrize("code", [1, 2, 12, 20, 25, 30, 35])
 def test_every_exit_status_is_a_failure(
-    pair: Tuple[bytes, bytes], tmp_path: Path, code: int
+    pair: tuple[bytes, bytes], tmp_path: Path, code: int
 ) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1"})
     wrapper = tmp_path / "rsync"
-    wrapper.write_text("#!/bin/sh\necho 'rsync error: it broke (code %d)' >&2\nexit %d\n" % (code, code))
+    wrapper.write_text(
+        "#!/bin/sh\necho 'rsync error: it broke (code %d)' >&2\nexit %d\n" % (code, code)
+    )
     wrapper.chmod(0o755)
     result = two_phases.two_phases([str(wrapper)], source, destination, items)
     assert [f.path for f in result.failures] == [b"a"]
     assert "it broke (code %d)" % code in result.failures[0].message
 
 
-def test_no_second_phase_on_request(pair: Tuple[bytes, bytes]) -> None:
+def test_no_second_phase_on_request(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1"})
-    told: List[Tuple[int, int]] = []
+    told: list[tuple[int, int]] = []
     result = two_phases.two_phases(
         arguments(), source, destination, items, "none", lambda *counts: told.append(counts)
     )
     assert (result.files, result.repaired, told) == (1, 0, [(1, 1)])
 
 
-def test_options_pass_through(pair: Tuple[bytes, bytes]) -> None:
+def test_options_pass_through(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1" * 100000})
     result = two_phases.two_phases(
         arguments(["-ahvzP", "--chmod=F600", "--bwlimit", "100000", "--stats"], PLAIN),
-        source, destination, items,
+        source,
+        destination,
+        items,
     )
     assert (result.files, result.bytes, result.failures) == (1, 100000, [])
     assert stat.S_IMODE(os.stat(os.path.join(destination, b"a")).st_mode) == 0o600
 
 
 def test_options_as_one_text() -> None:
-    assert rsync_options.check_options(["-ahv --chmod='F644' -z"]) == ["-h", "-v", "--chmod=F644", "-z"]
+    assert rsync_options.check_options(["-ahv --chmod='F644' -z"]) == [
+        "-h",
+        "-v",
+        "--chmod=F644",
+        "-z",
+    ]
     with pytest.raises(IngestError, match="closing quotation"):
         rsync_options.check_options(["-ahv '"])
 
@@ -293,16 +319,30 @@ def test_options_as_one_text() -> None:
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--delete"], "--delete"), (["--delete-after"], "--delete-after"), (["-an"], "-n"),
-        (["--files-from=/x"], "--files-from"), (["-0"], "-0"), (["--exclude=*.o"], "ingest_exclude"),
-        (["--inplace"], "--inplace"), (["--remove-source-files"], "--remove-source-files"),
-        (["-e", "ssh"], "-e"), (["--backup"], "--backup"), (["-R"], "-R"), (["--daemon"], "--daemon"),
-        (["--size-only"], "second phase"), (["-aL"], "-L"), (["/etc/passwd"], "/etc/passwd"),
-        (["--"], "--"), (["--bwlimit"], "value"), (["--frobnicate"], "--frobnicate"),
-        (["--partial=3"], "--partial=3"), (["-au"], "-u"), (["--stop-after=1"], "--stop-after"),
+        (["--delete"], "--delete"),
+        (["--delete-after"], "--delete-after"),
+        (["-an"], "-n"),
+        (["--files-from=/x"], "--files-from"),
+        (["-0"], "-0"),
+        (["--exclude=*.o"], "ingest_exclude"),
+        (["--inplace"], "--inplace"),
+        (["--remove-source-files"], "--remove-source-files"),
+        (["-e", "ssh"], "-e"),
+        (["--backup"], "--backup"),
+        (["-R"], "-R"),
+        (["--daemon"], "--daemon"),
+        (["--size-only"], "second phase"),
+        (["-aL"], "-L"),
+        (["/etc/passwd"], "/etc/passwd"),
+        (["--"], "--"),
+        (["--bwlimit"], "value"),
+        (["--frobnicate"], "--frobnicate"),
+        (["--partial=3"], "--partial=3"),
+        (["-au"], "-u"),
+        (["--stop-after=1"], "--stop-after"),
     ],
 )
-def test_options_that_break_the_plan(options: List[str], words: str) -> None:
+def test_options_that_break_the_plan(options: list[str], words: str) -> None:
     with pytest.raises(IngestError) as caught:
         rsync_options.check_options(options)
     assert words in str(caught.value)
@@ -318,9 +358,7 @@ def fake(tmp_path: Path, version: str) -> str:
     """An rsync of another version, which knows no --fsync."""
     program = tmp_path / "rsync"
     program.write_text(
-        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rsync  version %s  protocol version 30' && exit\n"
-        "for i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1; done\n"
-        "exit 0\n" % version
+        f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'rsync  version {version}  protocol version 30' && exit\nfor i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1; done\nexit 0\n"
     )
     program.chmod(0o755)
     return str(program)
@@ -336,7 +374,9 @@ def test_option_newer_than_rsync(tmp_path: Path) -> None:
     assert installed.version == (3, 1, 0)
     made = rsync_options.command(installed, KEEP, rsync_options.check_options(["--fsync"]))
     assert "--modify-window=-1" not in made
-    with pytest.raises(IngestError, match=r"rsync 3\.1\.0 on host client7 is too old for the option --fsync"):
+    with pytest.raises(
+        IngestError, match=r"rsync 3\.1\.0 on host client7 is too old for the option --fsync"
+    ):
         rsync_options.try_options(installed, made, "client7")
 
 
@@ -346,7 +386,7 @@ def test_installed_rsync_takes_what_is_used() -> None:
     rsync_options.try_options(rsync_options.find_rsync("here"), [*made, "--inplace"], "here")
 
 
-def test_refused_attributes_leave_the_item_to_somebody_else(pair: Tuple[bytes, bytes]) -> None:
+def test_refused_attributes_leave_the_item_to_somebody_else(pair: tuple[bytes, bytes]) -> None:
     if not os.path.isdir("/dev/shm"):
         pytest.skip("there is no /dev/shm")
     source = pair[0]
@@ -367,27 +407,34 @@ def test_refused_attributes_leave_the_item_to_somebody_else(pair: Tuple[bytes, b
     assert (result.files, result.skipped, result.failures) == (1, 0, [])
 
 
-@pytest.mark.parametrize("said", [
-    'rsync: [receiver] rsync_xal_set: lsetxattr("%s/b\\#012","user.x") failed: Operation not supported (95)',
-    'rsync: [generator] chown "%s/b\\#012" failed: Operation not permitted (1)',
-    "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS): Operation not supported (95)",
-])
-def test_what_rsync_says_of_refused_attributes(pair: Tuple[bytes, bytes], tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        'rsync: [receiver] rsync_xal_set: lsetxattr("%s/b\\#012","user.x") failed: Operation not supported (95)',
+        'rsync: [generator] chown "%s/b\\#012" failed: Operation not permitted (1)',
+        "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS): Operation not supported (95)",
+    ],
+)
+def test_what_rsync_says_of_refused_attributes(
+    pair: tuple[bytes, bytes], tmp_path: Path, said: str
+) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1", b"b\n": b"2"})
     said = said.replace("%s", os.fsdecode(destination)).replace("\\\\", "\\")
     (tmp_path / "said").write_text(said + "\nrsync error: some files (code 23) at main.c(1)\n")
-    (tmp_path / "rsync").write_text('#!/bin/sh\nrsync "$@"\ncat %s/said >&2\nexit 23\n' % tmp_path)
+    (tmp_path / "rsync").write_text(f'#!/bin/sh\nrsync "$@"\ncat {tmp_path}/said >&2\nexit 23\n')
     (tmp_path / "rsync").chmod(0o755)
-    result = two_phases.two_phases([str(tmp_path / "rsync"), *arguments()[1:]], source, destination, items)
+    result = two_phases.two_phases(
+        [str(tmp_path / "rsync"), *arguments()[1:]], source, destination, items
+    )
     assert (result.left, result.files, result.failures) == ([b"b\n"], 1, [])
 
 
-def test_rsync_ends_with_its_worker(pair: Tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_rsync_ends_with_its_worker(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     """A worker that was given up must not leave an rsync behind that goes on writing."""
     source, destination = pair
     items = write(source, {b"a": b"1"})
-    (tmp_path / "rsync").write_text("#!/bin/sh\necho $$ > %s/pid\nexec sleep 60\n" % tmp_path)
+    (tmp_path / "rsync").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     (tmp_path / "rsync").chmod(0o755)
     pid = os.fork()
     if not pid:
@@ -402,13 +449,15 @@ def test_rsync_ends_with_its_worker(pair: Tuple[bytes, bytes], tmp_path: Path) -
     child = int((tmp_path / "pid").read_text())
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    while os.path.exists("/proc/%d" % child) and "sleep" in Path("/proc/%d/comm" % child).read_text():
+    while (
+        os.path.exists("/proc/%d" % child) and "sleep" in Path("/proc/%d/comm" % child).read_text()
+    ):
         assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.01)
 
 
 def test_a_large_file_is_no_silence(
-    pair: Tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(two_phases, "_BEAT", 0.05)
     source, destination = pair
@@ -417,8 +466,13 @@ def test_a_large_file_is_no_silence(
         "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/dev/null bs=1M count=1 2>/dev/null; sleep 0.1; done\n"
     )
     (tmp_path / "rsync").chmod(0o755)
-    told: List[Tuple[int, int]] = []
+    told: list[tuple[int, int]] = []
     two_phases.two_phases(
-        [str(tmp_path / "rsync")], source, destination, items, "none", lambda *counts: told.append(counts)
+        [str(tmp_path / "rsync")],
+        source,
+        destination,
+        items,
+        "none",
+        lambda *counts: told.append(counts),
     )
     assert (0, 0) in told

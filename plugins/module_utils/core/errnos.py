@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an errno means here. Three questions; what is retried, forgiven or blamed on a server follows."""
+
+from __future__ import annotations
+
+import errno
+
+# What the kernel says of a server that does not answer.
+_SILENT = frozenset(
+    [
+        errno.ETIMEDOUT,
+        errno.EIO,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.ENOTCONN,
+    ]
+)
+_UNSUPPORTED = frozenset([errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS])
+
+
+def server_may_be_dead(number: int) -> bool:
+    """Whether a call may have failed because its server is dead: softerr and soft mounts say so."""
+    return number in _SILENT
+
+
+def may_pass(number: int) -> bool:
+    """Whether the same call may succeed over another mount, or later: a dead server's, and that of
+    an export or a file handle that this server no longer knows."""
+    return number in _SILENT or number == errno.ESTALE
+
+
+def cannot_hold(number: int) -> bool:
+    """Whether the destination, or this user in it, can't have what was to be set: an owner, an
+    attribute. A loss, and no failure."""
+    return number in _UNSUPPORTED

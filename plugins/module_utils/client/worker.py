@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..copy.contents import Throttle
 from ..copy.session import Copier
+from ..core.outcome import Loss
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, discard, verify, without
 from .rsync_lines import copy_lines
@@ -40,7 +41,7 @@ class Done(NamedTuple):
     number: int
     counts: tuple[int, ...]
     failures: list[tuple[bytes, str, int, str]]
-    losses: dict[str, list[Any]]
+    losses: dict[str, Loss]
     slow: list[tuple[float, bytes, int, int]]
     seconds: float
 
@@ -195,13 +196,13 @@ class _Worker:
         copier = self._copier
         failures = [tuple(failure) for failure in copier.failures]
         copier.failures.clear()
-        losses, copier.losses.kinds = copier.losses.kinds, {}
+        losses = copier.losses.take()
         slow.sort(reverse=True, key=lambda entry: entry[0])
         return Done(
             chunk.number,
             copier.tally.take(),
             failures,
-            losses,  # type: ignore[arg-type]
+            losses,
             slow[:5],
             seconds,
         )

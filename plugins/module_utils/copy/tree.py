@@ -48,7 +48,7 @@ class _Report(NamedTuple):
     held: list[tuple[int, int, bytes]]
     counts: tuple[int, ...]
     failures: list[tuple[bytes, str, int, str]]
-    losses: dict[str, list[Any]]
+    losses: dict[str, tuple[int, bytes, str]]
 
 
 def copy_tree(
@@ -263,11 +263,10 @@ class _Worker:
             self._held,
             copier.tally.take(),
             [tuple(f) for f in copier.failures],
-            copier.losses.kinds,
+            {kind: tuple(loss) for kind, loss in copier.losses.take().items()},
         )
         self._listed, self._held = [], []
         copier.failures = []
-        copier.losses.kinds = {}
         return report
 
     def _list(self, path: bytes) -> None:

@@ -140,5 +140,5 @@ def test_the_words_for_both_losses() -> None:
     metadata.lost_times(b"b", -5 * SECOND, 0)
     metadata.lost_times(b"c", 5, 5)
     assert {kind: entry[:2] for kind, entry in losses.kinds.items()} == {
-        "times": [1, b"a"], "times (range)": [1, b"b"],
+        "times": (1, b"a"), "times (range)": (1, b"b"),
     }  # fmt: skip

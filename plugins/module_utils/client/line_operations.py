@@ -10,13 +10,13 @@ from typing import Any, Callable, List
 from ..copy import ranges
 from ..copy.entry import copy_entry, copy_link
 from ..copy.preserve import preserve_directory
-from ..copy.session import Copier
+from ..copy.session import Session
 from ..copy.verify import check
 from ..copy.want import Want
 from ..core.paths import join, to_bytes
 
 Row = List[Any]
-Operation = Callable[[Copier, bytes, List[Row]], None]
+Operation = Callable[[Session, bytes, List[Row]], None]
 
 
 def _want(row: Row, rdev: int = 0) -> Want:
@@ -32,26 +32,26 @@ def entry_want(row: Row) -> Want:
     return Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0)
 
 
-def _copy(copier: Copier, directory: bytes, rows: list[Row]) -> None:
+def _copy(copier: Session, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         copy_entry(copier, directory, row[0], entry_want(row))
 
 
-def _link(copier: Copier, directory: bytes, rows: list[Row]) -> None:
+def _link(copier: Session, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         copy_link(copier, directory, row[0], _want(row, row[6]), to_bytes(row[7]))
 
 
-def _directories(copier: Copier, directory: bytes, rows: list[Row]) -> None:
+def _directories(copier: Session, directory: bytes, rows: list[Row]) -> None:
     for row in rows:
         path = join(directory, row[0]) if row[0] else directory
         preserve_directory(copier, path, _directory_want(row))
 
 
-def _each(doing: str, act: Callable[[Copier, bytes, Row], None]) -> Operation:
+def _each(doing: str, act: Callable[[Session, bytes, Row], None]) -> Operation:
     """An operation that does ``act`` with each row; an OSError is the row's failure."""
 
-    def operation(copier: Copier, directory: bytes, rows: list[Row]) -> None:
+    def operation(copier: Session, directory: bytes, rows: list[Row]) -> None:
         for row in rows:
             copier.operation = doing
             try:
@@ -90,10 +90,10 @@ discard = _each(
 )
 
 
-def verify(copier: Copier, of: str, directory: bytes, rows: list[Row], digests: bool) -> None:
+def verify(copier: Session, of: str, directory: bytes, rows: list[Row], digests: bool) -> None:
     """Check a line that an operation ``of`` brought over."""
 
-    def act(copier: Copier, directory: bytes, row: Row) -> None:
+    def act(copier: Session, directory: bytes, row: Row) -> None:
         if of == "directories":
             want, leader = _directory_want(row), None
         elif of == "link":

@@ -14,7 +14,7 @@ from ..copy.rsync.buckets import BUCKET_BYTES, buckets
 from ..copy.rsync.method import check_rsync
 from ..copy.rsync.options import check_options, command, find_rsync
 from ..copy.rsync.two_phases import LONGEST_PATH, Result, two_phases
-from ..copy.session import Copier
+from ..copy.session import Session
 from ..core.errors import IngestError
 from ..core.paths import join, split
 from ..fs.times import held_everywhere, probe_granularity
@@ -71,7 +71,7 @@ def _granularity(destination: bytes) -> int:
 
 
 def copy_lines(
-    copier: Copier,
+    copier: Session,
     settings: Settings,
     mount: bytes,
     lines: list[bytes],
@@ -123,7 +123,7 @@ def copy_lines(
             _finish(copier, path, rows[path], path in result.moved)
 
 
-def _finish(copier: Copier, path: bytes, row: Row, moved: bool) -> None:
+def _finish(copier: Session, path: bytes, row: Row, moved: bool) -> None:
     """Set what the destination refused rsync. If that ``moved`` the item, it was not right before, as it
     looks now."""
     skipped, changed = copier.tally.skipped, copier.tally.changed
@@ -159,7 +159,7 @@ def _share(rows: list[Row], directory: bytes, user: int) -> tuple[list[Row], lis
     return theirs, ours
 
 
-def _count(copier: Copier, result: Result) -> None:
+def _count(copier: Session, result: Result) -> None:
     tally = copier.tally
     tally.files += result.files
     tally.bytes += result.bytes

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from ..copy.contents import Throttle
-from ..copy.session import Copier
+from ..copy.session import Session
 from ..core.outcome import Loss
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, discard, verify, without
@@ -134,7 +134,7 @@ class _Worker:
 
     def __init__(self, settings: Settings, mount: bytes, tell: Any) -> None:
         share = settings.bandwidth_limit / (settings.processes * settings.threads)
-        self._copier = Copier(
+        self._copier = Session(
             settings.source,
             mount,
             frozenset(settings.preserve),

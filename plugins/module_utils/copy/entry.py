@@ -11,32 +11,32 @@ from typing import Any, Callable
 
 from ..core.paths import join
 from .regular import copy_file
-from .session import Copier
+from .session import Session
 from .special import copy_node, hard_link
 from .want import Want, want_of
 
 
-def copy_entry(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
+def copy_entry(session: Session, directory: bytes, name: bytes, want: Want) -> None:
     """Copy what the manifest has at ``directory/name``, unless it is there already."""
     try:
-        _copy(copier, directory, name, want)
+        _copy(session, directory, name, want)
     except OSError as error:
-        _once_more(copier, directory, name, error, _copy, want)
+        _once_more(session, directory, name, error, _copy, want)
 
 
-def _copy(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
+def _copy(session: Session, directory: bytes, name: bytes, want: Want) -> None:
     kind = stat.S_IFMT(want.mode)
     if kind == stat.S_IFREG:
-        copy_file(copier, directory, name, want)
+        copy_file(session, directory, name, want)
     elif kind == stat.S_IFDIR:
-        copier.operation = "make directory"
-        copier.targets.get(join(directory, name), True)
+        session.operation = "make directory"
+        session.targets.get(join(directory, name), True)
     else:
-        copy_node(copier, directory, name, want)
+        copy_node(session, directory, name, want)
 
 
 def copy_found(
-    copier: Copier, directory: bytes, name: bytes, regular: bool, hold_links: bool = True
+    session: Session, directory: bytes, name: bytes, regular: bool, hold_links: bool = True
 ) -> os.stat_result | None:
     """Copy an entry of which only the name is known, and whether it is a regular file.
 
@@ -44,31 +44,31 @@ def copy_found(
     """
     if regular:
         try:
-            return copy_file(copier, directory, name, None, hold_links)
+            return copy_file(session, directory, name, None, hold_links)
         except OSError as error:
-            return _once_more(copier, directory, name, error, copy_file, None, hold_links)
+            return _once_more(session, directory, name, error, copy_file, None, hold_links)
     try:
-        copier.operation = "stat"
-        found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
+        session.operation = "stat"
+        found = os.stat(name, dir_fd=session.sources.get(directory).fd, follow_symlinks=False)
     except OSError as error:
-        copier.fail(join(directory, name), error)
+        session.fail(join(directory, name), error)
         return None
     if hold_links and found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
         return found
-    copy_entry(copier, directory, name, want_of(found))
+    copy_entry(session, directory, name, want_of(found))
     return None
 
 
-def copy_link(copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes) -> None:
+def copy_link(session: Session, directory: bytes, name: bytes, want: Want, leader: bytes) -> None:
     """Make ``directory/name`` a hard link to ``leader``, which was copied before."""
     try:
-        hard_link(copier, directory, name, want, leader)
+        hard_link(session, directory, name, want, leader)
     except OSError as error:
-        _once_more(copier, directory, name, error, hard_link, want, leader)
+        _once_more(session, directory, name, error, hard_link, want, leader)
 
 
 def _once_more(
-    copier: Copier,
+    session: Session,
     directory: bytes,
     name: bytes,
     error: OSError,
@@ -77,9 +77,9 @@ def _once_more(
 ) -> os.stat_result | None:
     """After ``act`` failed: again, if it was its directory's mode and that could be changed."""
     try:
-        if isinstance(error, PermissionError) and copier.open_up(directory):
-            return act(copier, directory, name, *arguments)
+        if isinstance(error, PermissionError) and session.open_up(directory):
+            return act(session, directory, name, *arguments)
     except OSError as another:
         error = another
-    copier.fail(join(directory, name), error)
+    session.fail(join(directory, name), error)
     return None

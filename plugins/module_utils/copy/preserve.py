@@ -9,83 +9,83 @@ import os
 import stat
 
 from ..core.paths import join
-from ..fs.directories import Directory
+from ..fs.directories import OpenDirectory
 from ..fs.refresh import refresh
 from .replace import unlink_quietly
-from .session import Copier
+from .session import Session
 from .want import Want
 
 
 def preserve_file(
-    copier: Copier,
+    session: Session,
     path: bytes,
     source: int,
     state: os.stat_result,
     fd: int,
-    target: Directory,
+    target: OpenDirectory,
     found: os.stat_result,
 ) -> None:
     """Give a written file, whose owner and mode are as in ``found``, everything but its
     contents; the times last."""
-    metadata = copier.metadata
-    copier.operation = "set owner"
+    metadata = session.metadata
+    session.operation = "set owner"
     dummy, owned = metadata.own(path, found, state.st_uid, state.st_gid, fd)
     if metadata.attributes:
-        copier.operation = "set attributes"
-        if _inherits(copier, target):
+        session.operation = "set attributes"
+        if _inherits(session, target):
             metadata.drop_inherited(fd)
         metadata.copy_attributes(path, source, fd, state.st_dev)
     if metadata.mode:
-        copier.operation = "set mode"
+        session.operation = "set mode"
         bits = metadata.final_mode(path, state.st_mode, owned)
         if bits != stat.S_IMODE(found.st_mode):
             os.fchmod(fd, bits)
     if metadata.times:
-        copier.operation = "set times"
+        session.operation = "set times"
         metadata.set_times(path, state.st_atime_ns, state.st_mtime_ns, fd)
 
 
 def preserve_node(
-    copier: Copier,
+    session: Session,
     directory: bytes,
     name: bytes,
     made: bytes,
     want: Want,
     from_fd: int,
-    target: Directory,
+    target: OpenDirectory,
 ) -> None:
     """Give a link, fifo, socket or device, just made as ``made``, its metadata, and count it. If
     that fails, it is taken away again."""
-    metadata = copier.metadata
+    metadata = session.metadata
     path = join(directory, name)
     try:
-        copier.operation = "set owner"
+        session.operation = "set owner"
         found = os.stat(made, dir_fd=target.fd, follow_symlinks=False)
         given, owned = metadata.own(path, found, want.uid, want.gid, made, target.fd)
         if metadata.attributes:
-            copier.operation = "set attributes"
+            session.operation = "set attributes"
             where = b"/proc/self/fd/%d/%s" % (target.fd, made)
-            if not stat.S_ISLNK(want.mode) and _inherits(copier, target):
+            if not stat.S_ISLNK(want.mode) and _inherits(session, target):
                 metadata.drop_inherited(where)
             metadata.copy_attributes(path, b"/proc/self/fd/%d/%s" % (from_fd, name), where, -1)
         if metadata.mode and not stat.S_ISLNK(want.mode):
             bits = metadata.final_mode(path, want.mode, owned)
-            copier.operation = "set mode"
+            session.operation = "set mode"
             # A new owner takes the set-id bits away.
-            if given or bits != stat.S_IMODE(found.st_mode) or _inherits(copier, target):
+            if given or bits != stat.S_IMODE(found.st_mode) or _inherits(session, target):
                 _chmod_exactly(made, target.fd, bits)
         if metadata.times:
-            copier.operation = "set times"
+            session.operation = "set times"
             metadata.set_times(path, want.atime, want.mtime, made, target.fd)
     except OSError:
         unlink_quietly(made, target.fd)
         raise
-    copier.tally.files += 1
-    copier.tally.changed += 1
+    session.tally.files += 1
+    session.tally.changed += 1
 
 
 def settle(
-    copier: Copier,
+    session: Session,
     path: bytes,
     name: bytes,
     want: Want,
@@ -94,12 +94,12 @@ def settle(
     to_fd: int,
 ) -> None:
     """The contents are right: correct what else differs, and count the entry as skipped."""
-    metadata = copier.metadata
-    copier.operation = "set owner"
+    metadata = session.metadata
+    session.operation = "set owner"
     changed, owned = metadata.own(path, found, want.uid, want.gid, name, to_fd)
     link = stat.S_ISLNK(found.st_mode)
     if metadata.attributes:
-        copier.operation = "set attributes"
+        session.operation = "set attributes"
         changed |= metadata.sync_attributes(
             path,
             b"/proc/self/fd/%d/%s" % (from_fd, name),
@@ -110,13 +110,13 @@ def settle(
         bits = metadata.final_mode(path, want.mode, owned)
         # A new owner or ACL may have changed the bits that were found.
         if changed or bits != stat.S_IMODE(found.st_mode):
-            copier.operation = "set mode"
+            session.operation = "set mode"
             changed |= _chmod_exactly(name, to_fd, bits)
     if metadata.times and found.st_mtime_ns != want.mtime:
         if metadata.same_time(name, to_fd, found, want.mtime):
             metadata.lost_times(path, want.mtime, found.st_mtime_ns)
         else:  # a regular file with another time would not be settled, but copied
-            copier.operation = "set times"
+            session.operation = "set times"
             metadata.set_times(path, want.atime, want.mtime, name, to_fd)
             if link and not _took_time(name, to_fd, want):
                 metadata.lost_times(
@@ -124,51 +124,51 @@ def settle(
                 )
             else:
                 changed = True
-    copier.tally.skipped += 1
-    copier.tally.changed += changed
+    session.tally.skipped += 1
+    session.tally.changed += changed
 
 
-def preserve_directory(copier: Copier, path: bytes, want: Want) -> None:
+def preserve_directory(session: Session, path: bytes, want: Want) -> None:
     """Give a directory its metadata (made first if it is missing). Children come before."""
     try:
-        _preserve_directory(copier, path, want)
+        _preserve_directory(session, path, want)
     except OSError as error:
-        copier.fail(path, error)
+        session.fail(path, error)
 
 
-def _preserve_directory(copier: Copier, path: bytes, want: Want) -> None:
-    metadata = copier.metadata
-    copier.operation = "make directory"
-    target = copier.targets.get(path, True)
+def _preserve_directory(session: Session, path: bytes, want: Want) -> None:
+    metadata = session.metadata
+    session.operation = "make directory"
+    target = session.targets.get(path, True)
     refresh(target.fd)  # other clients made entries in it
     found = os.fstat(target.fd)
     exact = "/proc/self/fd/%d" % target.fd
-    copier.operation = "set owner"
+    session.operation = "set owner"
     changed, owned = metadata.own(path, found, want.uid, want.gid, exact)
     if metadata.attributes:
-        copier.operation = "set attributes"
+        session.operation = "set attributes"
         changed |= metadata.sync_attributes(
-            path, "/proc/self/fd/%d/." % copier.sources.get(path).fd, exact + "/.", -1
+            path, "/proc/self/fd/%d/." % session.sources.get(path).fd, exact + "/.", -1
         )
     bits = metadata.final_mode(path, want.mode, owned)
     if metadata.mode and (changed or bits != stat.S_IMODE(found.st_mode)):
-        copier.operation = "set mode"
+        session.operation = "set mode"
         os.chmod(exact, bits)
         changed = True
     if metadata.times and found.st_mtime_ns != want.mtime:
         if metadata.same_time(exact, None, found, want.mtime):
             metadata.lost_times(path, want.mtime, found.st_mtime_ns)
         else:
-            copier.operation = "set times"
+            session.operation = "set times"
             metadata.set_times(path, want.atime, want.mtime, exact)
             changed = True
-    copier.tally.directories += changed
-    copier.tally.changed += changed
+    session.tally.directories += changed
+    session.tally.changed += changed
 
 
-def _inherits(copier: Copier, target: Directory) -> bool:
+def _inherits(session: Session, target: OpenDirectory) -> bool:
     if target.inherits is None:
-        target.inherits = copier.metadata.has_default_acl(target.fd)
+        target.inherits = session.metadata.has_default_acl(target.fd)
     return target.inherits
 
 

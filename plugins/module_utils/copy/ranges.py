@@ -18,22 +18,22 @@ from ..core.paths import join, temporary
 from .preserve import preserve_file, settle
 from .regular import same_file, same_state
 from .replace import refuse_directory, unlink_quietly
-from .session import Copier
+from .session import Session
 from .want import Want
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
-def prepare(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+def prepare(session: Session, directory: bytes, name: bytes, want: Want, run: int) -> None:
     """Make the file, without data and with the mark of the run, unless it is there already."""
-    target = copier.targets.get(directory, True).fd
+    target = session.targets.get(directory, True).fd
     try:
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
     except FileNotFoundError:
         pass
     else:
-        if same_file(copier, want, found, name, target):
+        if same_file(session, want, found, name, target):
             return
         refuse_directory(found)
         # Its other names must not become links to what is no longer the source's.
@@ -72,9 +72,9 @@ def _check(fd: int, want: Want, run: int) -> None:
         raise OperationError("open destination", errno.ESTALE, "another run writes this file")
 
 
-def discard(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+def discard(session: Session, directory: bytes, name: bytes, want: Want, run: int) -> None:
     """Take away what this run has prepared, if it is there."""
-    target = copier.targets.get(directory).fd
+    target = session.targets.get(directory).fd
     with suppress(FileNotFoundError):
         fd = os.open(temporary(name), _READ, dir_fd=target)
         try:
@@ -85,15 +85,15 @@ def discard(copier: Copier, directory: bytes, name: bytes, want: Want, run: int)
 
 
 def copy_range(
-    copier: Copier, directory: bytes, name: bytes, want: Want, offset: int, length: int, run: int
+    session: Session, directory: bytes, name: bytes, want: Want, offset: int, length: int, run: int
 ) -> None:
     """Copy ``length`` bytes at ``offset`` into the prepared file."""
-    source_fd = copier.sources.get(directory).fd
-    target = copier.targets.get(directory).fd
+    source_fd = session.sources.get(directory).fd
+    target = session.targets.get(directory).fd
     try:
         fd = os.open(temporary(name), _WRITE, dir_fd=target)
     except OSError as error:
-        if error.errno == errno.ENOENT and _complete(copier, name, want, target):
+        if error.errno == errno.ENOENT and _complete(session, name, want, target):
             return
         raise OperationError("open destination", error.errno or 0) from error
     try:
@@ -104,13 +104,13 @@ def copy_range(
             raise OperationError("open", error.errno or 0) from error
         try:
             before = _unchanged(source, want)
-            count = copier.contents.copy_range(
+            count = session.contents.copy_range(
                 source,
                 fd,
                 offset,
                 length,
                 before.st_blocks * 512 < before.st_size,
-                (before.st_dev, copier.device),
+                (before.st_dev, session.device),
             )
             if count != length or not same_state(os.fstat(source), before):
                 raise OperationError("read", errno.EBUSY, "changed while it was copied")
@@ -118,30 +118,30 @@ def copy_range(
             os.close(source)
     finally:
         os.close(fd)
-    copier.tally.bytes += length
-    copier.tally.changed += 1
+    session.tally.bytes += length
+    session.tally.changed += 1
 
 
-def _complete(copier: Copier, name: bytes, want: Want, target: int) -> bool:
+def _complete(session: Session, name: bytes, want: Want, target: int) -> bool:
     try:
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return same_file(copier, want, found, name, target)
+    return same_file(session, want, found, name, target)
 
 
-def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) -> None:
+def finish(session: Session, directory: bytes, name: bytes, want: Want, run: int) -> None:
     """Give the filled file its length, its metadata and its name; from then on it counts as copied."""
     path = join(directory, name)
-    source_fd = copier.sources.get(directory).fd
-    target = copier.targets.get(directory)
+    source_fd = session.sources.get(directory).fd
+    target = session.targets.get(directory)
     try:
         fd = os.open(temporary(name), _WRITE, dir_fd=target.fd)
     except FileNotFoundError:
         found = os.stat(name, dir_fd=target.fd, follow_symlinks=False)
-        if not same_file(copier, want, found, name, target.fd):
+        if not same_file(session, want, found, name, target.fd):
             raise
-        settle(copier, path, name, want, found, source_fd, target.fd)
+        settle(session, path, name, want, found, source_fd, target.fd)
         return
     try:
         # A host that died here has taken the mark away already: all ranges were there.
@@ -150,14 +150,14 @@ def finish(copier: Copier, directory: bytes, name: bytes, want: Want, run: int) 
             os.ftruncate(fd, want.size)
         source = os.open(name, _READ, dir_fd=source_fd)
         try:
-            preserve_file(copier, path, source, _unchanged(source, want), fd, target, os.fstat(fd))
+            preserve_file(session, path, source, _unchanged(source, want), fd, target, os.fstat(fd))
         finally:
             os.close(source)
     finally:
         os.close(fd)
     os.rename(temporary(name), name, src_dir_fd=target.fd, dst_dir_fd=target.fd)
-    copier.tally.files += 1
-    copier.tally.changed += 1
+    session.tally.files += 1
+    session.tally.changed += 1
 
 
 def _unchanged(source: int, want: Want) -> os.stat_result:

@@ -11,11 +11,11 @@ import stat
 
 from ..core.errors import OperationError
 from ..core.paths import join, temporary
-from ..fs.directories import Directory
+from ..fs.directories import OpenDirectory
 from .contents import SMALL
 from .preserve import preserve_file, settle
 from .replace import free_temporary, look, put, refuse_directory, unlink_quietly
-from .session import Copier
+from .session import Session
 from .want import Want, want_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -24,29 +24,29 @@ _TRIES = 3
 
 
 def copy_file(
-    copier: Copier, directory: bytes, name: bytes, want: Want | None, hold_links: bool = False
+    session: Session, directory: bytes, name: bytes, want: Want | None, hold_links: bool = False
 ) -> os.stat_result | None:
     """Copy a regular file, unless it is there already; ``want`` None: what the source has now.
 
     Returns the stat of a file with several links instead of copying it, if ``hold_links``.
     Raises OSError.
     """
-    copier.operation = "open directory"
-    from_fd = copier.sources.get(directory).fd
-    copier.operation = "make directory"
-    target = copier.targets.get(directory, True)
+    session.operation = "open directory"
+    from_fd = session.sources.get(directory).fd
+    session.operation = "make directory"
+    target = session.targets.get(directory, True)
     if target.filled:
-        found = look(copier, name, target.fd)
+        found = look(session, name, target.fd)
         if found is not None:
             if want is None:
-                copier.operation = "stat"
+                session.operation = "stat"
                 seen = os.stat(name, dir_fd=from_fd, follow_symlinks=False)
                 if hold_links and seen.st_nlink > 1:
                     return seen
                 want = want_of(seen)
-            _settle_or_replace(copier, directory, name, want, found, from_fd, target)
+            _settle_or_replace(session, directory, name, want, found, from_fd, target)
             return None
-    copier.operation = "open"
+    session.operation = "open"
     source = os.open(name, _READ, dir_fd=from_fd)
     try:
         state = os.fstat(source)
@@ -54,89 +54,89 @@ def copy_file(
             raise OperationError("open", errno.ESTALE, "is no longer a regular file")
         if hold_links and state.st_nlink > 1:
             return state
-        copier.operation = "create"
+        session.operation = "create"
         try:
             fd = os.open(name, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
         except FileExistsError:
             target.filled = True
         else:
-            _fill(copier, join(directory, name), source, state, fd, name, target)
+            _fill(session, join(directory, name), source, state, fd, name, target)
             if state.st_size > SMALL and not target.created:
                 # A killed run that cut it into ranges may have left its part.
                 unlink_quietly(temporary(name), target.fd)
             return None
     finally:
         os.close(source)
-    found = look(copier, name, target.fd)
+    found = look(session, name, target.fd)
     if found is None:
         raise OperationError("create", errno.EEXIST, "is made and removed by somebody else")
-    _settle_or_replace(copier, directory, name, want or want_of(state), found, from_fd, target)
+    _settle_or_replace(session, directory, name, want or want_of(state), found, from_fd, target)
     return None
 
 
 def _settle_or_replace(
-    copier: Copier,
+    session: Session,
     directory: bytes,
     name: bytes,
     want: Want,
     found: os.stat_result,
     from_fd: int,
-    target: Directory,
+    target: OpenDirectory,
 ) -> None:
     path = join(directory, name)
-    if same_file(copier, want, found, name, target.fd):
-        settle(copier, path, name, want, found, from_fd, target.fd)
+    if same_file(session, want, found, name, target.fd):
+        settle(session, path, name, want, found, from_fd, target.fd)
         return
     refuse_directory(found)
-    new = free_temporary(copier, name, target.fd)
-    copier.operation = "open"
+    new = free_temporary(session, name, target.fd)
+    session.operation = "open"
     source = os.open(name, _READ, dir_fd=from_fd)
     try:
         state = os.fstat(source)
         if not stat.S_ISREG(state.st_mode):
             raise OperationError("open", errno.ESTALE, "is no longer a regular file")
-        copier.operation = "create"
+        session.operation = "create"
         fd = os.open(new, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
-        _fill(copier, path, source, state, fd, new, target)
+        _fill(session, path, source, state, fd, new, target)
     finally:
         os.close(source)
-    put(copier, new, name, target.fd)
+    put(session, new, name, target.fd)
 
 
 def same_file(
-    copier: Copier, want: Want, found: os.stat_result, name: bytes, directory: int
+    session: Session, want: Want, found: os.stat_result, name: bytes, directory: int
 ) -> bool:
     """Whether an entry of the destination holds what is wanted, by type, size and time."""
     if not stat.S_ISREG(found.st_mode) or found.st_size != want.size:
         return False
-    if not copier.metadata.times:
+    if not session.metadata.times:
         return found.st_mtime_ns >= want.mtime
-    return copier.metadata.same_time(name, directory, found, want.mtime)
+    return session.metadata.same_time(name, directory, found, want.mtime)
 
 
 def _fill(
-    copier: Copier,
+    session: Session,
     path: bytes,
     source: int,
     state: os.stat_result,
     fd: int,
     name: bytes,
-    target: Directory,
+    target: OpenDirectory,
 ) -> None:
     """Fill the new file ``name``, give it its metadata and close it; on any failure it is taken
     away again."""
     try:
-        state = _copy_contents(copier, source, state, fd)
+        state = _copy_contents(session, source, state, fd)
         mode = state.st_mode & 0o777
         found = target.made.get(mode)
         if found is None:
-            copier.operation = "stat destination"
+            session.operation = "stat destination"
             found = target.made[mode] = os.fstat(fd)
-        preserve_file(copier, path, source, state, fd, target, found)
-        if copier.fsync:
-            copier.operation = "fsync"
+        preserve_file(session, path, source, state, fd, target, found)
+        if session.fsync:
+            session.operation = "fsync"
             os.fsync(fd)
-        copier.operation = "close"  # NFS reports here what it could not write
+        session.operation = "close"  # NFS reports here what it could not write
         closing, fd = fd, -1
         os.close(closing)
     except BaseException:
@@ -147,18 +147,18 @@ def _fill(
             pass
         unlink_quietly(name, target.fd)
         raise
-    copier.tally.files += 1
-    copier.tally.changed += 1
-    copier.tally.bytes += state.st_size
+    session.tally.files += 1
+    session.tally.changed += 1
+    session.tally.bytes += state.st_size
 
 
-def _copy_contents(copier: Copier, source: int, state: os.stat_result, fd: int) -> os.stat_result:
+def _copy_contents(session: Session, source: int, state: os.stat_result, fd: int) -> os.stat_result:
     """Copy until the source has stood still meanwhile; returns its state."""
     for dummy in range(_TRIES):
-        count = copier.contents.copy(
-            source, fd, state.st_size, state.st_blocks, (state.st_dev, copier.device)
+        count = session.contents.copy(
+            source, fd, state.st_size, state.st_blocks, (state.st_dev, session.device)
         )
-        copier.operation = "stat"
+        session.operation = "stat"
         now = os.fstat(source)
         if same_state(now, state):
             if count == state.st_size:

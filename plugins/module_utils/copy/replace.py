@@ -10,12 +10,12 @@ import stat
 
 from ..core.errors import OperationError
 from ..core.paths import temporary
-from .session import Copier
+from .session import Session
 
 
-def look(copier: Copier, name: bytes, directory: int) -> os.stat_result | None:
+def look(session: Session, name: bytes, directory: int) -> os.stat_result | None:
     """What the destination has under a name, or None."""
-    copier.operation = "stat destination"
+    session.operation = "stat destination"
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -28,16 +28,16 @@ def refuse_directory(found: os.stat_result) -> None:
         raise OperationError("create", errno.EISDIR, "the destination has a directory here")
 
 
-def free_temporary(copier: Copier, name: bytes, directory: int) -> bytes:
+def free_temporary(session: Session, name: bytes, directory: int) -> bytes:
     """The name for what is to replace ``name``; what a killed run left there is taken away."""
-    copier.operation = "remove temporary"
+    session.operation = "remove temporary"
     unlink_quietly(temporary(name), directory)
     return temporary(name)
 
 
-def put(copier: Copier, new: bytes, name: bytes, directory: int) -> None:
+def put(session: Session, new: bytes, name: bytes, directory: int) -> None:
     """Give what was made as ``new`` its name; if that fails, it is taken away again."""
-    copier.operation = "rename"
+    session.operation = "rename"
     try:
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:

@@ -31,7 +31,7 @@ _UNANSWERED = (
 )
 
 
-class Copier:
+class Session:
     """A source tree and a destination mount, for one thread. What copies entries is given one.
 
     ``operation`` is what is being done, for a failure that does not name it: an attribute, as a

@@ -14,46 +14,46 @@ from ..core.paths import join, split, temporary
 from .preserve import preserve_node, settle
 from .regular import copy_file
 from .replace import free_temporary, look, put, refuse_directory
-from .session import Copier
+from .session import Session
 from .want import Want
 
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 
 
-def copy_node(copier: Copier, directory: bytes, name: bytes, want: Want) -> None:
+def copy_node(session: Session, directory: bytes, name: bytes, want: Want) -> None:
     """Copy a symbolic link, fifo, socket or device, unless it is there already. Raises OSError."""
-    copier.operation = "open directory"
-    from_fd = copier.sources.get(directory).fd
-    copier.operation = "make directory"
-    target = copier.targets.get(directory, True)
+    session.operation = "open directory"
+    from_fd = session.sources.get(directory).fd
+    session.operation = "make directory"
+    target = session.targets.get(directory, True)
     text = b""
     if stat.S_ISLNK(want.mode):
-        copier.operation = "read link"
+        session.operation = "read link"
         text = os.readlink(name, dir_fd=from_fd)
     if not target.filled:
         try:
-            _make(copier, name, want, text, target.fd)
+            _make(session, name, want, text, target.fd)
         except FileExistsError:
             target.filled = True
         else:
-            preserve_node(copier, directory, name, name, want, from_fd, target)
+            preserve_node(session, directory, name, name, want, from_fd, target)
             return
-    found = look(copier, name, target.fd)
+    found = look(session, name, target.fd)
     if found is None:
-        _make(copier, name, want, text, target.fd)
-        preserve_node(copier, directory, name, name, want, from_fd, target)
+        _make(session, name, want, text, target.fd)
+        preserve_node(session, directory, name, name, want, from_fd, target)
     elif _same_node(name, want, text, found, target.fd):
-        settle(copier, join(directory, name), name, want, found, from_fd, target.fd)
+        settle(session, join(directory, name), name, want, found, from_fd, target.fd)
     else:
         refuse_directory(found)
-        new = free_temporary(copier, name, target.fd)
-        _make(copier, new, want, text, target.fd)
-        preserve_node(copier, directory, name, new, want, from_fd, target)
-        put(copier, new, name, target.fd)
+        new = free_temporary(session, name, target.fd)
+        _make(session, new, want, text, target.fd)
+        preserve_node(session, directory, name, new, want, from_fd, target)
+        put(session, new, name, target.fd)
 
 
-def _make(copier: Copier, name: bytes, want: Want, text: bytes, directory: int) -> None:
-    copier.operation = "create"
+def _make(session: Session, name: bytes, want: Want, text: bytes, directory: int) -> None:
+    session.operation = "create"
     if text:
         os.symlink(text, name, dir_fd=directory)
     else:
@@ -69,25 +69,25 @@ def _same_node(name: bytes, want: Want, text: bytes, found: os.stat_result, dire
     return found.st_rdev == want.rdev
 
 
-def hard_link(copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes) -> None:
+def hard_link(session: Session, directory: bytes, name: bytes, want: Want, leader: bytes) -> None:
     """Make an entry a hard link to ``leader``, which was copied before; a copy of its own where the
     destination has no hard links. Raises OSError."""
     leader_directory, leader_name = split(leader)
-    copier.operation = "make directory"
-    target = copier.targets.get(directory, True)
-    copier.operation = "open directory"
-    leader_fd = copier.targets.get(leader_directory).fd
+    session.operation = "make directory"
+    target = session.targets.get(directory, True)
+    session.operation = "open directory"
+    leader_fd = session.targets.get(leader_directory).fd
     for new in (name, b""):
-        new = new or free_temporary(copier, name, target.fd)
-        copier.operation = "link"
+        new = new or free_temporary(session, name, target.fd)
+        session.operation = "link"
         try:
             _link(leader_name, leader_fd, new, target.fd)
         except FileExistsError:
-            found = look(copier, name, target.fd)
-            copier.operation = "link"
+            found = look(session, name, target.fd)
+            session.operation = "link"
             lead = os.stat(leader_name, dir_fd=leader_fd, follow_symlinks=False)
             if found is not None and os.path.samestat(found, lead):
-                copier.tally.skipped += 1
+                session.tally.skipped += 1
                 return
             if found is not None:
                 refuse_directory(found)
@@ -95,16 +95,16 @@ def hard_link(copier: Copier, directory: bytes, name: bytes, want: Want, leader:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            copier.losses.add("links", join(directory, name), os.strerror(error.errno))
+            session.losses.add("links", join(directory, name), os.strerror(error.errno))
             if stat.S_ISREG(want.mode):
-                copy_file(copier, directory, name, want)
+                copy_file(session, directory, name, want)
             else:
-                copy_node(copier, directory, name, want)
+                copy_node(session, directory, name, want)
             return
         if new != name:
-            put(copier, new, name, target.fd)
-        copier.tally.files += 1
-        copier.tally.changed += 1
+            put(session, new, name, target.fd)
+        session.tally.files += 1
+        session.tally.changed += 1
         return
     raise OperationError("link", errno.EEXIST)
 

@@ -22,7 +22,7 @@ from ..core.processes import SMALL, Task, TaskPool
 from ..fs.worker_count import workers_for
 from .entry import copy_found, copy_link
 from .preserve import preserve_directory
-from .session import Copier
+from .session import Session
 from .want import want_of
 
 # Entries of a large directory that one worker copies in one go: few where each takes long.
@@ -125,7 +125,7 @@ class _Coordinator:
                 self._crew,
                 lambda: (
                     _Worker(
-                        Copier(source, destination, preserve), "links" in preserve, self._chunk
+                        Session(source, destination, preserve), "links" in preserve, self._chunk
                     ).batch
                 ),
             )
@@ -237,8 +237,8 @@ def _size(task: Task) -> int:
 class _Worker:
     """Does the tasks of one process."""
 
-    def __init__(self, copier: Copier, hold: bool, chunk: int) -> None:
-        self._copier = copier
+    def __init__(self, session: Session, hold: bool, chunk: int) -> None:
+        self._session = session
         self._chunk = chunk
         self._hold = hold
         self._listed: list[tuple[bytes, list[bytes], list[bytes], bool]] = []
@@ -246,7 +246,7 @@ class _Worker:
 
     def batch(self, tasks: list[Task]) -> tuple[Any, ...]:
         """Do these, and report."""
-        copier = self._copier
+        session = self._session
         for task in tasks:
             kind, path = task[0], task[1]
             if kind == _LIST:
@@ -261,30 +261,30 @@ class _Worker:
         report = (
             self._listed,
             self._held,
-            copier.tally.take(),
-            [tuple(f) for f in copier.failures],
-            {kind: tuple(loss) for kind, loss in copier.losses.take().items()},
+            session.tally.take(),
+            [tuple(f) for f in session.failures],
+            {kind: tuple(loss) for kind, loss in session.losses.take().items()},
         )
         self._listed, self._held = [], []
-        copier.failures = []
+        session.failures = []
         return report
 
     def _list(self, path: bytes) -> None:
         """Copy a directory's entries, or report them in chunks if they are many."""
-        copier = self._copier
+        session = self._session
         below: list[bytes] = []
         names: list[bytes] = []
         chunks: list[bytes] = []
         try:
-            copier.operation = "make directory"
-            copier.targets.get(path, True)
+            session.operation = "make directory"
+            session.targets.get(path, True)
         except OSError as error:
-            copier.fail(path, error)
+            session.fail(path, error)
             self._listed.append((path, [], [], True))
             return
         try:
-            copier.operation = "list"
-            fd = copier.sources.get(path).fd
+            session.operation = "list"
+            fd = session.sources.get(path).fd
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
@@ -297,7 +297,7 @@ class _Worker:
                         chunks.append(b"/".join(names))
                         names = []
         except OSError as error:
-            copier.fail(path, error)
+            session.fail(path, error)
         held = len(self._held)
         if chunks and names:
             chunks.append(b"/".join(names))
@@ -310,37 +310,37 @@ class _Worker:
 
     def _copy(self, path: bytes, names: list[bytes]) -> None:
         """Copy entries of a directory; an f in front of the name says that it is a regular file."""
-        copier, hold = self._copier, self._hold
+        session, hold = self._session, self._hold
         for marked in names:
             name = marked[1:]
-            found = copy_found(copier, path, name, marked[:1] == b"f", hold)
+            found = copy_found(session, path, name, marked[:1] == b"f", hold)
             if found is not None:
                 self._held.append((found.st_dev, found.st_ino, join(path, name)))
 
     def _finish(self, path: bytes) -> None:
-        copier = self._copier
+        session = self._session
         try:
-            copier.operation = "stat"
-            want = want_of(os.fstat(copier.sources.get(path).fd))
+            session.operation = "stat"
+            want = want_of(os.fstat(session.sources.get(path).fd))
         except OSError as error:
-            copier.fail(path, error)
+            session.fail(path, error)
         else:
-            preserve_directory(copier, path, want)
+            preserve_directory(session, path, want)
 
     def _single(self, task: Task) -> None:
         """The first name of a file with several, or one of the others."""
-        copier = self._copier
+        session = self._session
         path = task[-1]
         directory, name = split(path)
         try:
-            copier.operation = "stat"
-            found = os.stat(name, dir_fd=copier.sources.get(directory).fd, follow_symlinks=False)
+            session.operation = "stat"
+            found = os.stat(name, dir_fd=session.sources.get(directory).fd, follow_symlinks=False)
         except OSError as error:
-            copier.fail(path, error)
+            session.fail(path, error)
         else:
             if task[0] == _ITEM:
-                copy_found(copier, directory, name, stat.S_ISREG(found.st_mode), False)
+                copy_found(session, directory, name, stat.S_ISREG(found.st_mode), False)
             else:
-                copy_link(copier, directory, name, want_of(found), task[1])
+                copy_link(session, directory, name, want_of(found), task[1])
         if task[0] == _ITEM:
             self._listed.append((directory, [], [], False))

@@ -14,7 +14,7 @@ from ..core.errors import OperationError
 from ..core.paths import join, split
 from ..fs.refresh import refresh
 from .regular import same_file
-from .session import Copier
+from .session import Session
 from .want import Want
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 
 def check(
-    copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
+    session: Session, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
 ) -> None:
     """Compare one entry of the destination with the source: type, size, time, link text and
     hard link, and with ``digests`` the contents, read back and hashed on both sides.
@@ -30,18 +30,18 @@ def check(
     Raises OSError for what is missing or differs.
     """
     try:
-        _check(copier, directory, name, want, leader, digests)
+        _check(session, directory, name, want, leader, digests)
     except OSError:
         # An NFS client may remember how it was before another client changed it.
-        _ask_again(copier, directory, name)
-        _check(copier, directory, name, want, leader, digests)
+        _ask_again(session, directory, name)
+        _check(session, directory, name, want, leader, digests)
 
 
-def _ask_again(copier: Copier, directory: bytes, name: bytes) -> None:
+def _ask_again(session: Session, directory: bytes, name: bytes) -> None:
     parts = directory.split(b"/") if directory else []
     for count in range(len(parts) + 1):
         try:
-            fd = copier.targets.get(b"/".join(parts[:count])).fd
+            fd = session.targets.get(b"/".join(parts[:count])).fd
         except OSError:
             return
         refresh(fd)
@@ -50,53 +50,58 @@ def _ask_again(copier: Copier, directory: bytes, name: bytes) -> None:
 
 
 def _check(
-    copier: Copier, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
+    session: Session, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
 ) -> None:
     path = join(directory, name) if name else directory
     if stat.S_ISDIR(want.mode):
-        found = os.fstat(copier.targets.get(path).fd)
-        target = copier.targets.get(path).fd
+        found = os.fstat(session.targets.get(path).fd)
+        target = session.targets.get(path).fd
     else:
-        target = copier.targets.get(directory).fd
+        target = session.targets.get(directory).fd
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
     if stat.S_IFMT(found.st_mode) != stat.S_IFMT(want.mode):
         raise _differs("is of another type")
-    if leader is not None and "links" not in copier.losses.kinds:
+    if leader is not None and "links" not in session.losses.kinds:
         leader_directory, leader_name = split(leader)
         lead = os.stat(
-            leader_name, dir_fd=copier.targets.get(leader_directory).fd, follow_symlinks=False
+            leader_name, dir_fd=session.targets.get(leader_directory).fd, follow_symlinks=False
         )
-        target = copier.targets.get(directory).fd
+        target = session.targets.get(directory).fd
         if not os.path.samestat(found, lead) and lead.st_nlink > 1:
             raise _differs("is not the hard link that it is in the source")
     if stat.S_ISLNK(want.mode):
-        source = copier.sources.get(directory).fd
+        source = session.sources.get(directory).fd
         if os.readlink(name, dir_fd=source) != os.readlink(name, dir_fd=target):
             raise _differs("is a link to something else")
     elif stat.S_ISREG(want.mode):
-        _check_file(copier, directory, name, want, found, digests)
+        _check_file(session, directory, name, want, found, digests)
     elif not stat.S_ISDIR(want.mode) and found.st_rdev != want.rdev:
         raise _differs("is another device")
     if (
         stat.S_ISDIR(want.mode)
-        and copier.metadata.times
-        and not copier.metadata.same_time("/proc/self/fd/%d" % target, None, found, want.mtime)
+        and session.metadata.times
+        and not session.metadata.same_time("/proc/self/fd/%d" % target, None, found, want.mtime)
     ):
         raise _differs("has another time")
-    copier.tally.skipped += 1
+    session.tally.skipped += 1
 
 
 def _check_file(
-    copier: Copier, directory: bytes, name: bytes, want: Want, found: os.stat_result, digests: bool
+    session: Session,
+    directory: bytes,
+    name: bytes,
+    want: Want,
+    found: os.stat_result,
+    digests: bool,
 ) -> None:
-    source_directory = copier.sources.get(directory).fd
-    target = copier.targets.get(directory).fd
-    if not same_file(copier, want, found, name, target):
+    source_directory = session.sources.get(directory).fd
+    target = session.targets.get(directory).fd
+    if not same_file(session, want, found, name, target):
         # The source may have changed between the scan and the copy, which copied what it found.
         now = os.stat(name, dir_fd=source_directory, follow_symlinks=False)
         if now.st_size != found.st_size or (
-            copier.metadata.times
-            and not copier.metadata.same_time(name, target, found, now.st_mtime_ns)
+            session.metadata.times
+            and not session.metadata.same_time(name, target, found, now.st_mtime_ns)
         ):
             raise _differs(
                 "has %d bytes, the source %d" % (found.st_size, now.st_size)
@@ -106,7 +111,7 @@ def _check_file(
     if digests:
         if _digest(name, source_directory) != _digest(name, target):
             raise _differs("has other contents")
-        copier.tally.bytes += found.st_size
+        session.tally.bytes += found.st_size
 
 
 def _digest(name: bytes, directory: int) -> bytes:

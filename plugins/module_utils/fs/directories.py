@@ -31,7 +31,7 @@ def budget() -> int:
     return most // 2
 
 
-class Directory:
+class OpenDirectory:
     """An open directory, and what is known of it.
 
     ``created``: this process made it. ``filled``: some entry was found to exist already, so it
@@ -63,8 +63,8 @@ class DirCache:
     def __init__(self, root: bytes) -> None:
         """Open the tree. Raises OSError if ``root`` is not a directory."""
         self.root = root
-        self._root = Directory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
-        self._open: OrderedDict[bytes, Directory] = OrderedDict()
+        self._root = OpenDirectory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
+        self._open: OrderedDict[bytes, OpenDirectory] = OrderedDict()
         self._budget = budget()
         self._count(1)
 
@@ -73,7 +73,7 @@ class DirCache:
         with cls._counting:
             cls._caches += number
 
-    def get(self, path: bytes, create: bool = False) -> Directory:
+    def get(self, path: bytes, create: bool = False) -> OpenDirectory:
         """The directory at ``path`` (relative, ``b""`` is the root); with ``create``, made if it
         is missing, with its parents, closed to others until its own mode is set.
 
@@ -88,9 +88,9 @@ class DirCache:
             return found
         return self._enter(path, create)
 
-    def _enter(self, path: bytes, create: bool) -> Directory:
+    def _enter(self, path: bytes, create: bool) -> OpenDirectory:
         missing = []
-        at: Directory | None = None
+        at: OpenDirectory | None = None
         rest = path
         while at is None:
             rest, name = split(rest)
@@ -112,17 +112,17 @@ class DirCache:
         return at
 
     @staticmethod
-    def _child(parent: Directory, name: bytes, create: bool) -> Directory:
+    def _child(parent: OpenDirectory, name: bytes, create: bool) -> OpenDirectory:
         created = False
         if create and parent.created:  # a new directory is empty: don't look first
             created = _mkdir(name, parent.fd)
         try:
-            return Directory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
+            return OpenDirectory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
         except FileNotFoundError:
             if not create:
                 raise
         created = _mkdir(name, parent.fd)
-        return Directory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
+        return OpenDirectory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
 
     def forget(self) -> None:
         """Close all but the root."""

@@ -10,7 +10,7 @@ from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy import ranges
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Copier
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import temporary
@@ -29,7 +29,7 @@ class Place:
             tree.mkdir()
         (self.source / "big").write_bytes(os.urandom(3 * MB - 5))
         self.want = want_of(os.stat(self.source / "big"))
-        self.copier = Copier(bytes(self.source), bytes(self.destination), frozenset(PRESERVE))
+        self.copier = Session(bytes(self.source), bytes(self.destination), frozenset(PRESERVE))
 
     def prepare(self, run: int) -> None:
         ranges.prepare(self.copier, b"", b"big", self.want, run)

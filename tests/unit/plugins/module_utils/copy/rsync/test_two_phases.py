@@ -24,7 +24,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import 
     options as rsync_options,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import two_phases
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Copier
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
@@ -91,7 +91,7 @@ def test_hostile_tree(pair: tuple[bytes, bytes]) -> None:
     result = two_phases.two_phases(arguments(), source, destination, items)
     assert result.failures == []
     assert (result.files, result.skipped, result.repaired) == (len(items), 0, 0)
-    finish = Copier(source, destination, KEEP)
+    finish = Session(source, destination, KEEP)
     for follower, leader in links.items():
         copy_link(
             finish,

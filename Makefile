@@ -6,6 +6,8 @@
 #   make lint      all checkers
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
+#   make attack [MINUTES=60] [SEED=n]
+#                  runs that are killed, changed under, led astray and doubled at random (as root)
 #   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
 #   make lab-bench what the method gains over NFS, measured in the lab; PARTS= names some (as root)
@@ -46,6 +48,9 @@ matrix: .venv/ready-test
 bench: .venv/ready-test
 	@.venv/bin/python -m tests.benchmarks
 
+attack: .venv/ready-test
+	@.venv/bin/python -m tests.attack --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+
 # CLIENTS is empty above unless it was given.
 lab: .venv/ready .collections/ansible_collections/ansible/posix
 	@NODES='$(NODES)' NODE_MBIT='$(NODE_MBIT)' CLIENT_MBIT='$(CLIENT_MBIT)' DELAY_US='$(DELAY_US)' \
@@ -81,4 +86,4 @@ setup: .venv/ready-test .venv/ready-lint
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest test lint matrix bench lab lab-bench lab-setup setup clean
+.PHONY: help ingest test lint matrix bench attack lab lab-bench lab-setup setup clean

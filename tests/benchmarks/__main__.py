@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument(
         "--files", type=int, default=0, help="of glibc's source for 'latency'; 0: all"
     )
+    parser.add_argument(
+        "--beside", default="", help="another checkout, for 'copy': before and after"
+    )
     parser.add_argument("--memory-folder", default="/dev/shm", help="a tmpfs with 6 GB of space")
     parser.add_argument(
         "--json", default=os.path.join(ROOT, "runs", "bench.json"), help="the results"
@@ -57,7 +60,7 @@ def main() -> int:
         if {"copy", "methods", "playbook"} & set(options.parts):
             tree = source.linux_tree(os.path.join(options.memory_folder, "bench"))
         if "copy" in options.parts:
-            results += copying.race(tree, folder, options.rounds)
+            results += copying.race(tree, folder, options.rounds, options.beside)
         if "latency" in options.parts:
             part = source.glibc_tree(os.path.join(options.memory_folder, "bench"), options.files)
             results += latency.slow_file_system(part, folder)

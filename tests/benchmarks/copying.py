@@ -12,9 +12,9 @@ import time
 from typing import Callable, NamedTuple
 
 from ..support.compare import compare_trees
-from .measure import PREFIX, Result, engine, environment, run
+from .measure import PREFIX, ROOT, Result, engine, environment, run
 
-TREE, PIPELINE = "copy engine", "scan + plan + copy"
+TREE, PIPELINE, BESIDE = "copy engine", "scan + plan + copy", " (beside)"
 PEERS = {
     # name: (Debian's package, most of ours as a part of the peer's time)
     "cp -a": ("coreutils", 0.8),
@@ -33,13 +33,14 @@ class Contender(NamedTuple):
     run: Callable[[str], object]
 
 
-def contenders(source: str, folder: str) -> list[Contender]:
-    """Ours and all peers that are installed."""
+def contenders(source: str, folder: str, beside: str) -> list[Contender]:
+    """Ours, that of another checkout if ``beside`` names one, and all peers that are installed."""
     state = os.path.join(folder, "state")
 
-    def ours(*more: str) -> Callable[[str], object]:
+    def ours(*more: str, checkout: str = ROOT) -> Callable[[str], object]:
+        command = (source, os.path.join(state, "run"))
         return lambda to: run(
-            engine(source, os.path.join(state, "run"), to, *more), env=environment()
+            engine(*command, to, *more, checkout=checkout), env=environment(checkout)
         )
 
     def rclone(to: str) -> object:
@@ -73,9 +74,13 @@ def contenders(source: str, folder: str) -> list[Contender]:
         )
         found.wait()
 
-    every = [
-        Contender(TREE, os.makedirs, ours("--tree")),
-        Contender(PIPELINE, os.makedirs, ours()),
+    every = [Contender(TREE, os.makedirs, ours("--tree")), Contender(PIPELINE, os.makedirs, ours())]
+    if beside:
+        every += [
+            Contender(TREE + BESIDE, os.makedirs, ours("--tree", checkout=beside)),
+            Contender(PIPELINE + BESIDE, os.makedirs, ours(checkout=beside)),
+        ]
+    every += [
         Contender("cp -a", os.makedirs, lambda to: run(["cp", "-a", source + "/.", to])),
         Contender("rsync -a", os.makedirs, lambda to: run(["rsync", "-a", source + "/", to])),
         Contender(
@@ -107,10 +112,10 @@ def _mkdirs(source: str, to: str) -> None:
                 os.mkdir(os.path.join(to, os.path.relpath(path, source)))
 
 
-def race(source: str, folder: str, rounds: int) -> list[Result]:
+def race(source: str, folder: str, rounds: int, beside: str = "") -> list[Result]:
     """Copy in turns A B C A B C; medians, and the ratios of ours to each peer's."""
     print("copying %s, %d rounds in turn" % (source, rounds), flush=True)
-    field = contenders(source, folder)
+    field = contenders(source, folder, beside)
     seconds: dict[str, list[float]] = {contender.name: [] for contender in field}
     processor: dict[str, list[float]] = {contender.name: [] for contender in field}
     for number in range(rounds):
@@ -147,6 +152,11 @@ def race(source: str, folder: str, rounds: int) -> list[Result]:
             results.append(
                 Result(f"ratio: {TREE} / {name}", medians[TREE] / medians[name], limit, "")
             )
+    for ours in (TREE, PIPELINE):
+        if ours + BESIDE in medians:
+            # Round by round, as the machine's speed drifts.
+            pairs = [a / b for a, b in zip(seconds[ours], seconds[ours + BESIDE])]
+            results.append(Result(f"ratio: {ours} / beside", statistics.median(pairs), None, ""))
     for name in PEERS:
         if name in medians:
             results.append(

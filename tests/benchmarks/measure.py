@@ -12,7 +12,6 @@ import time
 from typing import Any, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-ENGINE = os.path.join(ROOT, "tests", "support", "engine.py")
 
 
 # Goes before each command that is measured: real-time priority, if it was asked for.
@@ -53,9 +52,9 @@ class Run(NamedTuple):
     output: str
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment in which the engine can be imported."""
-    collections = os.path.join(ROOT, ".collections")
+def environment(checkout: str = ROOT, **more: str) -> dict[str, str]:
+    """The environment in which the engine of a checkout can be imported."""
+    collections = os.path.join(checkout, ".collections")
     link = os.path.join(collections, "ansible_collections", "scaleout", "ingest")
     if not os.path.isdir(link):
         os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -97,9 +96,9 @@ def run(command: list[str], weigh: bool = False, **options: Any) -> Run:
     )
 
 
-def engine(*arguments: str) -> list[str]:
-    """The command that runs the engine."""
-    return [sys.executable, ENGINE, *arguments]
+def engine(*arguments: str, checkout: str = ROOT) -> list[str]:
+    """The command that runs the engine of a checkout."""
+    return [sys.executable, os.path.join(checkout, "tests", "support", "engine.py"), *arguments]
 
 
 class Scale(threading.Thread):

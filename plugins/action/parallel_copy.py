@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from operator import sub
 from typing import Any
 
 from ansible import context
@@ -13,16 +14,17 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Counts
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import HostState
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import workers
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import Silent
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import get_meta, open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.follow import Follower, Lost
-
-_TOTALS = ("files", "directories", "bytes", "skipped", "changed", "failed", "repaired")
 
 
 class ActionModule(ActionBase):
@@ -48,32 +50,30 @@ class ActionModule(ActionBase):
         try:
             workers(options["workers"])
             options["bandwidth_limit"] = rate(options["bandwidth_limit"])
-            db = open_plan(os.path.join(os.path.abspath(options.pop("run_dir")), "plan.db"))
-            try:
-                result.update(self._share(db, host, options, variables))
-            finally:
-                db.close()
+            path = os.path.join(os.path.abspath(options.pop("run_dir")), "plan.db")
+            with PlanStore.open(path) as store:
+                result.update(self._share(store, host, options, variables))
         except (IngestError, sqlite3.Error) as error:
             raise AnsibleActionFail(str(error)) from error
         return result
 
     def _share(
-        self, db: sqlite3.Connection, host: str, options: dict[str, Any], variables: dict[str, Any]
+        self, store: PlanStore, host: str, options: dict[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
         """Do this host's share of a plan. Raises IngestError."""
-        meta = get_meta(db)
+        meta = store.meta()
         if host not in meta["hosts"]:
             raise IngestError(f"{host} is not in the plan, which has: {', '.join(meta['hosts'])}")
         options["source"] = options["source"] or meta["source"]
         options["destinations"] = options["destinations"] or meta["destinations"]
         if self._task.check_mode:
-            return preview(db, host, options["destinations"], bool(self._task.diff))
-        if not db.execute("SELECT 1 FROM shards WHERE state<>'done' LIMIT 1").fetchone():
+            return preview(store, host, options["destinations"], bool(self._task.diff))
+        if queries.is_done(store):
             return {"changed": False, "msg": "nothing is left to do"}
         tolerate = options.pop("tolerate_failures")
         left_out = options.pop("left_out")
         lease = float(options["lease"])
-        dispatcher = Dispatcher(db, host, lease * 1.5)
+        dispatcher = Dispatcher(store, host, lease * 1.5)
         forks = int(context.CLIARGS.get("forks") or 5)
         enough = forks >= len(meta["hosts"])
         if not enough and host == meta["hosts"][0]:
@@ -83,12 +83,10 @@ class ActionModule(ActionBase):
             )
         follower = Follower(self, dispatcher, host, lease, enough)
         # In a second round every host that still has not begun is one that won't.
-        follower.absent = bool(
-            db.execute("SELECT 1 FROM hosts WHERE name=? AND state<>'planned'", (host,)).fetchone()
-        )
-        before = _sums(db, host)
+        follower.absent = queries.has_begun(store, host)
+        before = queries.sums(store, host)
         dispatcher.start()
-        dispatcher.record_silent(left_out)
+        dispatcher.record_left_out(left_out)
         answer: dict[str, Any] = {}
         arguments = dict(
             options,
@@ -98,46 +96,33 @@ class ActionModule(ActionBase):
         )
         try:
             closing = follower.run(self.MODULE, arguments, variables)
-            dispatcher.end("done")
-            dispatcher.record_silent(closing["sick"])
+            dispatcher.end(HostState.DONE)
+            dispatcher.record_left_out(closing["left_out"])
             answer["warnings"] = [
                 f"{host}: {Silent(**mount)!s} was left out, and its work done over the other mounts"
-                for mount in closing["sick"]
+                for mount in closing["left_out"]
             ]
         except (Lost, AnsibleConnectionFailure) as error:
             # Its lease has run out, so its part is free for the others, which will finish it.
-            dispatcher.end("dead", str(error))
+            dispatcher.end(HostState.DEAD, str(error))
             answer["warnings"] = [f"{host} was lost, its work goes to the others: {error}"]
             answer["lost"] = True
             progress.send(stage="copy", host=host, state="dead")
         except BaseException as error:
-            dispatcher.end("failed", str(error))
+            dispatcher.end(HostState.FAILED, str(error))
             raise
-        sums = {name: value - before[name] for name, value in _sums(db, host).items()}
+        sums = Counts(*map(sub, queries.sums(store, host), before))
+        answer.update(sums._asdict())
+        # Ansible takes "skipped" itself for a task that was not run.
         answer.update(
-            {name: sums[name] for name in _TOTALS if name not in ("failed", "skipped")},
-            # Ansible takes "skipped" itself for a task that was not run.
-            failed_items=sums["failed"],
-            skipped_items=sums["skipped"],
-            changed=sums["changed"] > 0,
+            failed_items=answer.pop("failed"),
+            skipped_items=answer.pop("skipped"),
+            changed=sums.changed > 0,
         )
-        if sums["failed"] and not tolerate:
+        if sums.failed and not tolerate:
             answer.update(
                 failed=True,
                 msg="%d items failed on %s: see the table failures in %s"
-                % (sums["failed"], host, os.path.join(meta["run_dir"], "plan.db")),
+                % (sums.failed, host, os.path.join(meta["run_dir"], "plan.db")),
             )
         return answer
-
-
-def _sums(db: sqlite3.Connection, host: str) -> dict[str, int]:
-    row = db.execute(
-        "SELECT %s FROM results r JOIN shards s ON s.id=r.shard WHERE r.host=?"
-        % ", ".join(
-            "coalesce(sum(CASE WHEN s.op<>'verify' OR '%s'='failed' THEN r.%s END), 0)"
-            % (name, name)
-            for name in _TOTALS
-        ),
-        (host,),
-    ).fetchone()
-    return dict(zip(_TOTALS, row))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from ansible_collections.scaleout.ingest.plugins.action import parallel_copy
@@ -16,7 +15,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import bucket_files
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import get_meta
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 
 LEAST_FILES = 100  # below that, starting rsync costs more than what it copies
 
@@ -28,16 +27,16 @@ class ActionModule(parallel_copy.ActionModule):
     ARGUMENTS = RSYNC_ARGUMENTS
 
     def _share(
-        self, db: sqlite3.Connection, host: str, options: dict[str, Any], variables: dict[str, Any]
+        self, store: PlanStore, host: str, options: dict[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
         check_options(options["rsync_options"])
         for name in ("bucket_files", "bucket_bytes"):
             if options[name] < 0:
                 raise IngestError("%s: %d is less than 0" % (name, options[name]))
-        meta = get_meta(db)
+        meta = store.meta()
         if options["method"] == "msrsync" and not options["bucket_files"]:
             options["bucket_files"] = max(
                 LEAST_FILES, bucket_files(-(-meta["files"] // len(meta["hosts"])))
             )
         options["_host"] = host
-        return super()._share(db, host, options, variables)
+        return super()._share(store, host, options, variables)

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import open_plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.tests.lab import cluster
 from ansible_collections.scaleout.ingest.tests.lab import lab as tool
 
@@ -93,18 +93,18 @@ class Play:
     def claimed(self, phase: int) -> bool:
         """Whether a client has begun with a phase of the plan."""
         try:
-            db = open_plan(os.path.join(self.run_dir, "plan.db"), readonly=True)
+            store = PlanStore.open(os.path.join(self.run_dir, "plan.db"), readonly=True)
         except IngestError:
             return False  # not there yet, or not yet all of it
         try:
             return (
-                db.execute(
+                store.db.execute(
                     "SELECT 1 FROM shards WHERE phase = ? AND claimed LIMIT 1", (phase,)
                 ).fetchone()
                 is not None
             )
         finally:
-            db.close()
+            store.close()
 
     def changed(self) -> int:
         """Tasks that changed something, on all hosts."""

@@ -8,7 +8,7 @@ import re
 import time
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import VERIFY
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import Phase
 from ansible_collections.scaleout.ingest.tests.lab import cluster
 from ansible_collections.scaleout.ingest.tests.lab.session import Driven, Play, warnings
 
@@ -87,7 +87,7 @@ def test_a_node_dies_under_rsync(lab: Driven, method: str) -> None:
 def test_a_node_dies_in_the_second_pass(lab: Driven, options: str) -> None:
     lab.fill(6000, large=1)
     play = lab.ingest(ingest_mount_options=options, ingest_verify="checksum")
-    play.until(lambda: play.claimed(VERIFY))
+    play.until(lambda: play.claimed(Phase.CHECK))
     lab.lab.kill_node("node2")
     play.good()
     lab.same()

@@ -11,18 +11,18 @@ from typing import Any, Sequence
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
+    PRESERVE,
+    HostState,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
     chunk_for,
     workers_for,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
-    VERIFY,
-    open_plan,
-    set_meta,
-)
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
 _PACKAGE = 16 << 20
@@ -95,21 +95,13 @@ def ingest(
             },
             settings,
         )
-    db = open_plan(path)
-    try:
-        run(Dispatcher(db, "localhost", 60), Runner(settings))
-        set_meta(db, finished=time.time())
-        names = ("files", "directories", "bytes", "skipped", "changed", "failed")
-        sums = db.execute(
-            "SELECT %s FROM results WHERE shard NOT IN (SELECT id FROM shards WHERE phase=%d)"
-            % (", ".join("coalesce(sum(%s), 0)" % name for name in names), VERIFY)
-        ).fetchone()
-        result = dict(zip(names, sums))
-        result["failed"] = db.execute("SELECT coalesce(sum(failed), 0) FROM results").fetchone()[0]
+    with PlanStore.open(path) as store:
+        run(Dispatcher(store, "localhost", 60), Runner(settings))
+        store.set_meta(finished=time.time())
+        result = dict(queries.sums(store, "localhost")._asdict())
+        del result["repaired"]
         result["failed"] += totals.errors
         return result
-    finally:
-        db.close()
 
 
 def run(dispatcher: Dispatcher, runner: Runner) -> None:
@@ -137,9 +129,9 @@ def run(dispatcher: Dispatcher, runner: Runner) -> None:
             [[s, os.fsdecode(p), f, b] for s, p, f, b in runner.slow],
             {k: [c, os.fsdecode(p), w] for k, (c, p, w) in runner.losses.items()},
         )
-        dispatcher.end("done")
+        dispatcher.end(HostState.DONE)
         runner.finish()
     except BaseException:
-        dispatcher.end("failed")
+        dispatcher.end(HostState.FAILED)
         runner.close()
         raise

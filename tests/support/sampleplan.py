@@ -12,10 +12,7 @@ import sqlite3
 from typing import Any, Sequence
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import SCHEMA
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
-    create_plan,
-    set_meta,
-)
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 
 START = 1_800_000_000.0
 HOSTILE = (
@@ -58,7 +55,8 @@ def make_run(
         for dummy in range(files)
     ]
     _index(os.path.join(folder, "index", "0.db"), sizes, scan_errors)
-    db = create_plan(os.path.join(folder, "plan.db"))
+    store = PlanStore.create(os.path.join(folder, "plan.db"))
+    db = store.db
     db.execute("BEGIN")
     settings = dict(
         run_id="20270115T080000",
@@ -77,7 +75,7 @@ def make_run(
         hosts=names,
     )
     settings.update(meta)
-    set_meta(db, **settings)
+    store.set_meta(**settings)
     _hosts(db, names, seconds, check, dead)
     _shards(db, names, targets, sizes, check, unfinished)
     if not check:
@@ -97,7 +95,7 @@ def make_run(
             ],
         )
     db.execute("COMMIT")
-    db.close()
+    store.close()
     return folder
 
 
@@ -136,7 +134,7 @@ def _hosts(db: sqlite3.Connection, names: list[str], seconds: int, check: bool, 
         end = START + seconds * (1 - 0.04 * (number % 4))
         state = "planned" if check else "dead" if dead and number == 1 else "done"
         db.execute(
-            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             (
                 name,
                 number,
@@ -164,7 +162,7 @@ def _shards(
         state = "pending" if check or (unfinished and number % 5 == 4) else "done"
         mount = number // len(names) % len(targets)
         db.execute(
-            "INSERT INTO shards(id, phase, op, host, mount, runner, items, files, bytes, cost, state, first, last)"
+            "INSERT INTO shards(id, phase, kind, host, mount, claimed_by, items, files, bytes, cost, state, first, last)"
             " VALUES (?, 1, 'copy', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
             (
                 number + 1,

@@ -16,6 +16,7 @@ from typing import Any, Iterator
 from ..core.errors import IngestError
 from ..core.outcome import Tally
 from ..core.paths import join, to_bytes, to_text
+from ..core.vocabulary import Kind
 from ..mounts.liveness import Silent, listing
 from ..mounts.watchdog import Watch
 from ..plan import shards
@@ -55,7 +56,7 @@ class _Open:
         """The lines of the next chunk, and their cost; none when the shard is exhausted."""
         if self.lines is None:
             self.lines = shards.unpack(self.data or b"")
-            if threads > 1 and self.header.op == "copy":
+            if threads > 1 and self.header.kind == Kind.COPY:
                 self.lines = shards.in_turn(self.lines)
             self.data = None
             self._following = next(self.lines, None)
@@ -116,7 +117,7 @@ class Runner:
         self._tries: dict[int, int] = {}
         self._number = 0
         self._workers: list[_Worker] = []
-        self.sick: dict[bytes, Silent] = {}  # mounts that are left out, and why
+        self.left_out: dict[bytes, Silent] = {}  # mounts that are left out, and why
         self._shards = 0
         self.files = self.bytes = self.failed = 0
         self._large = 0
@@ -230,7 +231,7 @@ class Runner:
             return shard, Chunk(
                 self._number,
                 header.id,
-                header.op,
+                header.kind,
                 header.of,
                 lines,
                 frozenset(to_bytes(path) for path in header.broken),
@@ -296,7 +297,7 @@ class Runner:
         return done._replace(counts=tuple(counts), failures=left)
 
     def _usable(self) -> list[bytes]:
-        return [mount for mount in self._settings.destinations if mount not in self.sick]
+        return [mount for mount in self._settings.destinations if mount not in self.left_out]
 
     def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
         counts = shard.mounts.setdefault(mount, [0] * len(COUNTS))
@@ -306,7 +307,7 @@ class Runner:
         for failure in done.failures:
             shard.failures.append((mount,) + failure)
         tally = dict(zip(COUNTS, done.counts))
-        if shard.header.op != "verify":
+        if shard.header.kind != Kind.VERIFY:
             self.files += tally["files"] + tally["skipped"]
             self.bytes += tally["bytes"]
         self._large = 0
@@ -351,7 +352,7 @@ class Runner:
         self._workers.remove(worker)
         for shard, chunk in worker.chunks.values():
             self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (
-                worker.mount not in self.sick
+                worker.mount not in self.left_out
             )
             if self._tries[chunk.number] < _TRIES:
                 self._spread.give_back(worker.mount, chunk.cost)
@@ -367,7 +368,7 @@ class Runner:
                 worker.mount if worker.mount in usable else min(usable, key=count.__getitem__)
             )
         elif not self._workers:
-            raise IngestError(f"no mount can be used: {listing(self.sick.values())}")
+            raise IngestError(f"no mount can be used: {listing(self.left_out.values())}")
 
     def _give_up(
         self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: list[dict[str, Any]]
@@ -395,7 +396,7 @@ class Runner:
 
     def _abandon(self, mount: bytes, why: str, finished: list[dict[str, Any]]) -> None:
         """Leave a mount out from now on."""
-        self.sick[mount] = self._watch.name(mount, why)
+        self.left_out[mount] = self._watch.name(mount, why)
         for worker in [worker for worker in self._workers if worker.mount == mount]:
             self._lost(worker, why, finished)
 

@@ -75,7 +75,7 @@ def run(
     are left out from the start. Raises IngestError."""
     folder = os.path.dirname(status.file)
     runner = Runner(wanted, options["stall_timeout"])
-    runner.sick.update((to_bytes(mount.mount), mount) for mount in silent)
+    runner.left_out.update((to_bytes(mount.mount), mount) for mount in silent)
     try:
         # Over before the controller gives this host up, so that no item is written twice at once.
         return Job(folder, status, runner, options["lease"] * 0.7).run()

@@ -88,7 +88,7 @@ class Job:
                     for s, p, f, b in sorted(runner.slow, reverse=True)
                 ],
                 "losses": {k: [c, to_text(p), w] for k, (c, p, w) in runner.losses.items()},
-                "sick": [silent._asdict() for silent in runner.sick.values()],
+                "left_out": [silent._asdict() for silent in runner.left_out.values()],
                 "out": self._sent,
             }
         except BaseException:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..copy.contents import Throttle
 from ..copy.session import Session
 from ..core.outcome import Loss
+from ..core.vocabulary import Kind
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, discard, verify, without
 from .rsync_lines import copy_lines
@@ -28,7 +29,7 @@ class Chunk(NamedTuple):
 
     number: int
     shard: int
-    op: str
+    kind: str
     of: str
     lines: list[bytes]
     broken: frozenset[bytes]
@@ -161,17 +162,17 @@ class _Worker:
         """Do one chunk. An entry's failure is in the result, never an exception."""
         copier = self._copier
         begun = last = time.monotonic()
-        if chunk.op == "copy" and self._settings.rsync:
+        if chunk.kind == Kind.COPY and self._settings.rsync:
             copy_lines(copier, self._settings, self._mount, chunk.lines, chunk.broken, self._moved)
             return self._done(chunk, [], time.monotonic() - begun)
         slow: list[tuple[float, bytes, int, int]] = []
-        operation = OPERATIONS.get(chunk.op)
+        operation = OPERATIONS.get(chunk.kind)
         copier.metadata.probing = operation is not None
         files = size = 0
         for line in chunk.lines:
             directory, rows = read_line(line)
             whole = without(rows, directory, chunk.broken)
-            if chunk.op == "finish" and len(whole) < len(rows):
+            if chunk.kind == Kind.FINISH and len(whole) < len(rows):
                 discard(copier, directory, [row for row in rows if row not in whole])
             rows = whole
             if operation is None:

@@ -261,7 +261,7 @@ class _Worker:
         report = (
             self._listed,
             self._held,
-            session.tally.take(),
+            tuple(session.tally.take()),
             [tuple(f) for f in session.failures],
             {kind: tuple(loss) for kind, loss in session.losses.take().items()},
         )

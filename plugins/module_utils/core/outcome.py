@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from operator import add
 from typing import NamedTuple
 
 
@@ -16,18 +17,34 @@ class Failure(NamedTuple):
     message: str
 
 
-class Tally:
-    """What was done. ``files`` are all entries but directories that were copied now."""
+class Counts(NamedTuple):
+    """How much was done. ``files`` are all entries but directories that were copied now."""
 
-    __slots__ = ("files", "directories", "bytes", "skipped", "changed", "failed", "repaired")
+    files: int = 0
+    directories: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    changed: int = 0
+    failed: int = 0
+    repaired: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts._make(map(add, self, other))
+
+
+class Tally:
+    """:class:`Counts` while they grow."""
+
+    __slots__ = Counts._fields
 
     def __init__(self) -> None:
         self.files = self.directories = self.bytes = 0
         self.skipped = self.changed = self.failed = self.repaired = 0
 
-    def take(self) -> tuple[int, ...]:
-        """The counts in the order of the slots; they start again from 0."""
-        counts = tuple(getattr(self, name) for name in self.__slots__)
+    def take(self) -> Counts:
+        """The counts; they start again from 0."""
+        counts = Counts._make(getattr(self, name) for name in self.__slots__)
         for name in self.__slots__:
             setattr(self, name, 0)
         return counts

@@ -25,5 +25,34 @@ class Phase(IntEnum):
     CHECK = 6  # the second pass
 
 
-# What a shard's lines are to have done.
-KINDS = ("prepare", "copy", "range", "finish", "link", "directories", "verify")
+class Kind:
+    """What a shard's lines are to have done."""
+
+    PREPARE = "prepare"
+    COPY = "copy"
+    RANGE = "range"
+    FINISH = "finish"
+    LINK = "link"
+    DIRECTORIES = "directories"
+    VERIFY = "verify"
+
+
+KINDS = (Kind.PREPARE, Kind.COPY, Kind.RANGE, Kind.FINISH, Kind.LINK, Kind.DIRECTORIES, Kind.VERIFY)
+
+
+class ShardState:
+    """What has become of a shard."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class HostState:
+    """What a host of a plan is doing."""
+
+    PLANNED = "planned"  # it has not begun
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DEAD = "dead"

@@ -8,17 +8,18 @@ of processes, in any order.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from itertools import chain
 from typing import Any, Iterator, NamedTuple
 
-from ..core.outcome import Tally
+from ..core.clock import boot, elapsed
+from ..core.outcome import Counts
 from ..core.paths import to_bytes, to_text
+from ..core.vocabulary import HostState, Kind, Phase, ShardState
 from .shards import Header
-from .store import LINKS
+from .store import PlanStore
 
-COUNTS = Tally.__slots__
+COUNTS = Counts._fields
 
 
 class Claimed(NamedTuple):
@@ -39,9 +40,10 @@ class Work(NamedTuple):
 class Dispatcher:
     """Gives out the shards of one plan to one host, and records what it did."""
 
-    def __init__(self, db: sqlite3.Connection, host: str, patience: float) -> None:
+    def __init__(self, store: PlanStore, host: str, patience: float) -> None:
         """``patience``: seconds after which a host that was not heard of counts as dead."""
-        self._db = db
+        self._store = store
+        self._db = store.db
         self._host = host
         self._patience = patience
 
@@ -49,14 +51,17 @@ class Dispatcher:
         """This host takes part from now on."""
         now = time.time()
         self._db.execute(
-            "UPDATE hosts SET state='running', heartbeat=?, started=coalesce(started, ?), "
-            "message=NULL WHERE name=?",
-            (now, now, self._host),
+            "UPDATE hosts SET state=?, heartbeat=?, started=coalesce(started, ?), "
+            "message=NULL, heard=?, boot=? WHERE name=?",
+            (HostState.RUNNING, now, now, elapsed(), boot(), self._host),
         )
 
     def beat(self) -> None:
         """This host is alive."""
-        self._db.execute("UPDATE hosts SET heartbeat=? WHERE name=?", (time.time(), self._host))
+        self._db.execute(
+            "UPDATE hosts SET heartbeat=?, heard=? WHERE name=?",
+            (time.time(), elapsed(), self._host),
+        )
 
     def end(self, state: str, message: str | None = None) -> None:
         """This host takes part no longer: ``done``, ``failed`` or ``dead``. What it had claimed
@@ -66,8 +71,8 @@ class Dispatcher:
             (state, time.time(), message, self._host),
         )
         self._db.execute(
-            "UPDATE shards SET state='pending', runner=NULL WHERE state='claimed' AND runner=?",
-            (self._host,),
+            "UPDATE shards SET state=?, claimed_by=NULL WHERE state=? AND claimed_by=?",
+            (ShardState.PENDING, ShardState.CLAIMED, self._host),
         )
 
     # -- out ---------------------------------------------------------------------------------
@@ -79,67 +84,75 @@ class Dispatcher:
         shards; when there is none left, a part of those of nobody, or of hosts that are done,
         failed or dead, or, if ``absent``, that never started.
         """
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            phase = db.execute("SELECT min(phase) FROM shards WHERE state<>'done'").fetchone()[0]
+        with self._store.transaction() as db:
+            (phase,) = db.execute(
+                "SELECT min(phase) FROM shards WHERE state<>?", (ShardState.DONE,)
+            ).fetchone()
             if phase is None:
                 return Work([], "")
             self._bury()
             claimed: list[Claimed] = []
             total = 0
-            broken = self._broken() if phase == LINKS else ()
-            for shard, op, of, mount, amount, data in self._open_shards(phase, absent):
+            broken = self._broken() if phase in (Phase.FINISH, Phase.LINKS) else ()
+            for shard, kind, of, mount, amount, data in self._open_shards(phase, absent):
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
-                claimed.append(Claimed(Header(shard, op, of, mount, broken, amount), data))
+                claimed.append(Claimed(Header(shard, kind, of, mount, broken, amount), data))
+            now = time.time()
             db.executemany(
-                "UPDATE shards SET state='claimed', runner=?, claimed=? WHERE id=?",
-                [(self._host, time.time(), entry.header.id) for entry in claimed],
+                "UPDATE shards SET state=?, claimed_by=?, claimed=? WHERE id=?",
+                [(ShardState.CLAIMED, self._host, now, entry.header.id) for entry in claimed],
             )
             return Work(claimed, self._later(phase))
-        finally:
-            db.execute("COMMIT")
 
     def _open_shards(self, phase: int, absent: bool) -> Iterator[tuple[Any, ...]]:
         select = (
-            "SELECT s.id, s.op, coalesce(o.op, ''), s.mount, s.cost, coalesce(s.payload, o.payload) "
-            "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state='pending' AND s.phase=? "
+            "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, "
+            "coalesce(s.payload, o.payload) "
+            "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state=? AND s.phase=? "
         )
-        own = self._db.execute(select + "AND s.host=? ORDER BY s.id", (phase, self._host))
+        pending = [ShardState.PENDING, phase]
+        own = self._db.execute(select + "AND s.host=? ORDER BY s.id", [*pending, self._host])
         first = own.fetchone()
         if first:
             return chain([first], own)
-        helped = ["failed", "dead", "done"] + (["planned"] if absent else [])
-        free = f"AND (s.host IS NULL OR s.host IN (SELECT name FROM hosts WHERE state IN ({', '.join('?' * len(helped))}))) "
+        helped = [HostState.FAILED, HostState.DEAD, HostState.DONE]
+        if absent:
+            helped.append(HostState.PLANNED)
+        free = (
+            "AND (s.host IS NULL OR s.host IN "
+            f"(SELECT name FROM hosts WHERE state IN ({', '.join('?' * len(helped))}))) "
+        )
         count, running = self._db.execute(
-            "SELECT count(*), (SELECT count(*) FROM hosts WHERE state='running') FROM shards s "
-            "WHERE s.state='pending' AND s.phase=? " + free,
-            [phase, *helped],
+            "SELECT count(*), (SELECT count(*) FROM hosts WHERE state=?) FROM shards s "
+            "WHERE s.state=? AND s.phase=? " + free,
+            [HostState.RUNNING, *pending, *helped],
         ).fetchone()
         # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
         # and Kuck 1987), so that few requests give all hosts work until the same moment.
         part = max(1, count // (2 * max(1, running)))
-        return self._db.execute(select + free + "ORDER BY s.id LIMIT ?", [phase] + helped + [part])
+        return self._db.execute(select + free + "ORDER BY s.id LIMIT ?", [*pending, *helped, part])
 
     def _broken(self) -> tuple[str, ...]:
-        """Large files of which a range failed."""
+        """Large files that are not complete, as a part of them failed."""
         return tuple(
             to_text(bytes(path))
             for (path,) in self._db.execute(
                 "SELECT DISTINCT f.path FROM failures f JOIN shards s ON s.id=f.shard "
-                "WHERE s.op IN ('prepare', 'range')"
+                "WHERE s.kind IN (?, ?, ?)",
+                (Kind.PREPARE, Kind.RANGE, Kind.FINISH),
             )
         )
 
     def _bury(self) -> None:
         """Hosts whose controller process ended without a word."""
         for (name,) in self._db.execute(
-            "SELECT name FROM hosts WHERE state='running' AND heartbeat<? AND name<>?",
-            (time.time() - self._patience, self._host),
+            "SELECT name FROM hosts WHERE state=? AND name<>? AND (boot<>? OR heard<?)",
+            (HostState.RUNNING, self._host, boot(), elapsed() - self._patience),
         ).fetchall():
-            Dispatcher(self._db, name, self._patience).end("dead", "was not heard of any more")
+            other = Dispatcher(self._store, name, self._patience)
+            other.end(HostState.DEAD, "was not heard of any more")
 
     def _later(self, phase: int) -> str:
         """The state of the other hosts that have a part of the open phase. One that runs, but
@@ -148,80 +161,94 @@ class Dispatcher:
             state
             for (state,) in self._db.execute(
                 "SELECT DISTINCT h.state FROM shards s JOIN hosts h "
-                "ON h.name=coalesce(s.runner, s.host) "
-                "WHERE s.state<>'done' AND s.phase=? AND h.name<>?",
-                (phase, self._host),
+                "ON h.name=coalesce(s.claimed_by, s.host) "
+                "WHERE s.state<>? AND s.phase=? AND h.name<>?",
+                (ShardState.DONE, phase, self._host),
             )
         }
-        return "running" if "running" in states else "planned" if "planned" in states else ""
+        for state in (HostState.RUNNING, HostState.PLANNED):
+            if state in states:
+                return state
+        return ""
 
     # -- in ----------------------------------------------------------------------------------
 
     def record(self, finished: list[dict[str, Any]]) -> None:
         """Store what became of shards, as :meth:`..client.runner.Runner.step` returns them."""
-        db = self._db
         now = time.time()
-        db.execute("BEGIN IMMEDIATE")
-        for entry in finished:
-            shard = entry["shard"]
-            found = db.execute(
-                "SELECT phase FROM shards WHERE id=? AND state='claimed' AND runner=?",
-                (shard, self._host),
-            ).fetchone()
-            if found is None:  # taken away from a host that was believed dead
-                continue
-            db.execute("UPDATE shards SET state='done', finished=? WHERE id=?", (now, shard))
-            db.executemany(
-                f"INSERT INTO results VALUES (?, ?, ?, {', '.join('?' * len(COUNTS))}, ?)",
-                [
-                    (shard, self._host, mount)
-                    + tuple(counts[name] for name in COUNTS)
-                    + (counts["seconds"],)
-                    for mount, counts in entry["mounts"].items()
-                ],
-            )
-            db.executemany(
-                "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (shard, self._host, mount, found[0], to_bytes(path), operation, number, message)
-                    for mount, path, operation, number, message in entry["failures"]
-                ],
-            )
-        db.execute("COMMIT")
+        with self._store.transaction() as db:
+            for entry in finished:
+                shard = entry["shard"]
+                found = db.execute(
+                    "SELECT phase FROM shards WHERE id=? AND state=? AND claimed_by=?",
+                    (shard, ShardState.CLAIMED, self._host),
+                ).fetchone()
+                if found is None:  # taken away from a host that was believed dead
+                    continue
+                db.execute(
+                    "UPDATE shards SET state=?, finished=? WHERE id=?",
+                    (ShardState.DONE, now, shard),
+                )
+                db.executemany(
+                    f"INSERT INTO results VALUES (?, ?, ?, {', '.join('?' * len(COUNTS))}, ?)",
+                    [
+                        (shard, self._host, mount)
+                        + tuple(counts[name] for name in COUNTS)
+                        + (counts["seconds"],)
+                        for mount, counts in entry["mounts"].items()
+                    ],
+                )
+                db.executemany(
+                    "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (
+                            shard,
+                            self._host,
+                            mount,
+                            found[0],
+                            to_bytes(path),
+                            operation,
+                            number,
+                            message,
+                        )
+                        for mount, path, operation, number, message in entry["failures"]
+                    ],
+                )
 
     def record_run(
         self, samples: list[list[float]], slow: list[list[Any]], losses: dict[str, list[Any]]
     ) -> None:
         """Store a client's samples [time, files, bytes], slowest directories and losses."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany(
-            "INSERT INTO samples VALUES (?, ?, ?, ?)", [[self._host, *entry] for entry in samples]
-        )
-        db.executemany(
-            "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
-            [
-                (self._host, to_bytes(path), seconds, files, size)
-                for seconds, path, files, size in slow
-            ],
-        )
-        db.executemany(
-            "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
-            [
-                (self._host, kind, count, to_bytes(path), why)
-                for kind, (count, path, why) in losses.items()
-            ],
-        )
-        db.execute("COMMIT")
+        with self._store.transaction() as db:
+            db.executemany(
+                "INSERT INTO samples VALUES (?, ?, ?, ?)",
+                [[self._host, *entry] for entry in samples],
+            )
+            db.executemany(
+                "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
+                [
+                    (self._host, to_bytes(path), seconds, files, size)
+                    for seconds, path, files, size in slow
+                ],
+            )
+            db.executemany(
+                "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
+                [
+                    (self._host, kind, count, to_bytes(path), why)
+                    for kind, (count, path, why) in losses.items()
+                ],
+            )
 
-    def record_silent(self, mounts: list[dict[str, str]]) -> None:
+    def record_left_out(self, mounts: list[dict[str, str]]) -> None:
         """Store mounts of this host that were left out, as :class:`..mounts.left_out.Silent` has them."""
         known = {
             mount
-            for (mount,) in self._db.execute("SELECT mount FROM silent WHERE host=?", (self._host,))
+            for (mount,) in self._db.execute(
+                "SELECT mount FROM left_out WHERE host=?", (self._host,)
+            )
         }
         self._db.executemany(
-            "INSERT INTO silent VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
             [
                 (self._host, *(mount[name] for name in ("mount", "source", "address", "message")))
                 for mount in mounts
@@ -232,9 +259,9 @@ class Dispatcher:
     def shares(self) -> tuple[int, int, int, int]:
         """(files, bytes) of the data that is this host's by plan, and of that what is done."""
         found = self._db.execute(
-            "SELECT sum(files), sum(bytes), sum(CASE state WHEN 'done' THEN files END), "
-            "sum(CASE state WHEN 'done' THEN bytes END) FROM shards "
-            "WHERE phase<=? AND coalesce(runner, host)=?",
-            (LINKS, self._host),
+            "SELECT sum(files), sum(bytes), sum(CASE state WHEN ?1 THEN files END), "
+            "sum(CASE state WHEN ?1 THEN bytes END) FROM shards "
+            "WHERE phase<=?2 AND coalesce(claimed_by, host)=?3",
+            (ShardState.DONE, Phase.LINKS, self._host),
         ).fetchone()
         return tuple(value or 0 for value in found)  # type: ignore[return-value]

@@ -12,21 +12,13 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display, join, split, to_text
-from ..core.vocabulary import PRESERVE, SPLITS
+from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
 from ..index.items import items
 from ..index.reader import Directory, Entry, Index
 from . import shards
 from .cost import FILE_COST, cost_of
-from .store import (
-    DATA,
-    DIRECTORIES,
-    LAST_DIRECTORIES,
-    LINKS,
-    PREPARE,
-    VERIFY,
-    create_plan,
-    set_meta,
-)
+from .queries import number_of_shards, shares
+from .store import PlanStore
 
 SHARDS_PER_HOST = 64
 BUFFERED_ROWS = 400_000
@@ -53,10 +45,10 @@ class Plan(NamedTuple):
 
 
 class _Shard:
-    """The shard of one host and one operation that is being filled."""
+    """The shard of one host and one kind that is being filled."""
 
-    def __init__(self, phase: int, op: str, host: str | None) -> None:
-        self.phase, self.op, self.host = phase, op, host
+    def __init__(self, phase: Phase, kind: str, host: str | None) -> None:
+        self.phase, self.kind, self.host = phase, kind, host
         self.lines: list[bytes] = []
         self.rows: list[str] = []
         self.directory = b""
@@ -95,9 +87,10 @@ class Planner:
     """Writes one plan.db."""
 
     def __init__(
-        self, db: sqlite3.Connection, hosts: Sequence[str], how: str, limits: Limits, mounts: int
+        self, store: PlanStore, hosts: Sequence[str], how: str, limits: Limits, mounts: int
     ) -> None:
-        self._db = db
+        self._store = store
+        self._db = store.db
         self._hosts = list(hosts)
         self._how = how
         # All hosts' open shards are in memory at once.
@@ -163,8 +156,8 @@ class Planner:
         size = entry.size if entry.type == "f" else 0
         if leader is not None:
             self._add(
-                LINKS,
-                "link",
+                Phase.LINKS,
+                Kind.LINK,
                 host,
                 directory,
                 entry,
@@ -177,40 +170,40 @@ class Planner:
         if limits.range_threshold and size > limits.range_threshold:
             plain = shards.row(entry, self._mark)
             # Quickly done, and everybody waits for it: by whoever comes first.
-            self._add(PREPARE, "prepare", None, directory, entry, plain, 0)
+            self._add(Phase.PREPARE, Kind.PREPARE, None, directory, entry, plain, 0)
             for part, offset in enumerate(range(0, size, limits.range_size)):
                 length = min(limits.range_size, size - offset)
                 self._add(
-                    DATA,
-                    "range",
+                    Phase.DATA,
+                    Kind.RANGE,
                     self._host(number + part),
                     directory,
                     entry,
                     shards.row(entry, offset, length, self._mark),
                     length,
                 )
-            self._add(LINKS, "finish", host, directory, entry, plain, 0)
+            self._add(Phase.FINISH, Kind.FINISH, host, directory, entry, plain, 0)
             return
         text = shards.row(entry, entry.rdev) if entry.rdev else shards.row(entry)
-        self._add(DATA, "copy", host, directory, entry, text, size)
+        self._add(Phase.DATA, Kind.COPY, host, directory, entry, text, size)
 
     def _host(self, number: int) -> str | None:
         return self._hosts[number % len(self._hosts)] if self._how == "round_robin" else None
 
     def _add(
         self,
-        phase: int,
-        op: str,
+        phase: Phase,
+        kind: str,
         host: str | None,
         directory: bytes,
         entry: Entry,
         text: str,
         size: int,
     ) -> None:
-        key = (phase, op, host)
+        key = (phase, kind, host)
         shard = self._open.get(key)
         if shard is None:
-            shard = self._open[key] = _Shard(phase, op, host)
+            shard = self._open[key] = _Shard(phase, kind, host)
         amount = cost_of(1, size)
         if shard.count and (
             shard.count >= self._limits.items
@@ -218,9 +211,9 @@ class Planner:
             or shard.cost + amount > self._cost_limit
         ):
             self._flush(shard)
-            shard = self._open[key] = _Shard(phase, op, host)
+            shard = self._open[key] = _Shard(phase, kind, host)
         # A large file counts as one when it is finished; its ranges carry the bytes.
-        file = entry.type != "d" and op not in ("prepare", "range")
+        file = entry.type != "d" and kind not in (Kind.PREPARE, Kind.RANGE)
         shard.add(directory, entry.name, text, size, amount, file)
 
     def _flush_all(self) -> None:
@@ -231,17 +224,18 @@ class Planner:
     def _flush(self, shard: _Shard) -> None:
         shard.end_line()
         self._db.execute(
-            "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, first, "
-            "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)",
+            "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, first, "
+            "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 shard.phase,
-                shard.op,
+                shard.kind,
                 shard.host,
                 self._sequence % self._mounts,
                 shard.count,
                 shard.files,
                 shard.bytes,
                 shard.cost,
+                ShardState.PENDING,
                 display(shard.first),
                 display(shard.last),
                 shards.pack(shard.lines),
@@ -260,16 +254,16 @@ class Planner:
             # Whoever may not search a directory can't reach below it: these come at the very end.
             (chunk if directory.mode & stat.S_IXUSR else closed).append(directory)
             if len(chunk) >= self._limits.items:
-                self._directories(DIRECTORIES, chunk)
+                self._directories(Phase.DIRECTORIES, chunk)
                 chunk = []
-        self._directories(DIRECTORIES, chunk)
-        self._directories(LAST_DIRECTORIES, closed)
+        self._directories(Phase.DIRECTORIES, chunk)
+        self._directories(Phase.LAST_DIRECTORIES, closed)
 
-    def _directories(self, phase: int, chunk: list[Directory]) -> None:
+    def _directories(self, phase: Phase, chunk: list[Directory]) -> None:
         if not chunk:
             return
-        host = self._host(self._sequence) if phase == DIRECTORIES else self._host(0)
-        shard = _Shard(phase, "directories", host)
+        host = self._host(self._sequence) if phase == Phase.DIRECTORIES else self._host(0)
+        shard = _Shard(phase, Kind.DIRECTORIES, host)
         for found in reversed(chunk):
             parent, name = split(found.path)
             text = "[%s,%d,%d,%d,0,%d,%d]" % (
@@ -287,7 +281,7 @@ class Planner:
 
     def _balance(self) -> None:
         """Largest first, each to the host with the least so far (LPT, Graham 1969)."""
-        for phase in (DATA, LINKS, DIRECTORIES, LAST_DIRECTORIES):
+        for phase in range(Phase.DATA, Phase.CHECK):
             heap = [(0.0, number, host) for number, host in enumerate(self._hosts)]
             shards = self._db.execute(
                 "SELECT id, cost FROM shards WHERE phase=? ORDER BY cost DESC, id", (phase,)
@@ -300,15 +294,15 @@ class Planner:
     def _plan_verify(self) -> None:
         """Each shard is checked by the next host, over the next mount."""
         following = dict(zip(self._hosts, self._hosts[1:] + self._hosts[:1]))
-        for shard, op, host, mount in self._db.execute(
-            "SELECT id, op, host, mount FROM shards WHERE op IN "
-            "('copy', 'link', 'finish', 'directories')"
+        for shard, host, mount in self._db.execute(
+            "SELECT id, host, mount FROM shards WHERE kind NOT IN (?, ?)",
+            (Kind.PREPARE, Kind.RANGE),
         ).fetchall():
             self._db.execute(
-                "INSERT INTO shards(phase, op, host, mount, items, files, bytes, cost, state, "
-                "first, last, of) SELECT ?, 'verify', ?, ?, items, files, bytes, cost, 'pending', "
+                "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, "
+                "first, last, of) SELECT ?, ?, ?, ?, items, files, bytes, cost, state, "
                 "first, last, id FROM shards WHERE id=?",
-                (VERIFY, following.get(host), (mount + 1) % self._mounts, shard),
+                (Phase.CHECK, Kind.VERIFY, following.get(host), (mount + 1) % self._mounts, shard),
             )
 
 
@@ -344,16 +338,15 @@ def plan(
         # Only its time tells whether all ranges of a file have arrived.
         limits = limits._replace(range_threshold=0)
     index = Index(index_folder)
-    db = create_plan(plan_path)
+    store = PlanStore.create(plan_path)
     try:
-        planner = Planner(db, hosts, split, limits, mounts)
+        planner = Planner(store, hosts, split, limits, mounts)
         planner.run(index, min_depth, max_depth, "links" in preserve, verify != "none")
-        db.executemany(
-            "INSERT INTO hosts(name, number, state) VALUES (?, ?, 'planned')",
-            [(name, number) for number, name in enumerate(hosts)],
+        store.db.executemany(
+            "INSERT INTO hosts(name, number, state) VALUES (?, ?, ?)",
+            [(name, number, HostState.PLANNED) for number, name in enumerate(hosts)],
         )
-        set_meta(
-            db,
+        store.set_meta(
             split=split,
             verify=verify,
             items=planner.items,
@@ -368,22 +361,10 @@ def plan(
             planner.files,
             planner.directories,
             planner.bytes,
-            db.execute("SELECT count(*) FROM shards").fetchone()[0],
-            shares(db),
+            number_of_shards(store),
+            {host: share._asdict() for host, share in shares(store).items()},
         )
     except sqlite3.Error as error:
         raise IngestError(f"the plan {plan_path} can't be written: {error}") from error
     finally:
-        db.close()
-
-
-def shares(db: sqlite3.Connection) -> dict[str, dict[str, float]]:
-    """Per host its planned share of the data: items, files, bytes, cost."""
-    return {
-        host: {"items": count, "files": files, "bytes": size, "cost": cost}
-        for host, count, files, size, cost in db.execute(
-            "SELECT coalesce(host, 'any'), sum(items), sum(files), sum(bytes), sum(cost) "
-            "FROM shards WHERE phase IN (?, ?) GROUP BY host ORDER BY host",
-            (DATA, LINKS),
-        )
-    }
+        store.close()

@@ -4,35 +4,31 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
+from .queries import planned
+from .store import PlanStore
 
-def preview(
-    db: sqlite3.Connection, host: str, destinations: list[str], listing: bool
-) -> dict[str, Any]:
+
+def preview(store: PlanStore, host: str, destinations: list[str], listing: bool) -> dict[str, Any]:
     """Per mount the items, files and bytes that are planned for a host, the first and the last
     item; with ``listing`` also a diff that names each shard."""
-    planned: dict[str, dict[str, Any]] = {}
+    mounts: dict[str, dict[str, Any]] = {}
     lines: list[str] = []
-    for number, mount, op, items, files, size, first, last in db.execute(
-        "SELECT id, mount, op, items, files, bytes, first, last FROM shards "
-        "WHERE host=? AND phase BETWEEN 1 AND 2 ORDER BY phase, id",
-        (host,),
-    ):
-        path = destinations[mount % len(destinations)]
-        entry = planned.setdefault(
-            path, {"items": 0, "files": 0, "bytes": 0, "first": first, "last": last}
+    for shard in planned(store, host):
+        path = destinations[shard.mount % len(destinations)]
+        entry = mounts.setdefault(
+            path, {"items": 0, "files": 0, "bytes": 0, "first": shard.first, "last": shard.last}
         )
-        entry["items"] += items
-        entry["files"] += files
-        entry["bytes"] += size
-        entry["last"] = last
+        entry["items"] += shard.items
+        entry["files"] += shard.files
+        entry["bytes"] += shard.bytes
+        entry["last"] = shard.last
         lines.append(
-            "shard %d: %s %d items, %d bytes, to %s: %s … %s"
-            % (number, op, items, size, path, first, last)
+            f"shard {shard.id}: {shard.kind} {shard.items} items, {shard.bytes} bytes, "
+            f"to {path}: {shard.first} … {shard.last}"
         )
-    answer: dict[str, Any] = {"changed": False, "planned": planned}
+    answer: dict[str, Any] = {"changed": False, "planned": mounts}
     if listing:
         answer["diff"] = {"prepared": "\n".join(lines) + "\n"}
     return answer

@@ -3,7 +3,7 @@
 """A shard's payload: compressed lines ``FILES BYTES [directory, [row, …]]``.
 
 A row is ``[name, mode, uid, gid, size, mtime, …]``, names as lossless text, times in ns. What
-follows depends on the entry and on the shard's operation: the device number of a device, the
+follows depends on the entry and on the shard's kind: the device number of a device, the
 access time of a directory, the leader's path of a hard link; of a file in ranges offset and length of
 one, and always the mark of the run.
 """
@@ -31,7 +31,7 @@ class Header(NamedTuple):
     """A shard as it travels beside its payload."""
 
     id: int
-    op: str
+    kind: str
     of: str
     mount: int
     broken: tuple[str, ...] = ()

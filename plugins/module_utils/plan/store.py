@@ -1,60 +1,119 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""plan.db: the run's plan and, as it goes, its results. Lives on the controller."""
+"""plan.db: the run's plan and, as it goes, its results. Lives on the controller.
+
+All SQL on it is in this room: what a plan is made of in planner, the claims and results in
+dispatch, what others read in queries.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
-import time
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Iterator
 
+from ..core.clock import boot, elapsed
 from ..core.errors import IngestError
+from ..core.outcome import Counts
+from ..core.vocabulary import HostState
 
-PREPARE, DATA, LINKS, DIRECTORIES, LAST_DIRECTORIES, VERIFY = range(6)
-
-SCHEMA = """
+VERSION = 2
+_COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
+# Times are the wall clock's, for the report; but what a host's lease is judged by, ``heard``, is
+# in seconds since the controller's start, whose id is ``boot``.
+_SCHEMA = f"""
+PRAGMA user_version={VERSION};
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat REAL,
-  started REAL, finished REAL, message TEXT);
-CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, op TEXT, host TEXT, mount INTEGER,
-  runner TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT, claimed REAL,
-  finished REAL, first TEXT, last TEXT, of INTEGER, payload BLOB);
-CREATE TABLE results(shard INTEGER, host TEXT, mount TEXT, files INTEGER, directories INTEGER,
-  bytes INTEGER, skipped INTEGER, changed INTEGER, failed INTEGER, repaired INTEGER, seconds REAL);
+  started REAL, finished REAL, message TEXT, heard REAL, boot TEXT);
+CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
+  claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
+  claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER, payload BLOB);
+CREATE TABLE results(shard INTEGER, host TEXT, mount TEXT, {_COUNTS}, seconds REAL);
 CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path BLOB,
   operation TEXT, errno INTEGER, message TEXT);
 CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE slow(host TEXT, path BLOB, seconds REAL, files INTEGER, bytes INTEGER);
-CREATE TABLE silent(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
+CREATE TABLE left_out(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
 CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT);
 """
 
 
-def create_plan(path: str) -> sqlite3.Connection:
-    """A new, empty plan.db in place of any old one. Raises IngestError if it can't be made."""
-    try:
-        for old in (path, path + "-journal"):
-            if os.path.lexists(old):
-                os.unlink(old)
-        db = _connect(path)
-        db.executescript(SCHEMA)
-    except (OSError, sqlite3.Error) as error:
-        raise IngestError(f"the plan {path} can't be written: {error}") from error
-    return db
+class PlanStore:
+    """One plan.db. ``db`` is for the SQL of this room alone."""
 
+    def __init__(self, path: str, db: sqlite3.Connection) -> None:
+        """See :meth:`create` and :meth:`open`."""
+        self.path = path
+        self.db = db
 
-def open_plan(path: str, readonly: bool = False) -> sqlite3.Connection:
-    """The plan at ``path``. Raises IngestError if there is none."""
-    if not os.path.isfile(path):
-        raise IngestError(f"there is no plan at {path}: run the plan module first")
-    try:
-        db = _connect(f"file:{_quote(path)}?mode=ro", uri=True) if readonly else _connect(path)
-        db.execute("SELECT 1 FROM shards LIMIT 1")
-    except sqlite3.Error as error:
-        raise IngestError(f"{path} is not a plan: {error}") from error
-    return db
+    @classmethod
+    def create(cls, path: str) -> PlanStore:
+        """A new, empty plan.db in place of any old one. Raises IngestError if it can't be made."""
+        try:
+            for old in (path, path + "-journal"):
+                if os.path.lexists(old):
+                    os.unlink(old)
+            db = _connect(path)
+            db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise IngestError(f"the plan {path} can't be written: {error}") from error
+        return cls(path, db)
+
+    @classmethod
+    def open(cls, path: str, readonly: bool = False) -> PlanStore:
+        """The plan at ``path``. Raises IngestError if there is none, or one of another version."""
+        if not os.path.isfile(path):
+            raise IngestError(f"there is no plan at {path}: run the plan module first")
+        try:
+            db = _connect(f"file:{_quote(path)}?mode=ro", uri=True) if readonly else _connect(path)
+            db.execute("SELECT 1 FROM shards LIMIT 1")
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            raise IngestError(f"{path} is not a plan: {error}") from error
+        if version != VERSION:
+            db.close()
+            raise IngestError(
+                f"{path} was written by another version of scaleout.ingest (schema {version or 1}, "
+                f"this one reads {VERSION}): use the version that wrote it, or another run_dir"
+            )
+        return cls(path, db)
+
+    def close(self) -> None:
+        """Close it."""
+        self.db.close()
+
+    def __enter__(self) -> PlanStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in it, or nothing; nobody else writes meanwhile."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def meta(self) -> dict[str, Any]:
+        """The run's settings and totals."""
+        return {
+            key: json.loads(value) for key, value in self.db.execute("SELECT key, value FROM meta")
+        }
+
+    def set_meta(self, **values: Any) -> None:
+        """Store values that JSON can hold."""
+        self.db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(key, json.dumps(value)) for key, value in values.items()],
+        )
 
 
 def _connect(path: str, uri: bool = False) -> sqlite3.Connection:
@@ -68,19 +127,6 @@ def _quote(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def get_meta(db: sqlite3.Connection) -> dict[str, Any]:
-    """All of the meta table, values decoded."""
-    return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
-
-
-def set_meta(db: sqlite3.Connection, **values: Any) -> None:
-    """Store values that JSON can hold."""
-    db.executemany(
-        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-        [(key, json.dumps(value)) for key, value in values.items()],
-    )
-
-
 def check_idle(path: str, patience: float = 90.0) -> None:
     """Raises IngestError if another run is at work on the plan at ``path``."""
     if not os.path.isfile(path):
@@ -89,8 +135,8 @@ def check_idle(path: str, patience: float = 90.0) -> None:
         db = _connect(path)
         try:
             found = db.execute(
-                "SELECT name FROM hosts WHERE state='running' AND heartbeat>?",
-                (time.time() - patience,),
+                "SELECT name FROM hosts WHERE state=? AND boot=? AND heard>?",
+                (HostState.RUNNING, boot(), elapsed() - patience),
             ).fetchone()
         finally:
             db.close()
@@ -98,5 +144,6 @@ def check_idle(path: str, patience: float = 90.0) -> None:
         return  # whatever it is, it will be replaced
     if found:
         raise IngestError(
-            f"another run is at work in {os.path.dirname(path)} (host {found[0]}): wait for it, or use another run_dir"
+            f"another run is at work in {os.path.dirname(path)} (host {found[0]}): "
+            "wait for it, or use another run_dir"
         )

@@ -14,17 +14,19 @@ from typing import Any, Iterator, NamedTuple
 
 from ..core.atomic import written
 from ..core.paths import display, to_text
+from ..core.vocabulary import Phase
 from ..index.reader import Index
 
 SCAN = -1
 PHASES = {
     SCAN: "scan",
-    0: "prepare",
-    1: "copy",
-    2: "links",
-    3: "directories",
-    4: "directories",
-    5: "verify",
+    Phase.PREPARE: "prepare",
+    Phase.DATA: "copy",
+    Phase.FINISH: "finish",
+    Phase.LINKS: "links",
+    Phase.DIRECTORIES: "directories",
+    Phase.LAST_DIRECTORIES: "directories",
+    Phase.CHECK: "verify",
 }
 KEPT = 1000
 
@@ -110,7 +112,7 @@ def _cause(
         "message": message,
         "host": host or "",
         "mount": mount or "",
-        "phase": PHASES.get(1 if phase is None else phase, str(phase)),
+        "phase": PHASES.get(Phase.DATA if phase is None else phase, str(phase)),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import IngestError
 from ..index.reader import Index, shard_path
-from ..plan.store import open_plan
+from ..plan.store import PlanStore
 from . import prometheus, summary
 from .failures import write_failures
 from .html.page import write_page
@@ -39,7 +39,8 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
         IngestError: there is no plan, it can't be read, or the report can't be written.
     """
     paths = {name: os.path.join(folder, name) for name in (STATS, FAILURES, METRICS, PAGE)}
-    db = open_plan(os.path.join(folder, PLAN), readonly=True)
+    store = PlanStore.open(os.path.join(folder, PLAN), readonly=True)
+    db = store.db
     index = _index(os.path.join(folder, INDEX))
     try:
         failures = write_failures(db, index, paths[FAILURES])
@@ -50,7 +51,7 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     except sqlite3.Error as error:
         raise IngestError(f"the run in {folder} can't be read: {error}") from error
     finally:
-        db.close()
+        store.close()
         if index is not None:
             index.close()
     files = {"report": paths[PAGE], "numbers": paths[STATS]}

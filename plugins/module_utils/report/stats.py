@@ -11,8 +11,9 @@ import sqlite3
 from typing import Any, Dict, Iterator, NamedTuple
 
 from ..core.atomic import written
+from ..core.vocabulary import Kind, Phase
 from ..index.reader import MAX_SHARDS, Index, shard_path
-from ..plan.store import DATA, LINKS, VERIFY, get_meta
+from ..plan.queries import IN_SHARED
 from .failures import Failures
 
 # The article on which the method rests: judge a run of files of 10 MiB and more by its bytes
@@ -52,7 +53,7 @@ def gather(db: sqlite3.Connection, index: Index | None, failures: Failures, vers
     ``files`` are the items other than directories that this run copied, ``bytes`` their contents,
     ``skipped`` those that were right already; an item that failed counts once.
     """
-    meta = get_meta(db)
+    meta = {k: json.loads(v) for k, v in db.execute("SELECT key, value FROM meta")}
     hosts = _hosts(db, failures)
     planned = _planned(db, meta, _plan_of_hosts(db, hosts, meta.get("destinations") or []))
     sums = _sums(db)
@@ -115,9 +116,9 @@ def losses(db: sqlite3.Connection) -> list[Json]:
 def dead_addresses(db: sqlite3.Connection) -> list[Json]:
     """The mounts that did not answer and were left out: their server's address ("" if it is no network
     mount), what was mounted where, on which client, and why."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name='silent'").fetchone():
-        return []  # the plan of an earlier version
-    query = "SELECT address, source, mount, host, message FROM silent ORDER BY address, mount, host"
+    query = (
+        "SELECT address, source, mount, host, message FROM left_out ORDER BY address, mount, host"
+    )
     return [
         dict(zip(("address", "source", "mount", "host", "message"), row))
         for row in db.execute(query)
@@ -249,7 +250,7 @@ def _hosts(db: sqlite3.Connection, failures: Failures) -> dict[str, Json]:
         " sum(skipped), sum(repaired)"
         " FROM results LEFT JOIN shards ON shards.id = results.shard WHERE phase IS NOT ?"
         " GROUP BY results.host, results.mount ORDER BY results.host, results.mount",
-        (VERIFY,),
+        (Phase.CHECK,),
     ):
         host = hosts.setdefault(name, _host("", "", 0.0))
         for key, value in zip(
@@ -287,8 +288,8 @@ def _host(state: str, message: str, seconds: float) -> Json:
 
 
 # Whatever the plan says of ranges of a file, the file counts where it is finished.
-_SHARES = "phase IN (%d, %d)" % (DATA, LINKS)
-_WHOLE = "op NOT IN ('range', 'prepare')"
+_SHARES = IN_SHARED
+_WHOLE = f"kind NOT IN ('{Kind.RANGE}', '{Kind.PREPARE}')"
 
 
 def _plan_of_hosts(db: sqlite3.Connection, hosts: dict[str, Json], mounts: list[str]) -> Json:
@@ -337,7 +338,7 @@ def _sums(db: sqlite3.Connection) -> Json:
         "SELECT sum(results.files), sum(directories), sum(results.bytes), sum(skipped),"
         " sum(changed), sum(repaired)"
         " FROM results LEFT JOIN shards ON shards.id = results.shard WHERE phase IS NOT ?",
-        (VERIFY,),
+        (Phase.CHECK,),
     ).fetchone()
     return {name: value or 0 for name, value in zip(names, row)}
 
@@ -364,7 +365,7 @@ def _verify(db: sqlite3.Connection, meta: Json) -> Json:
     files, size, failed, seconds, shards = db.execute(
         "SELECT sum(results.files + skipped), sum(results.bytes), sum(failed), sum(seconds), count(*)"
         " FROM results JOIN shards ON shards.id = results.shard WHERE phase = ?",
-        (VERIFY,),
+        (Phase.CHECK,),
     ).fetchone()
     verify: Json = {"mode": meta.get("verify") or "none"}
     if shards:

@@ -113,8 +113,8 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: tuple[Path, Path], tmp_
     runner.add(*shard(source, 2, 1))
     finished = run(runner)
     runner.finish()
-    assert list(runner.sick) == [bytes(other)]
-    assert runner.sick[bytes(other)].mount == str(other)
+    assert list(runner.left_out) == [bytes(other)]
+    assert runner.left_out[bytes(other)].mount == str(other)
     assert sorted(entry["shard"] for entry in finished) == [1, 2]
     assert not any(entry["failures"] for entry in finished)
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import join
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
+    PlanStore,
     check_idle,
-    open_plan,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
@@ -49,7 +51,9 @@ def make(
 ) -> Any:
     scan(str(source), str(folder / "index"))
     path = str(folder / "plan.db")
-    return plan(str(folder / "index"), path, hosts, split, limits=limits, **more), open_plan(path)
+    return plan(str(folder / "index"), path, hosts, split, limits=limits, **more), PlanStore.open(
+        path
+    ).db
 
 
 def rows(db: Any, where: str) -> list[tuple[Any, ...]]:
@@ -70,7 +74,7 @@ def test_round_robin_is_sed(tmp_path: Path, count: int) -> None:
     source = tree(tmp_path)
     hosts = ["host%d" % number for number in range(1, count + 1)]
     _done, everything = make(tmp_path, source, ["all"])
-    order = [path for _host, path, _row in rows(everything, "op='copy'")]
+    order = [path for _host, path, _row in rows(everything, "kind='copy'")]
     manifest = tmp_path / "manifest"
     manifest.write_bytes(b"".join(path + b"\n" for path in order))
     done, db = make(tmp_path, source, hosts)
@@ -81,7 +85,7 @@ def test_round_robin_is_sed(tmp_path: Path, count: int) -> None:
             stdout=subprocess.PIPE,
             check=True,
         ).stdout.splitlines()
-        assert [path for _host, path, _row in rows(db, f"op='copy' AND host='{host}'")] == wanted
+        assert [path for _host, path, _row in rows(db, f"kind='copy' AND host='{host}'")] == wanted
 
 
 @pytest.mark.parametrize("depths", [(None, None), (4, 4), (2, 2), (1, 3), (3, None)])
@@ -99,12 +103,12 @@ def test_nothing_is_lost_or_planned_twice(
         stdout=subprocess.PIPE,
         check=True,
     ).stdout.split(b"\0")[:-1]
-    planned = [path for _host, path, _row in rows(db, "op='copy'") if path != b"empty/below"]
+    planned = [path for _host, path, _row in rows(db, "kind='copy'") if path != b"empty/below"]
     assert sorted(planned) == sorted(path[2:] for path in listed)
     directories = subprocess.run(
         ["find", ".", "-type", "d", "-print0"], cwd=source, stdout=subprocess.PIPE, check=True
     ).stdout.split(b"\0")[:-1]
-    assert sorted(path for _host, path, _row in rows(db, "op='directories'")) == sorted(
+    assert sorted(path for _host, path, _row in rows(db, "kind='directories'")) == sorted(
         path[2:] for path in directories
     )
 
@@ -124,8 +128,8 @@ def test_one_large_item_prevents_balance_but_nothing_joins_it(tmp_path: Path) ->
     with open(source / "giant", "wb") as file:
         file.truncate(1 << 40)
     done, db = make(tmp_path, source, ["a", "b", "c"], "balanced")
-    giant = [host for host, path, _row in rows(db, "op='copy'") if path == b"giant"]
-    assert len([1 for host, _path, _row in rows(db, "op='copy'") if host == giant[0]]) == 1
+    giant = [host for host, path, _row in rows(db, "kind='copy'") if path == b"giant"]
+    assert len([1 for host, _path, _row in rows(db, "kind='copy'") if host == giant[0]]) == 1
     assert done.bytes > 1 << 40
 
 
@@ -134,7 +138,9 @@ def test_shards_are_bounded(tmp_path: Path) -> None:
     _done, db = make(
         tmp_path, tree(tmp_path), ["a", "b"], limits=Limits(items=7, bytes=limit, range_threshold=0)
     )
-    for items, size, files in db.execute("SELECT items, bytes, files FROM shards WHERE op='copy'"):
+    for items, size, files in db.execute(
+        "SELECT items, bytes, files FROM shards WHERE kind='copy'"
+    ):
         assert items <= 7 and (size <= limit or items == 1) and files == items
 
 
@@ -146,14 +152,16 @@ def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
     done, db = make(
         tmp_path, source, ["a", "b"], limits=Limits(range_threshold=1 << 20, range_size=3 << 20)
     )
-    ranges = sorted((row[6], row[7], host) for host, _path, row in rows(db, "op='range'"))
+    ranges = sorted((row[6], row[7], host) for host, _path, row in rows(db, "kind='range'"))
     assert [(offset, length) for offset, length, _host in ranges] == [
         (0, 3 << 20), (3 << 20, 3 << 20), (6 << 20, 3 << 20), (9 << 20, (1 << 20) + 5),
     ]  # fmt: skip
     assert {host for _offset, _length, host in ranges} == {"a", "b"}
-    assert [path for _host, path, _row in rows(db, "op IN ('prepare', 'finish')")] == [b"large"] * 2
+    assert [path for _host, path, _row in rows(db, "kind IN ('prepare', 'finish')")] == [
+        b"large"
+    ] * 2
     assert (done.files, done.bytes) == (1, (10 << 20) + 5)
-    assert db.execute("SELECT sum(files), sum(bytes) FROM shards WHERE phase<3").fetchone() == (
+    assert db.execute("SELECT sum(files), sum(bytes) FROM shards WHERE phase<4").fetchone() == (
         1,
         (10 << 20) + 5,
     )
@@ -168,12 +176,12 @@ def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
     for name in ("b/two", "c/three"):
         os.link(source / "a" / "one", source / name)
     _done, db = make(tmp_path, source, ["x", "y", "z"])
-    for _host, path, row in rows(db, "op='link'"):
+    for _host, path, row in rows(db, "kind='link'"):
         groups[row[7].encode()].append(path)
-    assert [path for _host, path, _row in rows(db, "op='copy'")] == [b"a/one"]
+    assert [path for _host, path, _row in rows(db, "kind='copy'")] == [b"a/one"]
     assert groups == {b"a/one": [b"b/two", b"c/three"]}
     _done, db = make(tmp_path, source, ["x"], preserve=("times",))
-    assert len(rows(db, "op='copy'")) == 3 and not rows(db, "op='link'")
+    assert len(rows(db, "kind='copy'")) == 3 and not rows(db, "kind='link'")
 
 
 def test_directories_come_deepest_first_and_unsearchable_ones_last(tmp_path: Path) -> None:
@@ -183,26 +191,26 @@ def test_directories_come_deepest_first_and_unsearchable_ones_last(tmp_path: Pat
     (source / "closed").chmod(0o600)
     _done, db = make(tmp_path, source, ["x"])
     if os.geteuid() == 0:
-        assert [path for _host, path, _row in rows(db, "phase=3")] == [
+        assert [path for _host, path, _row in rows(db, "phase=4")] == [
             b"closed/below",
             b"a/b/c",
             b"a/b",
             b"a",
             b"",
         ]
-    assert [path for _host, path, _row in rows(db, "phase=4")] == [b"closed"]
+    assert [path for _host, path, _row in rows(db, "phase=5")] == [b"closed"]
     (source / "closed").chmod(0o700)
 
 
 def test_each_shard_is_checked_by_another_host_over_another_mount(tmp_path: Path) -> None:
     _done, db = make(tmp_path, tree(tmp_path), ["a", "b", "c"], mounts=2)
     pairs = db.execute(
-        "SELECT s.host, s.mount, v.host, v.mount FROM shards v JOIN shards s ON s.id=v.of WHERE v.op='verify'"
+        "SELECT s.host, s.mount, v.host, v.mount FROM shards v JOIN shards s ON s.id=v.of WHERE v.kind='verify'"
     ).fetchall()
     assert pairs and all(host != other and mount != over for host, mount, other, over in pairs)
     assert Counter(host for host, _mount, _other, _over in pairs).keys() == {"a", "b", "c"}
     _done, db = make(tmp_path, tmp_path / "source", ["a"], verify="none")
-    assert not db.execute("SELECT 1 FROM shards WHERE op='verify'").fetchone()
+    assert not db.execute("SELECT 1 FROM shards WHERE kind='verify'").fetchone()
 
 
 def test_bad_input(tmp_path: Path) -> None:
@@ -218,18 +226,32 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="plan.db"):
         plan(index, str(tmp_path / "no" / "plan.db"), ["a"])
     with pytest.raises(IngestError, match="there is no plan at"):
-        open_plan(str(tmp_path / "none"))
+        PlanStore.open(str(tmp_path / "none"))
     (tmp_path / "text").write_text("no database at all, but long enough to look like one" * 30)
     with pytest.raises(IngestError, match="is not a plan"):
-        open_plan(str(tmp_path / "text"))
+        PlanStore.open(str(tmp_path / "text"))
 
 
 def test_a_run_at_work_is_not_overwritten(tmp_path: Path) -> None:
-    _done, db = make(tmp_path, tree(tmp_path), ["a"])
+    make(tmp_path, tree(tmp_path), ["a"])
     path = str(tmp_path / "plan.db")
+    store = PlanStore.open(path)
     check_idle(path)
-    db.execute("UPDATE hosts SET state='running', heartbeat=strftime('%s', 'now')")
+    Dispatcher(store, "a", 60.0).start()
     with pytest.raises(IngestError, match="another run is at work in .* \\(host a\\)"):
         check_idle(path)
-    db.execute("UPDATE hosts SET heartbeat=heartbeat-1000")
+    store.db.execute("UPDATE hosts SET heard=heard-1000")
     check_idle(path)
+    store.db.execute("UPDATE hosts SET heard=heard+1000, boot='before the last start'")
+    check_idle(path)
+
+
+def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "plan.db")
+    PlanStore.create(path).close()
+    for version, said in ((0, 1), (3, 3)):
+        db = sqlite3.connect(path)
+        db.execute(f"PRAGMA user_version={version}")
+        db.close()
+        with pytest.raises(IngestError, match=f"schema {said}, this one reads 2.*another run_dir"):
+            PlanStore.open(path)

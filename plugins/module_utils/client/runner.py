@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Iterator
 
 from ..core.errors import IngestError
-from ..core.outcome import Tally
+from ..core.outcome import Failure, Tally
 from ..core.paths import join, to_bytes, to_text
 from ..core.vocabulary import Kind
 from ..mounts.liveness import Silent, listing
@@ -373,12 +373,12 @@ class Runner:
     def _give_up(
         self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: list[dict[str, Any]]
     ) -> None:
-        failures: list[tuple[bytes, str, int, str]] = []
+        failures: list[Failure] = []
         for line in chunk.lines:
             directory, rows = shards.read_line(line)
             for row in rows:
                 path = directory + b"/" + row[0] if directory else row[0]
-                failures.append((path, "copy", 0, why))
+                failures.append(Failure(path, "copy", 0, why))
         counts = [0] * len(COUNTS)
         counts[_FAILED] = len(failures)
         shard.outstanding -= 1

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..copy.contents import Throttle
 from ..copy.session import Session
-from ..core.outcome import Loss
+from ..core.outcome import Failure, Loss
 from ..core.vocabulary import Kind
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, discard, verify, without
@@ -41,7 +41,7 @@ class Done(NamedTuple):
 
     number: int
     counts: tuple[int, ...]
-    failures: list[tuple[bytes, str, int, str]]
+    failures: list[Failure]
     losses: dict[str, Loss]
     slow: list[tuple[float, bytes, int, int]]
     seconds: float

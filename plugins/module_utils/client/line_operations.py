@@ -12,8 +12,8 @@ from ..copy.entry import copy_entry, copy_link
 from ..copy.preserve import preserve_directory
 from ..copy.session import Session
 from ..copy.verify import check
-from ..copy.want import Want
 from ..core.paths import join, to_bytes
+from ..core.want import Want
 
 Row = List[Any]
 Operation = Callable[[Session, bytes, List[Row]], None]

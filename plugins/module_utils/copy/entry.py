@@ -10,10 +10,10 @@ import stat
 from typing import Any, Callable
 
 from ..core.paths import join
+from ..core.want import Want, want_of
 from .regular import copy_file
 from .session import Session
 from .special import copy_node, hard_link
-from .want import Want, want_of
 
 
 def copy_entry(session: Session, directory: bytes, name: bytes, want: Want) -> None:

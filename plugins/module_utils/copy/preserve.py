@@ -9,11 +9,11 @@ import os
 import stat
 
 from ..core.paths import join
+from ..core.want import Want
 from ..fs.directories import OpenDirectory
 from ..fs.refresh import refresh
 from .replace import unlink_quietly
 from .session import Session
-from .want import Want
 
 
 def preserve_file(

@@ -15,11 +15,11 @@ from contextlib import suppress
 
 from ..core.errors import OperationError
 from ..core.paths import join, temporary
+from ..core.want import Want
 from .preserve import preserve_file, settle
 from .regular import same_file, same_state
 from .replace import refuse_directory, unlink_quietly
 from .session import Session
-from .want import Want
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK

@@ -11,12 +11,12 @@ import stat
 
 from ..core.errors import OperationError
 from ..core.paths import join, temporary
+from ..core.want import Want, want_of
 from ..fs.directories import OpenDirectory
 from .contents import SMALL
 from .preserve import preserve_file, settle
 from .replace import free_temporary, look, put, refuse_directory, unlink_quietly
 from .session import Session
-from .want import Want, want_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

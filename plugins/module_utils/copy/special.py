@@ -11,11 +11,11 @@ import stat
 
 from ..core.errors import OperationError
 from ..core.paths import join, split, temporary
+from ..core.want import Want
 from .preserve import preserve_node, settle
 from .regular import copy_file
 from .replace import free_temporary, look, put, refuse_directory
 from .session import Session
-from .want import Want
 
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 

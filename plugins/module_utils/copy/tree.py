@@ -19,11 +19,11 @@ from ..core.errors import IngestError
 from ..core.outcome import Failure, Losses
 from ..core.paths import display, join, split
 from ..core.processes import SMALL, Task, TaskPool
+from ..core.want import want_of
 from ..fs.worker_count import workers_for
 from .entry import copy_found, copy_link
 from .preserve import preserve_directory
 from .session import Session
-from .want import want_of
 
 # Entries of a large directory that one worker copies in one go: few where each takes long.
 CHUNK, CHUNK_OF_THREADS = 1000, 32

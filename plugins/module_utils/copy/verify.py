@@ -12,10 +12,10 @@ from typing import Any
 
 from ..core.errors import OperationError
 from ..core.paths import join, split
+from ..core.want import Want
 from ..fs.refresh import refresh
 from .regular import same_file
 from .session import Session
-from .want import Want
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _BLOCK = 1 << 20

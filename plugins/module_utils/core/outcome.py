@@ -1,11 +1,16 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an item is in the source, and what became of it."""
+"""What became of items and of shards: one record on the way from a worker to the plan.
+
+As JSON, paths are the text of :func:`.paths.to_text`.
+"""
 
 from __future__ import annotations
 
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from .paths import to_bytes, to_text
 
 
 class Failure(NamedTuple):
@@ -57,6 +62,16 @@ class Loss(NamedTuple):
     path: bytes
     message: str
 
+    def to_json(self) -> list[Any]:
+        """As JSON holds it."""
+        return [self.times, to_text(self.path), self.message]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Loss:
+        """The inverse of :meth:`to_json`."""
+        times, path, message = data
+        return cls(times, to_bytes(path), message)
+
 
 class Losses:
     """What the destination can't hold, by kind."""
@@ -75,3 +90,60 @@ class Losses:
         """What was noted; it starts again from nothing."""
         kinds, self.kinds = self.kinds, {}
         return kinds
+
+
+class SlowDirectory(NamedTuple):
+    """What of a directory took a while in one piece of work: s, files and bytes."""
+
+    seconds: float
+    path: bytes
+    files: int
+    bytes: int
+
+    def to_json(self) -> list[Any]:
+        """As JSON holds it."""
+        return [round(self.seconds, 6), to_text(self.path), self.files, self.bytes]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> SlowDirectory:
+        """The inverse of :meth:`to_json`."""
+        seconds, path, files, size = data
+        return cls(seconds, to_bytes(path), files, size)
+
+
+class ShardResult(NamedTuple):
+    """What became of a shard: what was done over each mount and how long that took (s of its
+    workers together), and what failed over which."""
+
+    shard: int
+    mounts: dict[bytes, tuple[Counts, float]]
+    failures: list[tuple[bytes, Failure]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "shard": self.shard,
+            "mounts": {
+                to_text(mount): [counts, round(seconds, 6)]
+                for mount, (counts, seconds) in self.mounts.items()
+            },
+            "failures": [
+                [to_text(mount), [to_text(failure.path), *failure[1:]]]
+                for mount, failure in self.failures
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ShardResult:
+        """The inverse of :meth:`to_json`."""
+        return cls(
+            data["shard"],
+            {
+                to_bytes(mount): (Counts(*counts), seconds)
+                for mount, (counts, seconds) in data["mounts"].items()
+            },
+            [
+                (to_bytes(mount), Failure(to_bytes(path), *rest))
+                for mount, (path, *rest) in data["failures"]
+            ],
+        )

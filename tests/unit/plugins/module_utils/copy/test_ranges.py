@@ -11,10 +11,10 @@ from typing import Iterator
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy import ranges
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import temporary
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 
 MB = 1 << 20
 ONE, OTHER = 1, 2**63 - 1

@@ -25,9 +25,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import 
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import two_phases
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: the targets for speed and memory, measured here and now; exit status 1 if one is missed."""
+"""``make bench``: the targets for speed and memory, measured here and now; exit status 1 if one is
+missed."""
 
 from __future__ import annotations
 

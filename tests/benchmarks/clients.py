@@ -16,7 +16,8 @@ OVER_ENGINE, SECOND = 12.0, 15.0
 
 
 def playbook(source: str, folder: str) -> list[Result]:
-    """Seconds over the engine's own time for the same tree, and a second run that changes nothing."""
+    """Seconds over the engine's own time for the same tree, and a second run that changes
+    nothing."""
     print("the playbook with three local clients", flush=True)
     state, to = os.path.join(folder, "state"), os.path.join(folder, "copy")
     os.makedirs(to)

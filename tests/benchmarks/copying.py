@@ -26,7 +26,8 @@ PEERS = {
 
 
 class Contender(NamedTuple):
-    """``run`` copies what is in the source into the destination, which ``prepare`` made (not timed)."""
+    """``run`` copies what is in the source into the destination, which ``prepare`` made (not
+    timed)."""
 
     name: str
     prepare: Callable[[str], object]

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies where each call takes a millisecond longer, as a file server's do, at this machine's own speed.
+"""Copies where each call takes a millisecond longer, as a file server's do, at this machine's own
+speed.
 
 Source and destination lie on a FUSE file system that passes everything through (tests/faults) and
 counts the calls. Each contender runs with several numbers of workers; its best one counts.
@@ -76,7 +77,8 @@ def slow_file_system(tree: str, folder: str) -> list[Result]:
         source = os.path.join(mount, "source")
         for contender in _contenders(os.path.join(folder, "state")):
             for number, workers in enumerate(contender.workers):
-                # Each has a name of its own: the kernel remembers the last one's entries for a while.
+                # Each has a name of its own: the kernel remembers the last one's entries for a
+                # while.
                 name = "%s-%d" % (contender.name.split()[-1], number)
                 behind, to = os.path.join(backing, name), os.path.join(mount, name)
                 os.mkdir(behind)

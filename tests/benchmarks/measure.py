@@ -42,8 +42,9 @@ class Result(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A finished process: wall time and processor time (user and system, with its children) in s; peak resident memory in MB of its largest process (RSS) and
-    of all its processes together (PSS, which counts a shared page once)."""
+    """A finished process: wall time and processor time (user and system, with its children) in s;
+    peak resident memory in MB of its largest process (RSS) and of all its processes together (PSS,
+    which counts a shared page once)."""
 
     seconds: float
     processor: float

@@ -51,13 +51,14 @@ def write_index(folder: str, entries: int, shards: int = SHARDS) -> None:
                 )
             )
         db.executemany(
-            "INSERT INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?1 + 1, 1, 16877, 0, 0, 2, 8, %d, %d, %d, ?7, ?7,"
+            "INSERT INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?1 + 1, 1, 16877, 0, 0, 2, 8, %d, "
+            "%d, %d, ?7, ?7,"
             " ?7 * 1000, ?7 * 4096, ?6, ?8, ?9)" % (now, now, now),
             rows,
         )
         db.executemany(
-            "INSERT INTO entries VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, 1, 0, 0, 1000, 8, 0, %d, %d, %d)"
-            % (now, now, now),
+            "INSERT INTO entries VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, 1, 0, 0, 1000, 8, 0, %d, "
+            "%d, %d)" % (now, now, now),
             _entries(numbers),
         )
         db.execute("CREATE INDEX directories_sort ON directories(sort)")
@@ -96,7 +97,8 @@ def plan_ten_million(folder: str) -> list[Result]:
         plan = os.path.join(folder, "plan.db")
         done = run(engine("--plan", index, plan, split), weigh=True, env=environment())
         print(
-            f"  {split}: {done.seconds:.0f} s, {done.largest:.0f} MB, plan.db {os.path.getsize(plan) / 1000000.0:.0f} MB",
+            f"  {split}: {done.seconds:.0f} s, {done.largest:.0f} MB, plan.db "
+            f"{os.path.getsize(plan) / 1000000.0:.0f} MB",
             flush=True,
         )
         planned = json.loads(done.output)
@@ -132,7 +134,8 @@ def client_of_a_million(folder: str) -> list[Result]:
     if counts["files"] != FILES or counts["failed"]:
         raise RuntimeError(f"not all was copied: {counts}")
     print(
-        f"  {done.seconds:.0f} s, largest process {done.largest:.0f} MB, all {done.together:.0f} MB",
+        f"  {done.seconds:.0f} s, largest process {done.largest:.0f} MB, "
+        f"all {done.together:.0f} MB",
         flush=True,
     )
     for tree in (source, to, os.path.join(folder, "state")):

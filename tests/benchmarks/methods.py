@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The article's other methods: two-phase rsync against fpsync twice, parallelcp against the article's script."""
+"""The article's other methods: two-phase rsync against fpsync twice, parallelcp against the
+article's script."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ def parallelcp(folder: str, rounds: int) -> list[Result]:
     archives = sorted(glob.glob(GLIBC))
     if not archives or not shutil.which("parallel"):
         print(
-            "left out: parallelcp against the article's script: apt-get install glibc-source parallel"
+            "left out: parallelcp against the article's script: apt-get install glibc-source "
+            "parallel"
         )
         return []
     with tarfile.open(archives[-1]) as archive:
@@ -144,7 +146,8 @@ def _install(folder: str) -> str:
     """Build the command as the role ingestor does."""
     path = os.path.join(folder, "parallelcp")
     code = (
-        "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables\n"
+        "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision "
+        "import executables\n"
         "open(sys.argv[1], 'wb').write(executables.build('parallelcp', sys.executable))"
     )
     run([sys.executable, "-c", code, path], env=environment())

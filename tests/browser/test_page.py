@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""report.html in a real browser: it draws, it asks for nothing, and no name becomes more than text."""
+"""report.html in a real browser: it draws, it asks for nothing, and no name becomes more than
+text."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ if browser.why_not():
 # How many pixels of a chart are not transparent.
 PIXELS = """
 return Array.from(document.querySelectorAll("canvas")).map(function (canvas) {
-  var data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data, count = 0;
+  var data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  var count = 0;
   for (var i = 3; i < data.length; i += 4) { count += data[i] > 0; }
   return [canvas.id, count];
 });
@@ -52,7 +54,8 @@ def show(driver: Any, folder: str, **options: Any) -> None:
 
 
 def check(driver: Any, folder: str) -> None:
-    """All charts are drawn; nothing was asked for, nothing was complained about, nothing sticks out."""
+    """All charts are drawn; nothing was asked for, nothing was complained about, nothing sticks
+    out."""
     pixels = dict(driver.execute_script(PIXELS))
     assert set(pixels) == CHARTS and min(pixels.values()) > 1000, pixels
     assert driver.get_log("browser") == []

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File systems that fail: the fault injector, and small, full or coarse ones. All are unmounted again."""
+"""File systems that fail: the fault injector, and small, full or coarse ones. All are unmounted
+again."""
 
 from __future__ import annotations
 
@@ -73,8 +74,8 @@ def faultfs(
 ) -> Iterator[FaultFS]:
     """Mount it, to do so many calls at once; skips the test where that can't be.
 
-    The kernel remembers names and attributes for ``remember`` seconds; at 0 what is seen is what the
-    backing tree has.
+    The kernel remembers names and attributes for ``remember`` seconds; at 0 what is seen is what
+    the backing tree has.
     """
     program = _build()
     os.makedirs(mountpoint, exist_ok=True)
@@ -90,7 +91,8 @@ def faultfs(
                 break
             if process.poll() is not None:
                 pytest.skip(
-                    f"can't mount with FUSE: {process.stderr.read().decode(errors='replace').strip()}"
+                    "can't mount with FUSE: "
+                    f"{process.stderr.read().decode(errors='replace').strip()}"
                 )
             time.sleep(0.02)
         yield FaultFS(backing, mountpoint)

@@ -71,8 +71,10 @@ class Client:
             [
                 sys.executable,
                 "-c",
-                "import sys; from ansible_collections.scaleout.ingest.plugins.module_utils.provision import "
-                "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', '/usr/bin/python3'))",
+                "import sys; from "
+                "ansible_collections.scaleout.ingest.plugins.module_utils.provision import "
+                "executables as e; open(sys.argv[1], 'wb').write(e.build('parallelcp', "
+                "'/usr/bin/python3'))",
                 self.parallelcp,
             ],
             env=measure.environment(),
@@ -81,7 +83,8 @@ class Client:
         os.chmod(self.parallelcp, 0o755)
 
     def engine(self, *options: str) -> list[str]:
-        """The command that runs the engine over all mounts; its plan is then in the client's /tmp/run."""
+        """The command that runs the engine over all mounts; its plan is then in the client's
+        /tmp/run."""
         return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run", "{all}", *options]
 
     def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> dict[str, Any]:
@@ -115,7 +118,10 @@ class Client:
 
     def data_seconds(self) -> float:
         """How long the last run of the engine took for the data."""
-        text = f"import sqlite3; print(*sqlite3.connect('/tmp/run/plan.db').execute('{DATA}').fetchone())"
+        text = (
+            "import sqlite3; "
+            f"print(*sqlite3.connect('/tmp/run/plan.db').execute('{DATA}').fetchone())"
+        )
         return float(self.run("/usr/bin/python3", "-c", text))
 
 
@@ -139,8 +145,8 @@ def files(lab: cluster.Lab, count: int, size: int) -> None:
 def over_mounts(
     options: argparse.Namespace, count: int, size: int, slow: int = 0
 ) -> tuple[float, float]:
-    """Seconds for the data of so many files over one mount and over three, with nodes of 80 Mbit/s, the
-    second one of ``slow`` Mbit/s if that is given."""
+    """Seconds for the data of so many files over one mount and over three, with nodes of 80 Mbit/s,
+    the second one of ``slow`` Mbit/s if that is given."""
     with cluster.Lab(cluster.Shape(clients=1, nodes=3, node_mbit=80)) as lab:
         files(lab, count, size)
         if slow:
@@ -158,7 +164,8 @@ def over_mounts(
 def spread(options: argparse.Namespace) -> None:
     one, three = over_mounts(options, 6, 20 * MEGA)
     print(
-        f"nodes of 80 Mbit/s, 6 files of 20 MB: one mount {one:.1f} s ({120 / one:.1f} MB/s), three {three:.1f} s ({120 / three:.1f} MB/s)"
+        f"nodes of 80 Mbit/s, 6 files of 20 MB: one mount {one:.1f} s ({120 / one:.1f} MB/s), "
+        f"three {three:.1f} s ({120 / three:.1f} MB/s)"
     )
     target("one client: three mounts / one mount", one / three, 2.7)
 
@@ -166,7 +173,8 @@ def spread(options: argparse.Namespace) -> None:
 def uneven(options: argparse.Namespace) -> None:
     one, three = over_mounts(options, 30, 4 * MEGA, slow=20)
     print(
-        f"nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount {one:.1f} s, all three {three:.1f} s"
+        f"nodes of 80, 20 and 80 Mbit/s, 30 files of 4 MB: the first mount {one:.1f} s, all three "
+        f"{three:.1f} s"
     )
     target(
         "one client, uneven nodes: three mounts / the first (ideal 2.25, equal parts 0.75)",
@@ -188,7 +196,8 @@ def clients(_options: argparse.Namespace) -> None:
             _playbook(lab, name, limit) for name, limit in (("one", "client1"), ("three", "all"))
         )
     print(
-        f"clients of 40 Mbit/s, 60 files of 4 MB: one client {one:.1f} s ({240 / one:.1f} MB/s), three {three:.1f} s ({240 / three:.1f} MB/s)"
+        f"clients of 40 Mbit/s, 60 files of 4 MB: one client {one:.1f} s ({240 / one:.1f} MB/s), "
+        f"three {three:.1f} s ({240 / three:.1f} MB/s)"
     )
     target("three clients / one client", one / three, 2.85)
 
@@ -279,7 +288,8 @@ def calls(_options: argparse.Namespace) -> None:
                 if number > count / 2
             ]
             print(
-                f"  {name:12} destination {sums[1]:5.2f}  source {sums[0]:5.2f}   {'  '.join(kinds)}"
+                f"  {name:12} destination {sums[1]:5.2f}  source {sums[0]:5.2f}   "
+                f"{'  '.join(kinds)}"
             )
         for peer in ("cp -p", "cp -a", "rsync -a"):
             target(f"calls of {peer} / ours", totals[peer] / totals["ours"], 1.0)

@@ -132,7 +132,8 @@ class Lab:
         return NETWORK % (self.number, last)
 
     def address6(self, name: str) -> str:
-        """The IPv6 address of a node, a client or the NAS, whose last part is that of its IPv4 address."""
+        """The IPv6 address of a node, a client or the NAS, whose last part is that of its IPv4
+        address."""
         if name == "nas":
             return NETWORK6 % (self.number, 100)
         return NETWORK6 % (
@@ -373,7 +374,8 @@ class Lab:
             "rootflags=/",
             "ro",
             f"init={self.base}/client_init.sh",
-            f"vec0:transport=tap,ifname=tap{name.replace('client', '')},depth=128,gro=1,mac={_hardware(self.clients[name])}",
+            f"vec0:transport=tap,ifname=tap{name.replace('client', '')},depth=128,gro=1,"
+            f"mac={_hardware(self.clients[name])}",
             "con=null",
             "con0=null,fd:1",
             "quiet",

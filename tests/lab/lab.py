@@ -7,8 +7,8 @@
     lab.py up DIR              a lab that lives until `down`; writes DIR/inventory.json
     lab.py down DIR
     lab.py node-kill DIR NAME | node-start DIR NAME        such as node2, or nas
-    lab.py node-stop | node-freeze | node-unplug DIR NAME  refuses, hangs, is silent; node-start mends
-    lab.py client-kill DIR NAME | client-start DIR NAME    such as client1
+    lab.py node-stop | node-freeze | node-unplug DIR NAME  refuses, hangs, is silent; node-start
+    mends lab.py client-kill DIR NAME | client-start DIR NAME    such as client1
     lab.py ssh DIR NAME COMMAND...
     lab.py source DIR          makes a hostile tree and a real one on the NAS
     lab.py compare DIR         compares the copy with them, on the server's side
@@ -43,7 +43,8 @@ import cluster  # noqa: E402
 import compare as judge  # noqa: E402
 import trees  # noqa: E402
 
-# What NFSv3 carries: no attributes, ACLs or holes, and times from 1970 to 2106. Ganesha 4.3 keeps no times of symbolic links.
+# What NFSv3 carries: no attributes, ACLs or holes, and times from 1970 to 2106. Ganesha 4.3 keeps
+# no times of symbolic links.
 NOT_IN_NFS3 = frozenset(["xattr", "acl", "sparse"])
 OLDEST, NEWEST = 10**18, 4 * 10**18  # ns
 
@@ -119,7 +120,8 @@ def build_source(lab: cluster.Lab | types.SimpleNamespace) -> None:
 
 
 def ingest(lab: cluster.Lab, name: str) -> dict:
-    """Run the playbook; ``stats`` is Ansible's recap, ``run`` the run's stats.json. Raises Failed."""
+    """Run the playbook; ``stats`` is Ansible's recap, ``run`` the run's stats.json. Raises
+    Failed."""
     folder = os.path.join(lab.base, "runs", name)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     playbook = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses that die: before a run, and in the middle of it. Not among `make test`'s: run ``pytest tests/lab``."""
+"""Addresses that die: before a run, and in the middle of it. Not among `make test`'s: run ``pytest
+tests/lab``."""
 
 from __future__ import annotations
 
@@ -139,9 +140,10 @@ def test_every_address_is_dead(lab: Driven) -> None:
     one, two, three = (lab.address(node) for node in ("node1", "node2", "node3"))
     # What a machine without power looks like is up to the network.
     assert re.search(
-        r"client1: no address of the cluster can be used: %s on /mnt/destination1 \((no answer within 5 s|No route to host)\), "
-        r"%s on /mnt/destination2 \(no answer within 5 s\), %s on /mnt/destination3 \(Connection refused\)"
-        % tuple(map(re.escape, (one, two, three))),
+        r"client1: no address of the cluster can be used: %s on /mnt/destination1 \((no answer "
+        r"within 5 s|No route to host)\), "
+        r"%s on /mnt/destination2 \(no answer within 5 s\), %s on /mnt/destination3 \(Connection "
+        r"refused\)" % tuple(map(re.escape, (one, two, three))),
         output,
     ), output
     assert lab.copied() == 0
@@ -172,8 +174,8 @@ def test_the_source_dies_in_mid_run(lab: Driven, options: str) -> None:
     lab.lab.unplug_node("nas")
     output = play.bad()
     assert (
-        f"client1: the source {lab.address('nas')} on /mnt/source (no answer within 5 s) does not answer"
-        in output
+        f"client1: the source {lab.address('nas')} on /mnt/source (no answer within 5 s) does not "
+        "answer" in output
     )
     assert "left out" not in output
 

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every method over real NFS, on a tree with many directories. Not among `make test`'s: run ``pytest tests/lab``."""
+"""Every method over real NFS, on a tree with many directories. Not among `make test`'s: run
+``pytest tests/lab``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role cluster_mounts on a real NFS client. Not among `make test`'s: run ``pytest tests/lab``."""
+"""The role cluster_mounts on a real NFS client. Not among `make test`'s: run ``pytest
+tests/lab``."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from ansible_collections.scaleout.ingest.tests.lab.session import Driven, warnin
 
 SHAPE = cluster.Shape(clients=2, nodes=3)
 THREE = "vers=3,proto=tcp,nolock,noacl,softerr,timeo=100,retrans=2"
-OTHERS = "# of somebody else\ntmpfs /mnt/other tmpfs size=1m 0 0\n10.9.9.9:/data /mnt/data nfs ro,noauto\n"
+OTHERS = (
+    "# of somebody else\ntmpfs /mnt/other tmpfs size=1m 0 0\n10.9.9.9:/data /mnt/data nfs "
+    "ro,noauto\n"
+)
 
 
 def one(lab: Driven, *names: str) -> list[str]:
@@ -70,7 +74,8 @@ def test_persistent_and_back_and_what_is_in_use_stays(lab: Driven) -> None:
     play = lab.role(cluster_mounts_unmount=True).good()
     pid = lab.ssh("pgrep -x sleep").strip()
     assert warnings(play.output) == [
-        f"client1: /mnt/destination2 ({second}:/cluster) stays mounted, as it is used by sleep (process {pid})"
+        f"client1: /mnt/destination2 ({second}:/cluster) stays mounted, as it is used by sleep "
+        f"(process {pid})"
     ]
     assert sources(lab.mounts()) == {"/mnt/destination2": second + ":/cluster"}
     kept = lab.ssh("cat /etc/fstab")
@@ -149,7 +154,10 @@ def test_options(lab: Driven) -> None:
 def test_what_is_in_the_way_and_addresses_that_are_there_already(lab: Driven) -> None:
     first, second, dummy = one(lab, "node1", "node2", "node3")
     # The same address elsewhere, in fstab and mounted, is somebody's; at our place it stays there.
-    fstab = f"{first}:/cluster /mnt/theirs nfs {THREE} 0 0\n{second}:/cluster /mnt/destination1 nfs {THREE}\n"
+    fstab = (
+        f"{first}:/cluster /mnt/theirs nfs {THREE} 0 0\n{second}:/cluster /mnt/destination1 "
+        f"nfs {THREE}\n"
+    )
     lab.ssh(
         "mkdir /mnt/theirs /mnt/destination1; printf '%%s' '%s' > /etc/fstab; mount /mnt/theirs"
         % fstab
@@ -168,8 +176,8 @@ def test_what_is_in_the_way_and_addresses_that_are_there_already(lab: Driven) ->
 
     output = lab.role(ingest_cluster_addresses=[first]).bad()
     assert (
-        f"/etc/fstab has {second}:/cluster for /mnt/destination1, which is not among what is to be mounted"
-        in output
+        f"/etc/fstab has {second}:/cluster for /mnt/destination1, which is not among what is to be "
+        "mounted" in output
     )
     lab.ssh(": > /etc/fstab; mount -t tmpfs none /mnt/destination1")
     assert "/mnt/destination1 has none mounted" in lab.role(ingest_cluster_addresses=[first]).bad()

@@ -87,7 +87,8 @@ def test_what_nfs_carries(lab: Driven) -> None:
     copy = lab.lab.export + "/copy"
     first = lab.ingest(ingest_source_mount_options=V4_SOURCE).good()
     assert about(first) == [
-        "the destination keeps no times before 1970 and none after 2106: those of 3 entries such as 'd/%s' become its "
+        "the destination keeps no times before 1970 and none after 2106: those of 3 entries such "
+        "as 'd/%s' become its "
         "nearest" % next(name for name in ("early", "late") if "'d/%s'" % name in first.output)
     ]  # the source has no attributes either
     (loss,) = first.stats()["not_preserved"]
@@ -109,7 +110,8 @@ def test_attributes_that_the_source_could_have(lab: Driven) -> None:
     """A source in the client's own memory."""
     for client in lab.lab.clients:
         lab.ssh(
-            "mkdir -p /mnt/own && touch -d 2000-01-01 /mnt/own/file /mnt/own && ln -s file /mnt/own/link",
+            "mkdir -p /mnt/own && touch -d 2000-01-01 /mnt/own/file /mnt/own && ln -s file "
+            "/mnt/own/link",
             client,
         )
     play = lab.ingest(ingest_source="/mnt/own", ingest_source_address="").good()
@@ -166,8 +168,8 @@ def test_one_address_exports_another_directory(lab: Driven) -> None:
         change(lab, "node2", f"Path = {lab.lab.export};", f"Path = {other};")
         output = " ".join(lab.ingest().bad().split())
         assert (
-            "'/mnt/destination1/copy' and '/mnt/destination2/copy' are not the same directory on client1"
-            in output
+            "'/mnt/destination1/copy' and '/mnt/destination2/copy' are not the same directory on "
+            "client1" in output
         )
         assert os.listdir(lab.lab.export) == [] == os.listdir(other)
     finally:

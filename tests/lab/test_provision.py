@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From nothing to a copy: playbooks/provision.yml boots the lab and makes its client an ingestor, and
-playbooks/ingest.yml copies with it. Not among `make test`'s: run ``pytest tests/lab``."""
+"""From nothing to a copy: playbooks/provision.yml boots the lab and makes its client an ingestor,
+and playbooks/ingest.yml copies with it. Not among `make test`'s: run ``pytest tests/lab``."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def later(fleet: Fleet) -> str:
     lines = (
         "mkdir -p /run/udev /mnt/later; /lib/systemd/systemd-udevd --daemon 2> /run/udev/log",
         f"mount -t nfs -o vers=3,proto=tcp,nolock,nosharecache {source} /mnt/later; udevadm settle",
-        "cat /sys/class/bdi/$(mountpoint -d /mnt/later)/read_ahead_kb; umount /mnt/later; udevadm control --exit",
+        "cat /sys/class/bdi/$(mountpoint -d /mnt/later)/read_ahead_kb; umount /mnt/later; udevadm "
+        "control --exit",
     )
     return fleet.run("; ".join(lines))
 
@@ -136,15 +137,15 @@ def test_a_script_that_fails(fleet: Fleet) -> None:
     )
     assert run.status == 2
     assert (
-        "bootstrap_script_path: /bootstrap/bad.sh ended with status 3; what it printed is in /var/log/bootstrap.log"
-        in run.output
+        "bootstrap_script_path: /bootstrap/bad.sh ended with status 3; what it printed is in "
+        "/var/log/bootstrap.log" in run.output
     )
     assert "what went wrong" in fleet.run("tail -3 /var/log/bootstrap.log")
     missing = fleet.provision(bootstrap_script_path="/bootstrap/none.sh")
     assert missing.status == 2
     assert (
-        f"/bootstrap/none.sh on {fleet.state()['nodes']['node1']}:/cluster can't be read: No such file"
-        in missing.output
+        f"/bootstrap/none.sh on {fleet.state()['nodes']['node1']}:/cluster can't be read: No such "
+        "file" in missing.output
     )
 
 

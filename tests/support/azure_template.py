@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a Resource Manager template as Azure would: declarations, expressions, copies, and every
-property against the classes of Azure's own client libraries, which are made from its API's definition.
+property against the classes of Azure's own client libraries, which are made from its API's
+definition.
 
 Only the functions that our template uses are known; another one is an error.
 """
@@ -202,7 +203,8 @@ def _resource_id(*words: str) -> str:
 
 
 def check(value: Any, kind: str, models: Any, where: str) -> list[str]:
-    """What is wrong with a value that is to be of a library's class (or ``[class]``, ``{class}``)."""
+    """What is wrong with a value that is to be of a library's class (or ``[class]``,
+    ``{class}``)."""
     if value is None:
         return []
     if kind in _PLAIN or kind == "object":

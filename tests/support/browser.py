@@ -9,9 +9,17 @@ import shutil
 from typing import Any
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,2600",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,2600",
+)
 
 
 def why_not() -> str:
@@ -39,7 +47,8 @@ def start(profile: str, javascript: bool = True) -> Any:
 
 
 def requests(driver: Any) -> list[str]:
-    """The addresses that were asked for since the last call, but by the browser's own first page."""
+    """The addresses that were asked for since the last call, but by the browser's own first
+    page."""
     found = []
     for entry in driver.get_log("performance"):
         message = json.loads(entry["message"])["message"]

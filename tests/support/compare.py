@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Are two trees the same in every attribute? Shares no code with the engine, so that it can judge it.
+"""Are two trees the same in every attribute? Shares no code with the engine, so that it can judge
+it.
 
 As a script: ``compare.py A B [--ignore KIND,KIND] [--granularity NS]``; exit status 0 if they are
 the same, 1 with one line for each difference if not.

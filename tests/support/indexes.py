@@ -38,7 +38,8 @@ def describe(found: os.stat_result) -> tuple[Any, ...]:
 
 
 def tree(root: bytes) -> dict[bytes, tuple[Any, ...]]:
-    """(kind, attributes, and for anything but a directory size and rdev) of every path; any depth."""
+    """(kind, attributes, and for anything but a directory size and rdev) of every path; any
+    depth."""
     result: dict[bytes, tuple[Any, ...]] = {}
     pending: list[tuple[bytes, int]] = [(b"", os.open(root, os.O_RDONLY | os.O_DIRECTORY))]
     result[b""] = ("d", describe(os.fstat(pending[0][1])))

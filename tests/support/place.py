@@ -25,7 +25,8 @@ class Place:
         self.run = os.path.join(folder, "run")
 
     def build(self) -> Place:
-        """Make the source: the hostile tree; for a user other than root, without what its owner can't read."""
+        """Make the source: the hostile tree; for a user other than root, without what its owner
+        can't read."""
         os.makedirs(self.source)
         nodes = [
             node for node in trees.hostile() if trees.ROOT or node.kind != "f" or node.mode & 0o400

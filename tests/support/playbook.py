@@ -45,7 +45,8 @@ def unsafe(value: Any) -> Any:
 def ansible(
     program: str, *arguments: str, env: Mapping[str, str] | None = None, cwd: str = ROOT
 ) -> Run:
-    """Run ansible's ``program`` ("playbook", "galaxy", "adhoc", …) of the Python that runs the tests."""
+    """Run ansible's ``program`` ("playbook", "galaxy", "adhoc", …) of the Python that runs the
+    tests."""
     environment = {
         name: value
         for name, value in os.environ.items()

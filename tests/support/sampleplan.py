@@ -43,7 +43,8 @@ def make_run(
     scan_errors: Sequence[tuple[bytes, str, int, str]] = (),
     **meta: Any,
 ) -> str:
-    """Fill ``folder`` with plan.db and index/; ``mean_size`` is the natural logarithm of the files' median size."""
+    """Fill ``folder`` with plan.db and index/; ``mean_size`` is the natural logarithm of the files'
+    median size."""
     chance = random.Random(hosts * 1000 + files)
     os.makedirs(os.path.join(folder, "index"), exist_ok=True)
     names = ["client%02d" % number for number in range(1, hosts + 1)]
@@ -109,7 +110,8 @@ def _index(path: str, sizes: list[int], errors: Sequence[tuple[bytes, str, int, 
         ((b"%08d" % number, size) for number, size in enumerate(sizes)),
     )
     db.execute(
-        "INSERT INTO directories(id, path, sort, depth, entries, files, bytes, disk, subdirectories, first, last)"
+        "INSERT INTO directories(id, path, sort, depth, entries, files, bytes, disk, "
+        "subdirectories, first, last)"
         " VALUES (1, x'', x'', 0, ?, ?, ?, ?, 0, 1, ?)",
         (len(sizes), len(sizes), sum(sizes), sum(sizes), len(sizes)),
     )
@@ -162,7 +164,8 @@ def _shards(
         state = "pending" if check or (unfinished and number % 5 == 4) else "done"
         mount = number // len(names) % len(targets)
         db.execute(
-            "INSERT INTO shards(id, phase, kind, host, mount, claimed_by, items, files, bytes, cost, state, first, last)"
+            "INSERT INTO shards(id, phase, kind, host, mount, claimed_by, items, files, bytes, "
+            "cost, state, first, last)"
             " VALUES (?, 1, 'copy', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
             (
                 number + 1,

@@ -30,7 +30,8 @@ def caller_directory(environ: dict[str, str]) -> str:
 
 
 def measure(tree: str) -> tuple[int, int] | None:
-    """(files, bytes) of a tree that makes a good sample, else None: too large, or not all readable."""
+    """(files, bytes) of a tree that makes a good sample, else None: too large, or not all
+    readable."""
     files = size = 0
     unreadable: list[OSError] = []
     for folder, _folders, names in os.walk(tree, onerror=unreadable.append):

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection ansible.posix for this checkout, out of PyPI's package `ansible`: no Galaxy needed.
+"""The collection ansible.posix for this checkout, out of PyPI's package `ansible`: no Galaxy
+needed.
 
 Usage: posix.py FOLDER (which gets ansible_collections/ansible/posix)
 """

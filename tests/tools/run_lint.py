@@ -119,7 +119,8 @@ def sanity() -> int:
 
 
 def copy_tree() -> str:
-    """A copy of the files that git knows or would add, at the path where ansible-test wants them."""
+    """A copy of the files that git knows or would add, at the path where ansible-test wants
+    them."""
     tree = os.path.join(SANITY, "ansible_collections", "scaleout", "ingest")
     shutil.rmtree(tree, ignore_errors=True)
     listed = subprocess.run(

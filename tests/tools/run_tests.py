@@ -160,7 +160,8 @@ def main() -> None:
         )
     for scenario in MOLECULE_SCENARIOS:
         molecule(results, scenario)
-    # Playbooks wait as well as work, so one more worker than most machines of CI have processors; the
+    # Playbooks wait as well as work, so one more worker than most machines of CI have processors;
+    # the
     # long tests first, so that all workers end together.
     spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     places = ["tests/integration", "tests/browser", "tests/unit"]

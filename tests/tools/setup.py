@@ -52,7 +52,8 @@ def _with_virtualenv(folder: str) -> bool:
 
 
 def _with_pip(folder: str) -> bool:
-    """Debian's python3-pip without python3-venv: an environment without pip, filled from outside."""
+    """Debian's python3-pip without python3-venv: an environment without pip, filled from
+    outside."""
     if not _quiet(sys.executable, "-m", "pip", "--version"):
         return False
     if not _quiet(sys.executable, "-m", "venv", "--without-pip", folder):
@@ -109,14 +110,17 @@ def make_environment(folder: str, requirements: Sequence[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             package = "python%d.%d-venv" % sys.version_info[:2]
             raise SetupError(
-                f"can't make a virtual environment with {sys.executable}: install Debian's {package} (as root: apt-get install {package}) and try again; the attempts are in .cache/setup.log"
+                f"can't make a virtual environment with {sys.executable}: install Debian's "
+                f"{package} (as root: apt-get install {package}) and try again; the attempts are "
+                "in .cache/setup.log"
             )
     command = [python_of(folder), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in requirements:
         command += ["-r", name]
     if not _quiet(*command):
         raise SetupError(
-            f"pip could not install what {' and '.join(requirements)} asks for; its words are in .cache/setup.log"
+            f"pip could not install what {' and '.join(requirements)} asks for; its words are in "
+            ".cache/setup.log"
         )
 
 

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan import manifest
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import finish
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
 
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
             finally:
                 if os.path.lexists(file):
                     os.unlink(file)
-            return manifest.finish(options, run_dir)
+            return finish(options, run_dir)
         finally:
             self._low_level_execute_command(f"rm -rf -- {shlex.quote(work)}")
 

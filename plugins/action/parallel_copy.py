@@ -18,7 +18,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import HostState
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import workers
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import Silent
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.left_out import LeftOut
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
             dispatcher.end(HostState.DONE)
             dispatcher.record_left_out(closing["left_out"])
             answer["warnings"] = [
-                f"{host}: {Silent(**mount)!s} was left out, and its work done over the other mounts"
+                f"{host}: {LeftOut(**mount)!s} was left out, and its work done over the other mounts"
                 for mount in closing["left_out"]
             ]
         except (Lost, AnsibleConnectionFailure) as error:

@@ -169,15 +169,18 @@ ansible_facts:
 """
 
 import socket
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import addresses
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.changes import (
-    State,
-    needed,
-    settled,
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import (
+    addresses,
+    changes,
+    removal,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.changes import State
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.left_out import LeftOut
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.wanted import WantedMounts
 
 ARGUMENTS = {
     "addresses": {"type": "list", "elements": "str", "default": []},
@@ -207,23 +210,24 @@ def main() -> None:
         required_by={"addresses": ["export"], "source_address": ["source_export", "source"]},
     )
     options = module.params
-    look = needed if options["outcome"] is None else settled
+    wanted = WantedMounts.from_params(options)
     try:
-        state = look(options, options["host"] or socket.gethostname())
-        mounts = bool(state.todo) and not options["unmount"]
+        state = look(wanted, options["outcome"], options["left_out"], options["host"])
+        mounts = bool(state.todo) and not wanted.unmount
         if mounts and not module.get_bin_path("mount.nfs", opt_dirs=["/sbin", "/usr/sbin"]):
             raise IngestError(
-                "there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils (Red Hat)"
+                "there is no mount.nfs on this host: install nfs-common (Debian) or nfs-utils "
+                "(Red Hat)"
             )
         detach(module, state)
     except IngestError as error:
         module.fail_json(msg=str(error))
     for warning in state.warnings:
         module.warn(warning)
-    left_out = [silent._asdict() for silent in state.left_out]
+    left_out = [mount._asdict() for mount in state.left_out]
     facts = (
         {}
-        if options["unmount"]
+        if wanted.unmount
         else {"ansible_facts": {"ingest_mounts": state.usable, "ingest_left_out": left_out}}
     )
     module.exit_json(
@@ -236,8 +240,22 @@ def main() -> None:
     )
 
 
+def look(wanted: WantedMounts, outcome: Any, left_out: Any, host: Any) -> State:
+    """What has to change, or what came of it if there is an outcome. Raises IngestError."""
+    host = host or socket.gethostname()
+    if wanted.unmount:
+        if outcome is None:
+            return removal.needed(wanted, host)
+        return removal.settled(wanted, outcome, host)
+    if outcome is None:
+        return changes.needed(wanted, host)
+    before = [LeftOut(**{name: entry[name] for name in LeftOut._fields}) for entry in left_out]
+    return changes.settled(wanted, outcome, before, host)
+
+
 def detach(module: AnsibleModule, state: State) -> None:
-    """Take dead mounts out of the tree; to unmount them would wait for their servers. Raises IngestError."""
+    """Take dead mounts out of the tree; to unmount them would wait for their servers. Raises
+    IngestError."""
     for mount in state.stale:
         if not module.check_mode:
             umount = module.get_bin_path("umount", required=True)

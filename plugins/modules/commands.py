@@ -66,10 +66,14 @@ import sys
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
 # The last two are not used here, but must travel to the host to be installed.
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.provision import executables  # noqa: F401
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision import (  # noqa: F401
+    executables,
+    parallelcp,
+    prime,
+)
 
 ARGUMENTS = {
     "folder": {"type": "path", "default": "/usr/local/bin"},

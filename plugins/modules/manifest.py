@@ -285,6 +285,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core import backgr
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import finish
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import manifest
 
 ARGUMENTS = {
@@ -325,7 +326,7 @@ def run_module(params: dict[str, Any]) -> dict[str, Any]:
             raise IngestError("output is not given")
         manifest.check(params)
         manifest.make(params)
-        return manifest.finish(params, params["output"])
+        return finish(params, params["output"])
     if params["_pack"]:
         os.umask(0o077)  # the work directory is open to all; the names in the tree are not
     option = "run_dir" if params["output"] else "the work directory"
@@ -348,7 +349,7 @@ def _job(params: dict[str, Any], status: background.Status) -> dict[str, Any]:
     try:
         totals = manifest.make(params, progress)
         if not params["_pack"]:
-            return manifest.finish(params, params["output"])
+            return finish(params, params["output"])
         folder = os.path.join(params["output"], "index")
         transfer.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
         return totals._asdict()

@@ -139,7 +139,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.method 
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.interrupted import end_cleanly
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
-from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.liveness import answering
+from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.probes import answering
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import checks
 
 ARGUMENTS = {

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from typing import Any, Iterator
 
 import jsonschema
@@ -156,7 +157,11 @@ def test_the_packages_have_the_names_of_the_distribution(
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"ingest_provider": "gcp"}, "ingest_provider: 'gcp' is none of inventory, azure and lab."),
+        (
+            {"ingest_provider": "gcp"},
+            "ingest_provider: 'gcp' is neither inventory nor azure, and there is no role "
+            "gcp_ingestors on the path of roles.",
+        ),
         ({}, "The inventory has no hosts in the group 'ingestors'."),
     ],
 )
@@ -164,6 +169,41 @@ def test_one_sentence(variables: dict[str, Any], sentence: str) -> None:
     run = provision(**variables)
     assert run.status == 2
     assert sentence in re.sub(r"\s+", " ", run.output)
+
+
+def test_a_provider_of_ones_own(folder: str) -> None:
+    """A role that adds a host; those of the inventory are left alone."""
+    tasks = folder + "/roles/own_ingestors/tasks"
+    os.makedirs(tasks)
+    host = {
+        "name": "made",
+        "groups": ["ingestors", "own_ingestors"],
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+    }
+    with open(tasks + "/main.yml", "w", encoding="ascii") as file:
+        json.dump([{"ansible.builtin.add_host": host}], file)
+    with open(folder + "/inventory.yml", "w", encoding="ascii") as file:
+        json.dump({"ingestors": {"hosts": {"other": {"ansible_host": "192.0.2.1"}}}}, file)
+    variables = {
+        "ingest_provider": "own",
+        "ingestor_packages": [],
+        "ingestor_commands_folder": folder,
+    }
+
+    run = ansible(
+        "playbook",
+        "--check",
+        "-i",
+        folder + "/inventory.yml",
+        "-e",
+        json.dumps(variables),
+        PROVISION,
+        env={"ANSIBLE_ROLES_PATH": folder + "/roles"},
+    )
+
+    assert run.status == 0, run.output
+    assert set(run.recap) == {"localhost", "made"}
 
 
 def azure(folder: str, there: bool, **more: Any) -> Run:

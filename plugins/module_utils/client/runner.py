@@ -17,7 +17,7 @@ from ..core.errors import IngestError
 from ..core.outcome import Failure, Tally
 from ..core.paths import join, to_bytes, to_text
 from ..core.vocabulary import Kind
-from ..mounts.liveness import Silent, listing
+from ..mounts.left_out import LeftOut, listing
 from ..mounts.watchdog import Watch
 from ..plan import shards
 from ..plan.cost import cost_of
@@ -117,7 +117,7 @@ class Runner:
         self._tries: dict[int, int] = {}
         self._number = 0
         self._workers: list[_Worker] = []
-        self.left_out: dict[bytes, Silent] = {}  # mounts that are left out, and why
+        self.left_out: dict[bytes, LeftOut] = {}  # mounts that are left out, and why
         self._shards = 0
         self.files = self.bytes = self.failed = 0
         self._large = 0

@@ -13,7 +13,8 @@ from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
 from ..core.units import rate
 from ..fs.worker_count import chunk_for, workers, workers_for
-from ..mounts.liveness import Silent, answering
+from ..mounts.left_out import LeftOut
+from ..mounts.probes import answering
 from ..mounts.same_export import make
 from .runner import Runner
 from .settings import Settings
@@ -69,7 +70,7 @@ def start(
 
 
 def run(
-    options: dict[str, Any], wanted: Settings, status: Status, silent: Sequence[Silent] = ()
+    options: dict[str, Any], wanted: Settings, status: Status, silent: Sequence[LeftOut] = ()
 ) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""

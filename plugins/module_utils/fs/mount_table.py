@@ -12,36 +12,21 @@ from ..core.paths import to_text
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "glusterfs", "9p", "gpfs"}
 
 
-def file_system(path: bytes) -> str:
-    """The type of the file system that holds a path, as the kernel names it; "" if unknown."""
-    real = os.path.realpath(path)
-    best, kind = -1, ""
-    try:
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            for line in mounts:
-                fields = line.split()
-                point = fields[4].decode("unicode_escape").encode("latin-1")
-                inside = real == point or real.startswith(point.rstrip(b"/") + b"/")
-                if inside and len(point) >= best:
-                    best, kind = len(point), fields[fields.index(b"-") + 1].decode()
-    except OSError:
-        pass
-    return kind
-
-
 class Entry(NamedTuple):
-    """A mount: its mount point, what is mounted, the type, and the file system's options."""
+    """A mount: its mount point, what is mounted, the type, the file system's options, and its
+    device number as the kernel writes it (``0:31``)."""
 
     point: bytes
     source: str
     kind: str
     options: dict[str, str]
+    device: str
 
 
-def entries() -> list[Entry]:
-    """All mounts, the later over the earlier."""
+def entries(table: str = "/proc/self/mountinfo") -> list[Entry]:
+    """All mounts, the later over the earlier. Raises OSError."""
     found = []
-    with open("/proc/self/mountinfo", "rb") as mounts:
+    with open(table, "rb") as mounts:
         for line in mounts:
             fields = line.split()
             at = fields.index(b"-")
@@ -52,6 +37,7 @@ def entries() -> list[Entry]:
                     _text(fields[at + 2]),
                     fields[at + 1].decode("ascii", "replace"),
                     {name: value for name, dummy, value in (word.partition("=") for word in words)},
+                    fields[2].decode("ascii", "replace"),
                 )
             )
     return found
@@ -68,6 +54,21 @@ def holding(path: bytes) -> Entry | None:
     return best
 
 
+def file_system(path: bytes) -> str:
+    """The type of the file system that holds a path, as the kernel names it; "" if unknown."""
+    try:
+        found = holding(os.path.realpath(path))
+    except OSError:
+        return ""
+    return found.kind if found else ""
+
+
+def host_of(source: str) -> str:
+    """The server of what is mounted, such as ``10.0.0.1:/export``, without brackets; "" if there is
+    none."""
+    return source.rpartition(":/")[0].strip("[]")
+
+
 def origin(path: bytes, follow: bool) -> tuple[str, str]:
     """(what is mounted there, its server's address) of a path on a network mount, or two "".
 
@@ -78,8 +79,7 @@ def origin(path: bytes, follow: bool) -> tuple[str, str]:
         entry = holding(os.path.realpath(path))
     if entry is None or entry.kind not in NETWORK:
         return "", ""
-    host = entry.source.rpartition(":/")[0].strip("[]")
-    return entry.source, entry.options.get("addr", host)
+    return entry.source, entry.options.get("addr", host_of(entry.source))
 
 
 def mounted() -> dict[str, str]:
@@ -88,7 +88,8 @@ def mounted() -> dict[str, str]:
 
 
 def fstab(path: str = "/etc/fstab", least: int = 4) -> dict[str, tuple[str, str, str]]:
-    """(source, type, options) by mount point, as configured, by lines of ``least`` fields or more."""
+    """(source, type, options) by mount point, as configured, by lines of ``least`` fields or
+    more."""
     found = {}
     try:
         with open(path, "rb") as lines:

@@ -8,6 +8,7 @@ while other clients, or this one over another mount, change both.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Callable
 
 _EMPTY_PATH, _NOFOLLOW, _FORCE_SYNC = 0x1000, 0x100, 0x2000  # AT_…
@@ -15,7 +16,8 @@ _BASIC = 0x7FF  # STATX_BASIC_STATS
 _SIZE = 256
 
 
-def _find() -> Callable[..., Any] | None:
+@lru_cache(maxsize=None)
+def _statx() -> Callable[..., Any] | None:
     """glibc's statx; Python has none of its own before 3.15."""
     try:
         import ctypes
@@ -28,15 +30,9 @@ def _find() -> Callable[..., Any] | None:
     return lambda fd, name, flags: call(fd, name, flags, _BASIC, ctypes.byref(buffer))
 
 
-_statx: Callable[..., Any] | None = None
-_looked = False
-
-
 def refresh(fd: int, name: bytes = b"") -> None:
     """Make this machine ask the server about an open directory, or a name in it, once more. What
     can't be asked (an old C library, a missing name) stays as it is."""
-    global _statx, _looked  # noqa: PLW0603 - found once in a process
-    if not _looked:
-        _statx, _looked = _find(), True
-    if _statx:
-        _statx(fd, name, _FORCE_SYNC | _NOFOLLOW | (0 if name else _EMPTY_PATH))
+    statx = _statx()
+    if statx:
+        statx(fd, name, _FORCE_SYNC | _NOFOLLOW | (0 if name else _EMPTY_PATH))

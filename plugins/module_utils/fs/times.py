@@ -47,7 +47,8 @@ def grain_of(kept: int) -> int:
 
 
 def set_times(where: Where, parent: int | None, times: tuple[int, int]) -> None:
-    """Set (atime, mtime) in ns of a descriptor or path, or of a name in ``parent`` (never followed)."""
+    """Set (atime, mtime) in ns of a descriptor or path, or of a name in ``parent`` (never
+    followed)."""
     if parent is None:
         os.utime(where, ns=times)
     else:

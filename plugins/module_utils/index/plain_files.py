@@ -29,10 +29,10 @@ def lines(
     Raises:
         IngestError: see :func:`.items.depths`.
     """
-    return _lines(index, depths(min_depth, max_depth), _partial(index.meta(), max_depth))
+    return _lines(index, depths(min_depth, max_depth), is_partial(index.meta(), max_depth))
 
 
-def _partial(meta: dict[str, Any], max_depth: int | None) -> bool:
+def is_partial(meta: dict[str, Any], max_depth: int | None) -> bool:
     """Whether a directory of ``max_depth`` may have more below than the index has."""
     if meta.get("include") or meta.get("exclude") or meta.get("one_file_system"):
         return True

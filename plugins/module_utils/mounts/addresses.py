@@ -50,7 +50,7 @@ def expand(entries: Sequence[str], resolve: Callable[[str], list[str]] = lookup)
             text = text[1:-1]
         addresses += _range(text) or _single(text, resolve)
         if len(addresses) > MOST:
-            raise _problem(entry, "makes more than %d addresses" % MOST)
+            raise _problem(entry, f"makes more than {MOST} addresses")
     return addresses
 
 
@@ -66,7 +66,7 @@ def _range(text: str) -> list[str]:
     if last is None or last.version != first.version or int(last) < int(first):
         raise _problem(text, "is no range of addresses such as 10.0.0.101-112")
     if int(last) - int(first) >= MOST:
-        raise _problem(text, "makes more than %d addresses" % MOST)
+        raise _problem(text, f"makes more than {MOST} addresses")
     return [str(first + number) for number in range(int(last) - int(first) + 1)]
 
 
@@ -79,9 +79,8 @@ def _single(text: str, resolve: Callable[[str], list[str]]) -> list[str]:
     try:
         found = resolve(text)
     except (OSError, UnicodeError) as error:
-        raise _problem(
-            text, "can't be resolved: %s" % (getattr(error, "strerror", "") or error)
-        ) from error
+        why = getattr(error, "strerror", "") or error
+        raise _problem(text, f"can't be resolved: {why}") from error
     return found if len(found) > 1 else [text]
 
 
@@ -98,7 +97,7 @@ def _problem(entry: str, what: str) -> IngestError:
 
 def paths(base: str, count: int) -> list[str]:
     """The mount points: ``base`` and a number from 1."""
-    return ["%s%d" % (base, number) for number in range(1, count + 1)]
+    return [f"{base}{number}" for number in range(1, count + 1)]
 
 
 def server(address: str, export: str) -> str:
@@ -106,11 +105,6 @@ def server(address: str, export: str) -> str:
     if _address(address) is not None and ":" in address:
         address = f"[{address}]"
     return f"{address}:{export.rstrip('/') or '/'}"
-
-
-def host_of(source: str) -> str:
-    """The server of what is mounted, without brackets."""
-    return source.rpartition(":/")[0].strip("[]")
 
 
 def parsed(text: str) -> dict[str, str]:
@@ -167,7 +161,8 @@ def cluster_mounts(
             continue
         if not left.get(source):
             raise IngestError(
-                f"ingest_mount_base: {point} has {source} mounted, which is not (or twice) among what is to be mounted: unmount it or choose another ingest_mount_base"
+                f"ingest_mount_base: {point} has {source} mounted, which is not (or twice) among "
+                "what is to be mounted: unmount it or choose another ingest_mount_base"
             )
         left[source] -= 1
         here[point] = source
@@ -180,7 +175,7 @@ def cluster_mounts(
     found = []
     for point in points:
         source = here.get(point) or rest.pop(0)
-        more = ["nconnect=%d" % nconnect] if nconnect else []
+        more = [f"nconnect={nconnect}"] if nconnect else []
         # Or the kernel would make one mount of both.
         more += ["nosharecache"] if source in twice else []
         found.append(Mount(point, source, options(opts, wanted[source], more)))

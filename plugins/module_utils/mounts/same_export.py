@@ -34,7 +34,8 @@ def problem(name: str, path: bytes, what: str) -> IngestError:
 
 
 def levels(targets: Sequence[bytes]) -> list[Level]:
-    """Where each destination is to be proved: in itself, or all in their parents when one is missing.
+    """Where each destination is to be proved: in itself, or all in their parents when one is
+    missing.
 
     Raises:
         IngestError: more than the last part is missing, something is no directory, or what is
@@ -151,7 +152,7 @@ def _write(target: bytes, path: bytes, tokens: list[tuple[bytes, bytes]]) -> int
         raise problem(
             "ingest_destinations",
             target,
-            "can't be written by uid %d (%s)" % (os.geteuid(), error.strerror or error),
+            f"can't be written by uid {os.geteuid()} ({error.strerror or error})",
         ) from error
     return now
 
@@ -169,7 +170,8 @@ def _see(writer: bytes, target: bytes, path: bytes, name: bytes) -> None:
 
 def _not_one(first: bytes, second: bytes) -> IngestError:
     return IngestError(
-        f"ingest_destinations: '{display(first)}' and '{display(second)}' are not the same directory on {socket.gethostname()}: files would be scattered over both"
+        f"ingest_destinations: '{display(first)}' and '{display(second)}' are not the same "
+        f"directory on {socket.gethostname()}: files would be scattered over both"
     )
 
 
@@ -204,9 +206,7 @@ def look(targets: Sequence[bytes]) -> dict[str, Any]:
         if not os.access(place.path, os.W_OK | os.X_OK) and not closed_to_owner(
             os.stat(place.path)
         ):
-            raise problem(
-                "ingest_destinations", target, "can't be written by uid %d" % os.geteuid()
-            )
+            raise problem("ingest_destinations", target, f"can't be written by uid {os.geteuid()}")
     if not places[0].missing:
         same_directory(targets)
     found = os.stat(places[0].path)
@@ -242,7 +242,7 @@ def make(targets: Sequence[bytes]) -> None:
         same_directory(targets)
     except OSError as error:
         raise problem(
-            "ingest_destinations", first, "can't be written (%s)" % (error.strerror or error)
+            "ingest_destinations", first, f"can't be written ({error.strerror or error})"
         ) from error
 
 
@@ -296,5 +296,6 @@ def same_on_all(seen: Sequence[dict[str, Any]]) -> None:
     for one in seen:
         if one["inode"] != seen[0]["inode"]:
             raise IngestError(
-                f"ingest_destinations: {seen[0]['host']} and {one['host']} don't see the same directory: files would be scattered over both"
+                f"ingest_destinations: {seen[0]['host']} and {one['host']} don't see the same "
+                "directory: files would be scattered over both"
             )

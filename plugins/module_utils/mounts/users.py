@@ -21,7 +21,7 @@ class Holder(NamedTuple):
     killed: bool
 
     def __str__(self) -> str:
-        return "%s (process %d)" % (self.name, self.pid)
+        return f"{self.name} (process {self.pid})"
 
 
 def holders(points: Sequence[str]) -> dict[str, list[Holder]]:

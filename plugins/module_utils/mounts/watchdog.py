@@ -15,7 +15,8 @@ from typing import Iterable
 from ..core.errors import IngestError
 from ..core.paths import to_text
 from ..fs.mount_table import origin
-from .liveness import Look, Silent, listing, look
+from .left_out import LeftOut, listing
+from .probes import Look, look
 
 PATIENCE = 5  # times the limit: for what answers, but says nothing, and when there is nothing else
 _STRIKES = 3
@@ -58,9 +59,9 @@ class Watch:
         self._dark_since = 0.0
         self._soft = False
 
-    def name(self, path: bytes, why: str) -> Silent:
+    def name(self, path: bytes, why: str) -> LeftOut:
         """A mount that does not answer, for people."""
-        return Silent(to_text(path), *self._origins[path], why)
+        return LeftOut(to_text(path), *self._origins[path], why)
 
     @property
     def dark(self) -> bool:
@@ -141,9 +142,8 @@ class Watch:
         why = found.pop(self._source, "")
         if why:
             raise IngestError(f"the source {self.name(self._source, why)!s} does not answer")
-        raise IngestError(
-            f"no mount answers: {listing((self.name(mount, said) for mount, said in found.items()))}"
-        )
+        gone = listing(self.name(mount, said) for mount, said in found.items())
+        raise IngestError(f"no mount answers: {gone}")
 
     def close(self) -> None:
         """Ask no longer."""

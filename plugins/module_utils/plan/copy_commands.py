@@ -12,7 +12,7 @@ from typing import BinaryIO, Iterator, NamedTuple, Sequence
 from ..core.errors import IngestError
 from ..core.paths import display, split
 from ..index.items import INSIDE, WHOLE, depths, is_empty
-from ..index.plain_files import MAX_CLIENTS, _partial
+from ..index.plain_files import MAX_CLIENTS, is_partial
 from ..index.reader import Index
 
 NAME = "client%d_copy_commands"
@@ -111,7 +111,7 @@ def write_commands(
 def _lines(index: Index, min_depth: int | None, max_depth: int | None) -> Iterator[_Line]:
     """What is to be copied, as :func:`..index.plain_files.lines` has it."""
     limits = depths(min_depth, max_depth)
-    partial = _partial(index.meta(), max_depth)
+    partial = is_partial(index.meta(), max_depth)
     for directory in index.directories():
         role = limits.role(directory.depth)
         if not partial and role == INSIDE:
@@ -215,7 +215,7 @@ def _directories(
     index: Index, min_depth: int | None, max_depth: int | None
 ) -> Iterator[tuple[bytes, int]]:
     limits = depths(min_depth, max_depth)
-    partial = _partial(index.meta(), max_depth)
+    partial = is_partial(index.meta(), max_depth)
     for directory in index.directories():
         whole = limits.role(directory.depth) in (INSIDE, WHOLE)
         if directory.path == b"" or partial or not (whole or is_empty(directory)):

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..mounts import addresses as cluster
-from ..mounts.liveness import server, silence
+from ..mounts.rpc import server, silence
+from .mount_command import mount, unmount
 
 SCRIPT = "/opt/bootstrap.sh"
 LOG = "/var/log/bootstrap.log"
@@ -29,13 +30,13 @@ BASE_DIR = "/nfs"
 SECONDS = 3600  # until a script is stopped
 _ANSWER = 5.0  # seconds until an address counts as dead
 _LOCAL = ("/usr/local/sbin", "/usr/local/bin")
-_MOUNT = 150  # seconds; mount.nfs itself tries for two minutes
 # These may differ from run to run without a reason to run the script again.
 _CIRCUMSTANCES = ("BOOTSTRAP_NFS_IP", "NODE_COUNT")
 
 
 class Wanted(NamedTuple):
-    """What to fetch and how to run it. ``path`` is relative to the export, ``seconds`` the longest run."""
+    """What to fetch and how to run it. ``path`` is relative to the export, ``seconds`` the longest
+    run."""
 
     path: str
     addresses: Sequence[str]
@@ -72,15 +73,16 @@ def bootstrap(wanted: Wanted, dry: bool = False) -> Done:
     known = cluster.expand(wanted.addresses)
     if not known:
         raise IngestError(
-            f"bootstrap_script_path: there are no ingest_cluster_addresses to fetch {wanted.path} from"
+            "bootstrap_script_path: there are no ingest_cluster_addresses "
+            f"to fetch {wanted.path} from"
         )
     address, script = fetch(wanted, known)
     return Done(run_once(wanted, script, environment(wanted, known, address), dry), address)
 
 
 def run_once(wanted: Wanted, script: bytes, variables: dict[str, str], dry: bool = False) -> bool:
-    """Run a script unless it has run before in this environment. Whether it ran, or would if it is a
-    ``dry`` run. Raises IngestError when it fails."""
+    """Run a script unless it has run before in this environment. Whether it ran, or would if it is
+    a ``dry`` run. Raises IngestError when it fails."""
     lasting = {name: value for name, value in variables.items() if name not in _CIRCUMSTANCES}
     state = {
         "script": digest(script),
@@ -150,50 +152,18 @@ def fetch(wanted: Wanted, known: Sequence[str]) -> tuple[str, bytes]:
             reasons.append(f"{address}: {why}")
             continue
         with tempfile.TemporaryDirectory(prefix="ingestor-bootstrap-") as point:
-            problem = _mount(wanted, address, point)
+            options = cluster.options(wanted.options, address, ["retry=0", "ro"])
+            problem = mount(cluster.server(address, wanted.export), point, options)
             if problem:
-                reasons.append(f"{address}: {problem}")
+                reasons.append(f"{address}: {' '.join(problem.split())}")
                 continue
             try:
                 return address, _read(wanted, address, point)
             finally:
-                _unmount(point)
+                unmount(point)
     raise IngestError(
         f"bootstrap_script_path: {wanted.path} can't be fetched: {'; '.join(reasons)}"
     )
-
-
-def _mount(wanted: Wanted, address: str, point: str) -> str:
-    """Mount the export read-only; why that failed, or nothing. The kernel needs mount.nfs to ask the server."""
-    options = cluster.options(wanted.options, address, ["retry=0", "ro"])
-    status, output = _call(
-        ["mount", "-t", "nfs", "-o", options, cluster.server(address, wanted.export), point]
-    )
-    return "" if status == 0 else output or "mount ended with status %d" % status
-
-
-def _unmount(point: str) -> None:
-    # Lazily if need be: the server may have died meanwhile.
-    if _call(["umount", point])[0]:
-        _call(["umount", "-l", point])
-
-
-def _call(command: list[str]) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=_MOUNT,
-            env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", LC_ALL="C"),
-        )
-    except FileNotFoundError:
-        return 127, f"there is no {command[0]} on this host"
-    except subprocess.TimeoutExpired:
-        return 124, "%s did not end in %d s" % (command[0], _MOUNT)
-    return done.returncode, " ".join(done.stdout.decode("utf-8", "backslashreplace").split())
 
 
 def _read(wanted: Wanted, address: str, point: str) -> bytes:
@@ -227,19 +197,19 @@ def _run(wanted: Wanted, script: bytes, variables: dict[str, str]) -> None:
     except OSError as error:
         raise IngestError(f"bootstrap_script_path: {error.filename}: {error.strerror}") from error
     with os.fdopen(handle, "ab") as log:
-        head = "=== %s %s from %s" % (
-            time.strftime("%FT%T%z"),
-            wanted.path,
-            variables["BOOTSTRAP_NFS_IP"],
-        )
+        head = f"=== {_now()} {wanted.path} from {variables['BOOTSTRAP_NFS_IP']}"
         log.write(head.encode("utf-8", "surrogateescape") + b"\n")
         log.flush()
         how = _wait(wanted, variables, log.fileno())
-        log.write(("=== %s %s\n" % (time.strftime("%FT%T%z"), how or "done")).encode())
+        log.write(f"=== {_now()} {how or 'done'}\n".encode())
     if how:
         raise IngestError(
             f"bootstrap_script_path: {wanted.path} {how}; what it printed is in {wanted.log}"
         )
+
+
+def _now() -> str:
+    return time.strftime("%FT%T%z")
 
 
 def _wait(wanted: Wanted, variables: dict[str, str], log: int) -> str:
@@ -261,10 +231,10 @@ def _wait(wanted: Wanted, variables: dict[str, str], log: int) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return "did not end in %d s and was stopped" % wanted.seconds
+        return f"did not end in {wanted.seconds} s and was stopped"
     if status < 0:
-        return "was ended by signal %d" % -status
-    return "ended with status %d" % status if status else ""
+        return f"was ended by signal {-status}"
+    return f"ended with status {status}" if status else ""
 
 
 def _path() -> str:

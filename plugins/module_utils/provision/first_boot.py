@@ -11,37 +11,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
-import subprocess
 import sys
 from typing import Any
 
 from ..core.errors import IngestError
 from ..fs.mount_table import fstab
-from ..mounts import addresses, changes
+from ..mounts import changes
+from ..mounts.wanted import WantedMounts
 from . import bootstrap, parallelcp, prime
 from .kernel import Tuning
+from .mount_command import mount
 
 USAGE = "usage: ingestor FILE\n"
 NAMES = ("parallelcp", "prime")
-_MOUNT_SECONDS = 150  # mount.nfs itself gives up after two minutes
-_MOUNTS: dict[str, Any] = {
-    "addresses": [],
-    "export": None,
-    "base": "/mnt/destination",
-    "mount_options": addresses.OPTIONS,
-    "nconnect": 0,
-    "source_address": None,
-    "source_export": None,
-    "source": None,
-    "source_mount_options": addresses.SOURCE_OPTIONS,
-    "persistent": True,
-    "unmount": False,
-    "timeout": 5.0,
-    "left_out": [],
-    "outcome": [],
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +60,8 @@ def provision(settings: dict[str, Any], program: str) -> None:
 
     Args:
         settings: ``commands`` (names), ``slots``, ``max_slots``, ``readahead`` as for the module
-            nfs_tuning, ``mounts`` as for cluster_mounts, ``bootstrap`` as for bootstrap; each optional.
+            nfs_tuning, ``mounts`` as for cluster_mounts, ``bootstrap`` as for bootstrap; each
+            optional.
         program: this file, which is the commands too.
 
     Raises:
@@ -90,9 +74,7 @@ def provision(settings: dict[str, Any], program: str) -> None:
     tuning = Tuning()
     if settings.get("slots") is not None or settings.get("max_slots") is not None:
         tuning.slots(settings.get("slots"), settings.get("max_slots"))
-    points = (
-        _mount(dict(_MOUNTS, **_given(settings["mounts"])), host) if settings.get("mounts") else []
-    )
+    points = _mount(_given(settings["mounts"]), host) if settings.get("mounts") else []
     if settings.get("readahead") is not None:
         tuning.readahead(settings["readahead"], points)
     if settings.get("bootstrap"):
@@ -117,23 +99,25 @@ def _link(program: str, path: str) -> None:
         raise IngestError(f"{path} can't be installed: {error.strerror}") from error
 
 
-def _mount(wanted: dict[str, Any], host: str) -> list[str]:
+def _mount(given: dict[str, Any], host: str) -> list[str]:
     """Mount what is wanted; the mount points."""
     number = re.search("[0-9]+$", host)
-    wanted.setdefault("client", int(number.group()) if number else 0)
+    client = int(number.group()) if number else 0
+    wanted = WantedMounts.from_params({"persistent": True, "client": client, **given})
     state = changes.needed(wanted, host)
     outcome = []
     for entry in state.todo:
         os.makedirs(entry["path"], exist_ok=True)
         if entry["state"] in ("mounted", "present"):
             _configure(entry)
-        said = _call(entry) if entry["state"] != "present" else ""
+        said = ""
+        if entry["state"] != "present":
+            said = mount(entry["src"], entry["path"], entry["opts"])
         outcome.append({"item": entry, "msg": said})
-    left_out = [dict(silent._asdict()) for silent in state.left_out]
-    done = changes.settled(dict(wanted, outcome=outcome, left_out=left_out), host)
+    done = changes.settled(wanted, outcome, state.left_out, host)
     for warning in state.warnings + done.warnings:
         sys.stderr.write(f"ingestor: {warning}\n")
-    return [mount.path for mount in done.mounts]
+    return [one.path for one in done.mounts]
 
 
 def _configure(entry: dict[str, str]) -> None:
@@ -148,20 +132,3 @@ def _configure(entry: dict[str, str]) -> None:
         file.seek(0)
         text = file.read()
         file.write(("" if text.endswith("\n") or not text else "\n") + line + "\n")
-
-
-def _call(entry: dict[str, str]) -> str:
-    """What mount said, if it failed."""
-    program = shutil.which("mount") or "/bin/mount"
-    try:
-        done = subprocess.run(
-            [program, "-t", "nfs", "-o", entry["opts"], entry["src"], entry["path"]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=_MOUNT_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return done.stdout.decode("utf-8", "backslashreplace") if done.returncode else ""

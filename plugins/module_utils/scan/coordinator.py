@@ -18,7 +18,7 @@ from ..core.errors import IngestError
 from ..core.paths import display, to_text
 from ..fs.worker_count import waits
 from ..index.reader import MAX_SHARDS, Totals, add_totals, shard_path
-from ..mounts.liveness import answering
+from ..mounts.probes import answering
 from ..mounts.watchdog import Watch
 from .filters import Filter
 from .globs import Globs

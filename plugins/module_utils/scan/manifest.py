@@ -1,23 +1,19 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest of a source: scan it, then say and write what a reader wants to know."""
+"""The manifest of a source: the module's options, looked at, and the scan that they mean."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from itertools import islice
 from typing import Any, Callable
 
 from ..core.errors import IngestError
-from ..core.paths import display, to_bytes
-from ..index.directory_sizes import subtrees, write_table
-from ..index.items import count_items, depths
-from ..index.plain_files import check_options, write_files
-from ..index.reader import Index, Totals
+from ..core.paths import to_bytes
+from ..index.items import depths
+from ..index.plain_files import check_options
+from ..index.reader import Totals
 from .coordinator import check_output, check_source, processes, scan
-
-SHOWN_ERRORS = 20
 
 
 def check(options: dict[str, Any], output: str = "output") -> None:
@@ -63,63 +59,6 @@ def _scan(
         progress=progress,
         stall=float(options.get("stall_timeout") or 0),
     )
-
-
-def finish(options: dict[str, Any], output: str) -> dict[str, Any]:
-    """Write what is made from the index in ``output``/index, and return the module's result.
-
-    Raises:
-        IngestError: a file can't be written.
-    """
-    low, high = options.get("min_depth"), options.get("max_depth")
-    index = Index(os.path.join(output, "index"))
-    try:
-        result = _result(index)
-        result["items"] = count_items(index, low, high)
-        table = os.path.join(output, "directories.tsv")
-        try:
-            result["item_directories"] = write_table(table, subtrees(index, low, high))
-        except OSError as error:
-            raise IngestError(f"'{table}' can't be written: {error.strerror}") from error
-        plain = options.get("plain_files")
-        if plain is not None:
-            result["lines"] = write_files(output, index, min_depth=low, max_depth=high, **plain)
-    finally:
-        index.close()
-    result["output"] = output
-    return result
-
-
-def _result(index: Index) -> dict[str, Any]:
-    totals, meta = index.totals(), index.meta()
-    unmatched = [display(to_bytes(glob)) for glob in meta["unmatched_globs"]]
-    warnings = [f"the glob '{glob}' matches nothing in the source" for glob in unmatched]
-    failures = [
-        {
-            "path": display(error.path) or ".",
-            "operation": error.operation,
-            "errno": error.errno,
-            "message": error.message,
-        }
-        for error in islice(index.errors(), SHOWN_ERRORS)
-    ]
-    if failures:
-        warnings.append(
-            "the source could not be read completely: %d errors, the first: %s: %s (%s)"
-            % (totals.errors, failures[0]["path"], failures[0]["message"], failures[0]["operation"])
-        )
-    seconds = max(0.0, meta["finished"] - meta["started"])
-    result = {
-        **totals._asdict(),
-        "seconds": round(seconds, 3),
-        "entries_per_second": round((totals.entries + totals.directories) / max(seconds, 1e-3)),
-        "workers": meta["workers"],
-        "threads": meta["threads"],
-        "source": display(to_bytes(meta["source"])),
-        "unmatched_globs": unmatched,
-        "failures": failures,
-    }
-    return {**result, "warnings": warnings} if warnings else result
 
 
 def _number(value: Any, option: str) -> int | str:

@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection
 from operator import itemgetter
 from typing import Any, Iterator, NamedTuple
 
+from ..core.errnos import may_pass
 from ..core.paths import join
 from ..fs.directories import DirCache
 from ..fs.refresh import refresh
 from ..index.reader import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
-from ..mounts.liveness import GONE
 from .filters import Filter
 from .globs import Active, Globs
 
@@ -252,7 +252,7 @@ class Worker:
     def error(self, path: bytes, operation: str, error: OSError) -> None:
         """Note what could not be read."""
         with self.lock:
-            self.unanswered = self.unanswered or error.errno in GONE
+            self.unanswered = self.unanswered or may_pass(error.errno or 0)
             self.counts[Totals._fields.index("errors")] += 1
             self.db.execute(
                 "INSERT INTO errors VALUES (?, ?, ?, ?)",

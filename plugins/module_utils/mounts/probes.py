@@ -1,107 +1,24 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file servers answer. A question to a mount whose server is dead may never return, so each
-is asked by a process of its own that is never waited for longer than it may take."""
+"""Which mounts answer. A question to a mount whose server is dead may never return, so each is
+asked by a process of its own that is never waited for longer than it may take."""
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
-import socket
-import struct
 import time
-from typing import Callable, Iterable, NamedTuple, Sequence
+from typing import Callable, Iterable, Sequence
 
+from ..core.errnos import may_pass
 from ..core.errors import IngestError
-from ..core.paths import display, to_bytes, to_text
-from ..fs.mount_table import Entry, holding, origin
+from ..core.paths import to_bytes
+from ..fs.mount_table import Entry, holding
+from .left_out import LeftOut, listing
+from .rpc import Server, server, silence
 
-ANSWER = 5.0  # seconds in which a server answers a call that does nothing
 QUICK, THOROUGH = 10.0, 20.0  # seconds in which a mount answers
-_NFS, _PORT, _RPCBIND = 100003, 2049, 111
-# What the kernel says of a server that does not answer, and of an export that is gone.
-GONE = (
-    errno.ETIMEDOUT,
-    errno.EIO,
-    errno.ESTALE,
-    errno.EHOSTUNREACH,
-    errno.ENETUNREACH,
-    errno.EHOSTDOWN,
-    errno.ECONNREFUSED,
-    errno.ECONNRESET,
-    errno.ECONNABORTED,
-    errno.ENOTCONN,
-)
 Question = Callable[[], str]  # "" or why there is no answer
-
-
-class Server(NamedTuple):
-    """An NFS server over TCP. ``guess``: its port may be another, which its rpcbind knows."""
-
-    address: str
-    port: int = _PORT
-    version: int = 3
-    guess: bool = False
-
-
-def server(address: str, options: dict[str, str]) -> Server | None:
-    """The server that mount options speak of; None if it is not reached over TCP."""
-    if not options.get("proto", "tcp").startswith("tcp"):
-        return None
-    version = options.get("vers", options.get("nfsvers", "3")).partition(".")[0]
-    port = options.get("port", "0")
-    return Server(
-        address,
-        int(port) if port.isdigit() and int(port) else _PORT,
-        int(version) if version.isdigit() else 3,
-        version == "3" and "port" not in options,
-    )
-
-
-def silence(where: Server, seconds: float = ANSWER) -> str:
-    """Why a server does not answer the call that does nothing (RFC 5531, procedure 0), or ""."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            _call(where, max(0.1, end - time.monotonic()))
-            return ""
-        except socket.gaierror as error:
-            return f"its name can't be resolved: {error.strerror}"
-        except OSError as error:
-            why = error
-        if (
-            isinstance(why, ConnectionRefusedError)
-            and where.guess
-            and _listens(where.address, _RPCBIND)
-        ):
-            return ""
-        left = end - time.monotonic()
-        if left < 0.5 or isinstance(why, socket.timeout):
-            break
-        time.sleep(0.5)  # a server that starts again refuses for a moment
-    if isinstance(why, socket.timeout) or why.errno == errno.ETIMEDOUT:
-        return f"no answer within {seconds:g} s"
-    return why.strerror or str(why)
-
-
-def _call(where: Server, seconds: float) -> None:
-    """Raises OSError, socket.timeout among them, unless something comes back."""
-    call = struct.pack(
-        ">10I", int.from_bytes(os.urandom(4), "big"), 0, 2, _NFS, where.version, 0, 0, 0, 0, 0
-    )
-    with socket.create_connection((where.address, where.port), seconds) as line:
-        line.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
-        # Even a server that does not like the call is one that lives.
-        line.recv(4)
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        socket.create_connection((address, port), 1.0).close()
-    except OSError:
-        return False
-    return True
 
 
 def mount_silence(path: bytes, thorough: bool = False) -> str:
@@ -120,7 +37,7 @@ def mount_silence(path: bytes, thorough: bool = False) -> str:
         except FileNotFoundError:
             continue
         except OSError as error:
-            return error.strerror or str(error) if error.errno in GONE else ""
+            return error.strerror or str(error) if may_pass(error.errno or 0) else ""
     return ""
 
 
@@ -223,28 +140,7 @@ def look(paths: Iterable[bytes], thorough: bool = False) -> Look:
     return Look(questions, THOROUGH if thorough else QUICK)
 
 
-class Silent(NamedTuple):
-    """A mount that does not answer, in text: what it is of, such as ``10.0.0.1:/export``, and that
-    server's address ("" if it is no network mount), and why."""
-
-    mount: str
-    source: str
-    address: str
-    message: str
-
-    def __str__(self) -> str:
-        mount = display(to_bytes(self.mount))
-        what = f"{self.address} on {mount}" if self.address else mount
-        return f"{what} ({self.message})" if self.message else what
-
-
-def listing(found: Iterable[Silent]) -> str:
-    """Some of them in a sentence."""
-    names: list[str] = [str(silent) for silent in found]
-    return ", ".join(names[:8]) + (" and %d more" % (len(names) - 8) if len(names) > 8 else "")
-
-
-def answering(source: str, destinations: Sequence[str]) -> tuple[list[str], list[Silent]]:
+def answering(source: str, destinations: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
     """The destinations that answer, and the others. Takes no longer than THOROUGH.
 
     Raises:
@@ -253,18 +149,12 @@ def answering(source: str, destinations: Sequence[str]) -> tuple[list[str], list
     found = look(map(to_bytes, [source, *destinations]), True).wait()
     why = found.pop(to_bytes(source), "")
     if why:
-        raise IngestError(f"the source {silent(to_bytes(source), why)!s} does not answer")
-    silents = [
-        silent(to_bytes(path), found[to_bytes(path)])
+        raise IngestError(f"the source {LeftOut.at(to_bytes(source), why)!s} does not answer")
+    gone = [
+        LeftOut.at(to_bytes(path), found[to_bytes(path)])
         for path in destinations
         if found.get(to_bytes(path))
     ]
-    if destinations and len(silents) == len(destinations):
-        raise IngestError(f"no mount of the destination answers: {listing(silents)}")
-    return [path for path in destinations if not found.get(to_bytes(path))], silents
-
-
-def silent(path: bytes, why: str) -> Silent:
-    """A path whose mount does not answer. Nothing is asked of it."""
-    source, address = origin(path, False)
-    return Silent(to_text(path), source, address, why)
+    if destinations and len(gone) == len(destinations):
+        raise IngestError(f"no mount of the destination answers: {listing(gone)}")
+    return [path for path in destinations if not found.get(to_bytes(path))], gone

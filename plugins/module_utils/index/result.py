@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module manifest answers, and the files that are made from a finished index."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import Any
+
+from ..core.errors import IngestError
+from ..core.paths import display, to_bytes
+from .directory_sizes import subtrees, write_table
+from .items import count_items
+from .plain_files import write_files
+from .reader import Index
+
+SHOWN_ERRORS = 20
+
+
+def finish(options: dict[str, Any], output: str) -> dict[str, Any]:
+    """Write what is made from the index in ``output``/index, and return the module's result.
+
+    Raises:
+        IngestError: a file can't be written.
+    """
+    low, high = options.get("min_depth"), options.get("max_depth")
+    index = Index(os.path.join(output, "index"))
+    try:
+        result = _result(index)
+        result["items"] = count_items(index, low, high)
+        table = os.path.join(output, "directories.tsv")
+        try:
+            result["item_directories"] = write_table(table, subtrees(index, low, high))
+        except OSError as error:
+            raise IngestError(f"'{table}' can't be written: {error.strerror}") from error
+        plain = options.get("plain_files")
+        if plain is not None:
+            result["lines"] = write_files(output, index, min_depth=low, max_depth=high, **plain)
+    finally:
+        index.close()
+    result["output"] = output
+    return result
+
+
+def _result(index: Index) -> dict[str, Any]:
+    totals, meta = index.totals(), index.meta()
+    unmatched = [display(to_bytes(glob)) for glob in meta["unmatched_globs"]]
+    warnings = [f"the glob '{glob}' matches nothing in the source" for glob in unmatched]
+    failures = [
+        {
+            "path": display(error.path) or ".",
+            "operation": error.operation,
+            "errno": error.errno,
+            "message": error.message,
+        }
+        for error in islice(index.errors(), SHOWN_ERRORS)
+    ]
+    if failures:
+        warnings.append(
+            "the source could not be read completely: %d errors, the first: %s: %s (%s)"
+            % (totals.errors, failures[0]["path"], failures[0]["message"], failures[0]["operation"])
+        )
+    seconds = max(0.0, meta["finished"] - meta["started"])
+    result = {
+        **totals._asdict(),
+        "seconds": round(seconds, 3),
+        "entries_per_second": round((totals.entries + totals.directories) / max(seconds, 1e-3)),
+        "workers": meta["workers"],
+        "threads": meta["threads"],
+        "source": display(to_bytes(meta["source"])),
+        "unmatched_globs": unmatched,
+        "failures": failures,
+    }
+    return {**result, "warnings": warnings} if warnings else result

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import time
 
-import hosts
 from setup import ROOT, python_of
 
-sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
+for folder in ("support", "lab"):
+    sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 import cluster  # noqa: E402
+import hosts  # noqa: E402
 
 OLDEST = (3, 8)
 _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from operator import sub
@@ -11,7 +12,6 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Counts
@@ -23,14 +23,20 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import querie
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
-from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.follow import Follower, Lost
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
+    Lost,
+    RemoteJob,
+    TakesLosses,
+)
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.share import Share
 
 
-class ActionModule(ActionBase):
+class ActionModule(TakesLosses):
     """Claims this host's shards from plan.db, hands them over, and records what came of them."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # a temporary folder is made when it is needed, not on a dead host
     _supports_check_mode = True
     _supports_async = False
 
@@ -50,12 +56,18 @@ class ActionModule(ActionBase):
         try:
             workers(options["workers"])
             options["bandwidth_limit"] = rate(options["bandwidth_limit"])
-            path = os.path.join(os.path.abspath(options.pop("run_dir")), "plan.db")
-            with PlanStore.open(path) as store:
-                result.update(self._share(store, host, options, variables))
+            folder = os.path.abspath(options.pop("run_dir"))
+            with owned(folder, self._display.warning) as self._number:
+                with PlanStore.open(os.path.join(folder, "plan.db")) as store:
+                    result.update(self._share(store, host, options, variables))
         except (IngestError, sqlite3.Error) as error:
             raise AnsibleActionFail(str(error)) from error
         return result
+
+    @staticmethod
+    def _method(options: dict[str, Any]) -> str:
+        """What moves the data, as the plan names it."""
+        return "copy"
 
     def _share(
         self, store: PlanStore, host: str, options: dict[str, Any], variables: dict[str, Any]
@@ -64,6 +76,7 @@ class ActionModule(ActionBase):
         meta = store.meta()
         if host not in meta["hosts"]:
             raise IngestError(f"{host} is not in the plan, which has: {', '.join(meta['hosts'])}")
+        _same_as_planned(meta, self._method(options), options)
         options["source"] = options["source"] or meta["source"]
         options["destinations"] = options["destinations"] or meta["destinations"]
         if self._task.check_mode:
@@ -72,6 +85,7 @@ class ActionModule(ActionBase):
             return {"changed": False, "msg": "nothing is left to do"}
         tolerate = options.pop("tolerate_failures")
         left_out = options.pop("left_out")
+        lost_host = options.pop("lost_host")
         lease = float(options["lease"])
         dispatcher = Dispatcher(store, host, lease * 1.5)
         forks = int(context.CLIARGS.get("forks") or 5)
@@ -81,9 +95,11 @@ class ActionModule(ActionBase):
                 "forks is %d and the plan has %d hosts: they can't all copy at once. Use --forks %d"
                 % (forks, len(meta["hosts"]), len(meta["hosts"]))
             )
-        follower = Follower(self, dispatcher, host, lease, enough)
+        key = hashlib.sha256(f"{self._number} {host}".encode()).hexdigest()[:16]
+        job = RemoteJob(self, host, lease, key)
+        share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
         # In a second round every host that still has not begun is one that won't.
-        follower.absent = queries.has_begun(store, host)
+        share.absent = queries.has_begun(store, host)
         before = queries.sums(store, host)
         dispatcher.start()
         dispatcher.record_left_out(left_out)
@@ -91,11 +107,13 @@ class ActionModule(ActionBase):
         arguments = dict(
             options,
             run_dir=meta["run_dir"],
+            _host=host,
+            _run=meta["token"],
             _verify=meta["verify"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
         )
         try:
-            closing = follower.run(self.MODULE, arguments, variables)
+            closing = share.run(self.MODULE, arguments, variables)
             dispatcher.end(HostState.DONE)
             dispatcher.record_left_out(closing["left_out"])
             answer["warnings"] = [
@@ -107,7 +125,8 @@ class ActionModule(ActionBase):
             dispatcher.end(HostState.DEAD, str(error))
             answer["warnings"] = [f"{host} was lost, its work goes to the others: {error}"]
             answer["lost"] = True
-            progress.send(stage="copy", host=host, state="dead")
+            answer["ansible_facts"] = {"ingest_lost": True}
+            progress_sender.send(stage="copy", host=host, state="dead")
         except BaseException as error:
             dispatcher.end(HostState.FAILED, str(error))
             raise
@@ -119,10 +138,41 @@ class ActionModule(ActionBase):
             skipped_items=answer.pop("skipped"),
             changed=sums.changed > 0,
         )
-        if sums.failed and not tolerate:
+        if answer.get("lost") and lost_host == "fail":
+            answer.update(failed=True, msg=answer["warnings"][0])
+        elif sums.failed and not tolerate:
             answer.update(
                 failed=True,
                 msg="%d items failed on %s: see the table failures in %s"
                 % (sums.failed, host, os.path.join(meta["run_dir"], "plan.db")),
             )
         return answer
+
+
+def _same_as_planned(meta: dict[str, Any], method: str, options: dict[str, Any]) -> None:
+    """Raises IngestError if the plan was made for something else than this task is to do.
+
+    A host may lack some of the plan's mounts, or have some that the planning host lacked.
+    """
+    mounts = {*(options["destinations"] or ()), *(mount["mount"] for mount in options["left_out"])}
+    for name, planned, wanted, same in (
+        ("method", meta["method"], method, meta["method"] == method),
+        ("source", meta["source"], options["source"], meta["source"] == options["source"]),
+        (
+            "destinations",
+            ", ".join(meta["destinations"]),
+            ", ".join(options["destinations"] or ()),
+            mounts & set(meta["destinations"]),
+        ),
+        (
+            "preserve",
+            ", ".join(meta["kept"]),
+            ", ".join(options["preserve"]),
+            meta["kept"] == sorted(options["preserve"]),
+        ),
+    ):
+        if wanted and not same:
+            raise IngestError(
+                f"{name}: the plan in {meta['run_dir']} was made for '{planned}', "
+                f"not for '{wanted}': plan again, or use another run_dir"
+            )

@@ -26,6 +26,10 @@ class ActionModule(parallel_copy.ActionModule):
     MODULE = "scaleout.ingest.parallel_rsync"
     ARGUMENTS = RSYNC_ARGUMENTS
 
+    @staticmethod
+    def _method(options: dict[str, Any]) -> str:
+        return str(options["method"])
+
     def _share(
         self, store: PlanStore, host: str, options: dict[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
@@ -38,5 +42,4 @@ class ActionModule(parallel_copy.ActionModule):
             options["bucket_files"] = max(
                 LEAST_FILES, bucket_files(-(-meta["files"] // len(meta["hosts"])))
             )
-        options["_host"] = host
         return super()._share(store, host, options, variables)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from typing import Any
 
@@ -17,9 +18,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands
     write_commands,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import check_idle
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
 from ansible_collections.scaleout.ingest.plugins.modules.plan import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 
@@ -38,46 +39,51 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         dummy, options = self.validate_argument_spec(ARGUMENTS)
         folder = os.path.abspath(options["run_dir"])
-        path = os.path.join(folder, "plan.db")
         try:
             _check(options)
-            check_idle(path)
-            warnings = _fits(folder, options)
-            if warnings:
-                result["warnings"] = warnings
-            done = plan(
-                os.path.join(folder, "index"),
-                path,
-                options["hosts"],
-                options["split"],
-                options["min_depth"],
-                options["max_depth"],
-                Limits(
-                    options["shard_items"],
-                    options["shard_bytes"],
-                    # Ranges are the engine's; rsync takes whole files.
-                    options["range_threshold"] if options["method"] == "copy" else 0,
-                    options["range_size"],
-                ),
-                len(options["destinations"]),
-                options["preserve"],
-                options["verify"],
-                run_id=os.path.basename(folder),
-                run_dir=folder,
-                method=options["method"],
-                source=options["source"],
-                destinations=options["destinations"],
-                created=_scan_started(folder),
-                started=time.time(),
-                check=bool(self._task.check_mode),
-                version=collection_version(),
-            )
-            if options["copy_commands"]:
-                result["copy_commands"] = _write_commands(folder, options)
+            with owned(folder, self._display.warning), private():
+                self._plan(folder, options, result)
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
-        result.update(done._asdict(), changed=False)
         return result
+
+    def _plan(self, folder: str, options: dict[str, Any], result: dict[str, Any]) -> None:
+        """Write plan.db, and say in ``result`` what is in it. Raises IngestError."""
+        warnings = _fits(folder, options)
+        if warnings:
+            result["warnings"] = warnings
+        done = plan(
+            os.path.join(folder, "index"),
+            os.path.join(folder, "plan.db"),
+            options["hosts"],
+            options["split"],
+            options["min_depth"],
+            options["max_depth"],
+            Limits(
+                options["shard_items"],
+                options["shard_bytes"],
+                # Ranges are the engine's; rsync takes whole files.
+                options["range_threshold"] if options["method"] == "copy" else 0,
+                options["range_size"],
+            ),
+            len(options["destinations"]),
+            options["preserve"],
+            options["verify"],
+            run_id=os.path.basename(folder),
+            token=secrets.token_hex(16),
+            run_dir=folder,
+            method=options["method"],
+            kept=sorted(options["preserve"]),
+            source=options["source"],
+            destinations=options["destinations"],
+            created=_scan_started(folder),
+            started=time.time(),
+            check=bool(self._task.check_mode),
+            version=collection_version(),
+        )
+        if options["copy_commands"]:
+            result["copy_commands"] = _write_commands(folder, options)
+        result.update(done._asdict(), changed=False)
 
 
 def _check(options: dict[str, Any]) -> None:

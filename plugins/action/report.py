@@ -18,6 +18,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     Report,
     make_report,
 )
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 ASSETS = os.path.join(
@@ -54,9 +55,10 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         folder = os.path.abspath(self._loader.path_dwim(arguments["run_dir"]))
         try:
-            report = make_report(folder, ASSETS, collection_version())
-            if arguments["metrics_file"]:
-                _copy(report.files[METRICS], arguments["metrics_file"])
+            with owned(folder, self._display.warning, last=True), private():
+                report = make_report(folder, ASSETS, collection_version())
+                if arguments["metrics_file"]:
+                    _copy(report.files[METRICS], arguments["metrics_file"])
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments["show"]:
@@ -83,10 +85,12 @@ def _result(report: Report) -> dict[str, Any]:
 
 
 def _copy(source: str, target: str) -> None:
-    """As the node exporter needs it: never half a file. Its name must not end in .prom before."""
+    """As the node exporter needs it: never half a file, and open to its user. Its name must not
+    end in .prom before."""
     part = target + ".part"
     try:
         shutil.copyfile(source, part)
+        os.chmod(part, 0o644)
         os.replace(part, target)
     except OSError as error:
         raise IngestError(f"metrics_file: {target} can't be written: {error.strerror}") from error

@@ -54,7 +54,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress import VARIABLE
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_sender import VARIABLE
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 
 _UP_AND_CLEAR = "\x1b[%dA\r\x1b[J"

@@ -57,6 +57,22 @@ options:
         that has happened and the server does not answer.
     type: int
     default: 60
+  lost_host:
+    description:
+      - What a host that dies in the middle means. Its work goes to the other hosts, and what it had
+        is checked there like everything else.
+      - V(warn) is a warning; V(fail) makes this task fail when the others have done the work.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  destination_lock:
+    description:
+      - Whether the destination is locked while hosts write it, so that only one run at a time does. A
+        run waits for what another one left behind, and is refused when another one is at work.
+      - The lock is the directory C(.ingest-lock) in the destination, with a file for each host that
+        is at work. It is gone at the end.
+    type: bool
+    default: true
   left_out:
     description: Mounts that are left out already, as M(scaleout.ingest.preflight) found them, for the report.
     type: list

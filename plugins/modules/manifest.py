@@ -277,7 +277,6 @@ output:
 """
 
 import os
-import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -327,8 +326,7 @@ def run_module(params: dict[str, Any]) -> dict[str, Any]:
         manifest.check(params)
         manifest.make(params)
         return finish(params, params["output"])
-    if params["_pack"]:
-        os.umask(0o077)  # the work directory is open to all; the names in the tree are not
+    os.umask(0o077)  # the work directory is open to all; the names in the tree are not
     option = "run_dir" if params["output"] else "the work directory"
     params["output"] = params["output"] or work
     manifest.check(params, option)
@@ -346,16 +344,12 @@ def _job(params: dict[str, Any], status: background.Status) -> dict[str, Any]:
         status.check_lease()
         status.write("running", totals=totals._asdict())
 
-    try:
-        totals = manifest.make(params, progress)
-        if not params["_pack"]:
-            return finish(params, params["output"])
-        folder = os.path.join(params["output"], "index")
-        transfer.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
-        return totals._asdict()
-    except background.Abandoned:
-        shutil.rmtree(params["_work"], ignore_errors=True)
-        raise
+    totals = manifest.make(params, progress)
+    if not params["_pack"]:
+        return finish(params, params["output"])
+    folder = os.path.join(params["output"], "index")
+    transfer.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
+    return totals._asdict()
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class State:
         self._hosts: dict[str, _Host] = {}
 
     def take(self, said: dict[str, Any], now: float) -> None:
-        """Hear one message (see :func:`.progress.send`). Raises KeyError or TypeError for others."""
+        """Hear one message (see :func:`.progress_sender.send`). Raises KeyError or TypeError for others."""
         stage, host = str(said["stage"]), str(said["host"])
         if stage != self._stage:
             self._stage, self._hosts = stage, {}

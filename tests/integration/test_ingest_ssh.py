@@ -130,8 +130,10 @@ def test_several_mounts_of_one_cluster(shared: Place, folder: str) -> None:
     assert len(used) >= 2  # a small tree has too few shards for all mounts of each host
 
 
-@pytest.mark.parametrize("death", ["kill", "freeze"])
-def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
+@pytest.mark.parametrize(
+    "death, lost_host", [("kill", "warn"), ("freeze", "warn"), ("kill", "fail")]
+)
+def test_a_host_that_dies_costs_time_not_data(folder: str, death: str, lost_host: str) -> None:
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -162,11 +164,13 @@ def test_a_host_that_dies_costs_time_not_data(folder: str, death: str) -> None:
             source="/mnt/source",
             destinations=["/mnt/destination1/copy"],
             lease=10,
+            lost_host=lost_host,
             bandwidth_limit=6_000_000,  # so that there is a middle to die in
         )
         killer.join()
+    assert run.status == (0 if lost_host == "warn" else 2), run.output
     assert place.differences() == [], run.output
-    assert "host2" in run.output
+    assert "host2 was lost, its work goes to the others" in " ".join(run.output.split())
     assert stats(place.run)["failed"] == 0
     assert "Traceback" not in run.output
 

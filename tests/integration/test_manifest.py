@@ -118,6 +118,7 @@ def test_local(place: Place, check: list[str]) -> None:
         "directories.tsv",
         "index",
         "manifest",
+        "owner.json",
     ]
     assert not left_over()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shlex
 import sys
 import sysconfig
@@ -77,9 +78,13 @@ def inventory(clients: str, run: str) -> str:
     changed = text.replace("client[1:3]", f"client[1:{clients}]")
     if changed == text:
         return local
-    path = os.path.join(run, "inventory.yml")
-    with open(path, "w", encoding="utf-8") as file:
+    # Two runs may be started with one folder, and only one of them will go on: what the file holds
+    # is in its name, and it appears whole.
+    path = os.path.join(run, f"inventory-{clients}.yml")
+    part = f"{path}.{os.getpid()}"
+    with open(part, "w", encoding="utf-8") as file:
         file.write(changed)
+    os.replace(part, path)
     return path
 
 
@@ -96,12 +101,16 @@ def main() -> None:
     def given(name: str, default: str) -> str:
         return environ.get(name) or default
 
-    run = os.path.join(
-        here, given("RUN", os.path.join(ROOT, "runs", time.strftime("%Y%m%dT%H%M%S")))
-    )
+    # No two runs that are started in the same second may share a folder.
+    name = f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}"
+    run = os.path.join(here, given("RUN", os.path.join(ROOT, "runs", name)))
     source = os.path.join(here, environ["SRC"]) if environ.get("SRC") else sample_tree()
     destination = os.path.join(here, given("DEST", os.path.join(run, "destination")))
-    os.makedirs(run, exist_ok=True)
+    before = os.umask(0o077)  # the names in a tree are not for everybody
+    try:
+        os.makedirs(run, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"make ingest: RUN: {run} can't be made: {error.strerror}")
     hosts = inventory(given("CLIENTS", "3"), run)
     variables = {
         "ingest_source": variable(source),
@@ -109,12 +118,19 @@ def main() -> None:
         "ingest_method": variable(given("METHOD", "copy")),
         "ingest_run_dir": variable(run),
     }
-    path = os.path.join(run, "variables.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(variables, file, indent=2)
+    os.umask(before)
     environ["ANSIBLE_CONFIG"] = os.path.join(ROOT, "ansible.cfg")
     playbook = os.path.join(ROOT, "playbooks", "ingest.yml")
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", hosts, "-e", "@" + path]
+    command = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "playbook",
+        "-i",
+        hosts,
+        "-e",
+        json.dumps(variables),
+    ]
     command += [*shlex.split(environ.get("ARGS", "")), playbook]
     os.execve(sys.executable, command, environ)
 

@@ -28,8 +28,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stall_timeout": {"type": "int", "default": 60},
     "tolerate_failures": {"type": "bool", "default": False},
     "left_out": {"type": "list", "elements": "dict", "default": []},
+    "lost_host": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+    "destination_lock": {"type": "bool", "default": True},
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
+    # The host's name in the inventory, and what is the same for all hosts of one plan.
+    "_host": {"type": "str"},
+    "_run": {"type": "str"},
 }
 # What the module parallel_rsync takes besides.
 RSYNC_ARGUMENTS: dict[str, dict[str, Any]] = dict(
@@ -39,6 +44,4 @@ RSYNC_ARGUMENTS: dict[str, dict[str, Any]] = dict(
     bucket_files={"type": "int", "default": 0},
     bucket_bytes={"type": "int", "default": 0},
     verify={"type": "str", "choices": ["plan", "none", "metadata", "checksum"], "default": "plan"},
-    # From the action plugin: the host's name, for messages.
-    _host={"type": "str"},
 )

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any, Callable, Sequence
 
-from ..core.background import Abandoned, Status, detach
+from ..core.background import Status, detach
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
 from ..core.units import rate
@@ -56,7 +55,8 @@ def start(
     left out. Raises IngestError."""
     if not options["_work"]:
         raise IngestError("this module works only through its action plugin")
-    status = Status(options["_work"])
+    # Over before the controller gives this host up, so that no item is written twice at once.
+    status = Status(options["_work"], options["lease"] * 0.7)
     options["destinations"], silent = answering(options["source"], options["destinations"])
     wanted = settings(options)
     check_mounts(wanted)
@@ -74,12 +74,6 @@ def run(
 ) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""
-    folder = os.path.dirname(status.file)
     runner = Runner(wanted, options["stall_timeout"])
     runner.left_out.update((to_bytes(mount.mount), mount) for mount in silent)
-    try:
-        # Over before the controller gives this host up, so that no item is written twice at once.
-        return Job(folder, status, runner, options["lease"] * 0.7).run()
-    except Abandoned:
-        shutil.rmtree(folder, ignore_errors=True)  # nobody else will
-        raise
+    return Job(status, runner, status.check_lease).run()

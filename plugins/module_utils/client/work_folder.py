@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any
+from typing import Any, Callable
 
-from ..core.background import Abandoned, Status
+from ..core.background import Status
 from ..core.paths import to_text
 from ..plan.shards import read_package
 from .runner import Runner
@@ -46,14 +46,12 @@ class Samples:
 class Job:
     """Serves one work folder with one runner."""
 
-    def __init__(self, folder: str, status: Status, runner: Runner, lease: float) -> None:
-        """``lease``: seconds that the controller may be silent."""
-        self._folder = folder
+    def __init__(self, status: Status, runner: Runner, check: Callable[[], None]) -> None:
+        """``check`` is called often; it raises IngestError when the job must end."""
+        self._folder = status.folder
         self._status = status
         self._runner = runner
-        self._lease = lease
-        self._lease_seen = 0.0
-        self._lease_at = time.monotonic()
+        self._check = check
         self._taken = self._sent = 0
         self._finished: list[dict[str, Any]] = []
         self._entries = 0
@@ -65,13 +63,13 @@ class Job:
 
         Raises:
             Abandoned: the controller is gone. Every worker has been killed.
-            IngestError: no worker can work.
+            IngestError: no worker can work, or the destination is another run's.
         """
         runner = self._runner
         ended = False
         try:
             while True:
-                self._check_lease()
+                self._check()
                 ended = self._take() or ended
                 self._finish(runner.step(0.1 if runner.busy else 0.05))
                 self._samples.add(runner.files, runner.live_bytes)
@@ -94,17 +92,6 @@ class Job:
         except BaseException:
             runner.close()
             raise
-
-    def _check_lease(self) -> None:
-        try:
-            seen = os.stat(self._status.lease).st_mtime
-        except OSError as error:
-            raise Abandoned("the work folder is gone: given up") from error
-        now = time.monotonic()
-        if seen != self._lease_seen:
-            self._lease_seen, self._lease_at = seen, now
-        elif now - self._lease_at > self._lease:
-            raise Abandoned("the controller has not asked for %d s: given up" % self._lease)
 
     def _package(self, number: int) -> str:
         return os.path.join(self._folder, "inbox", "%d.work" % number)

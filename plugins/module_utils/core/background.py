@@ -11,13 +11,19 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
+import stat
 import time
 import traceback
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from .errors import IngestError
 
 LEASE = 120.0  # s: a job that nobody has asked about for so long ends
+WORK_FOLDERS = ("/var/tmp", "/tmp", "/dev/shm")  # where the controller makes a job's folder,
+PREFIX = ".scaleout-ingest-"  # and how its name begins
+_OLD = 3600.0  # s after which nobody asks for what a killed job left, whatever its lease was
+_LOOK = 0.5  # s between looks at whether the last word was heard
 
 
 class Abandoned(IngestError):
@@ -27,9 +33,14 @@ class Abandoned(IngestError):
 class Status:
     """The file that tells how a job is doing, and the lease that keeps it alive."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, lease: float = LEASE) -> None:
+        """``lease``: seconds that the controller may be silent."""
+        self.folder = folder
         self.file = os.path.join(folder, "status.json")
         self.lease = os.path.join(folder, "lease")
+        self.seconds = lease
+        self._seen = -1
+        self._seen_at = 0.0
 
     def write(self, state: str, **fields: Any) -> None:
         """Write ``{"state": …}`` so that a reader never sees half of it. Raises OSError."""
@@ -39,13 +50,20 @@ class Status:
         os.replace(part, self.file)
 
     def check_lease(self) -> None:
-        """Raises Abandoned if nobody has touched the lease for a while, or it is gone."""
+        """Raises Abandoned if nobody touches the lease any more, or it is gone.
+
+        What counts is that the file's time changes, seen on this process' own clock: clocks that
+        are set, or differ, do no harm.
+        """
         try:
-            age = time.time() - os.stat(self.lease).st_mtime
-        except FileNotFoundError:
-            age = LEASE * 2
-        if age > LEASE:
-            raise Abandoned("the controller has not asked for %d s: given up" % LEASE)
+            seen = os.stat(self.lease).st_mtime_ns
+        except OSError as error:
+            raise Abandoned("the work folder is gone: given up") from error
+        now = time.monotonic()
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        elif now - self._seen_at > self.seconds:
+            raise Abandoned(f"the controller has not asked for {self.seconds:.0f} s: given up")
 
     def renew(self) -> None:
         """Touch the lease. Raises OSError."""
@@ -57,15 +75,18 @@ def detach(job: Callable[[], dict[str, Any]], status: Status, wait: float) -> di
     """Run ``job`` in a process that outlives this one, and wait ``wait`` seconds for it.
 
     Returns what the status file holds: ``state`` is ``running``, ``done`` (with the job's
-    ``result``) or ``failed`` (with ``msg``); and its ``pid``. Raises OSError if the process can't be started.
+    ``result``) or ``failed`` (with ``msg``); and its ``pid``. The folder is the controller's to
+    remove; if it doesn't, the process does when the lease has run out. Raises OSError if the
+    process can't be started.
     """
+    sweep()
     status.renew()
     status.write("running")
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _child(job, status)  # does not return; the pipe closes with the process
+        _child(job, status, writer)  # does not return
     os.close(writer)
     done = select.poll()  # not select(), which knows no descriptor above 1,023
     done.register(reader, select.POLLIN)
@@ -75,7 +96,7 @@ def detach(job: Callable[[], dict[str, Any]], status: Status, wait: float) -> di
         return {**json.load(stream), "pid": pid}
 
 
-def _child(job: Callable[[], dict[str, Any]], status: Status) -> None:
+def _child(job: Callable[[], dict[str, Any]], status: Status, ended: int) -> None:
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
@@ -83,11 +104,55 @@ def _child(job: Callable[[], dict[str, Any]], status: Status) -> None:
             os.dup2(null, descriptor)
         try:
             status.write("done", result=job())
+        except Abandoned:
+            shutil.rmtree(status.folder, ignore_errors=True)  # nobody else will
+            return
         except IngestError as error:
             status.write("failed", msg=str(error))
         except BaseException as error:  # pylint: disable=broad-except
             status.write(
                 "failed", msg=f"{type(error).__name__}: {error}", exception=traceback.format_exc()
             )
+        os.close(ended)  # detach() need not wait any longer
+        _wait_for_removal(status)
     finally:
         os._exit(0)
+
+
+def _wait_for_removal(status: Status) -> None:
+    """The controller removes the folder when it has heard the end; a dead one does not."""
+    try:
+        while True:
+            status.check_lease()
+            time.sleep(_LOOK)
+    except Abandoned:
+        shutil.rmtree(status.folder, ignore_errors=True)
+
+
+def sweep(bases: Sequence[str] = WORK_FOLDERS, old: float = _OLD) -> None:
+    """Remove what killed jobs of this user left: folders that nobody has asked about for ``old``
+    seconds. A job that lives would have ended, and removed its own."""
+    for base in bases:
+        try:
+            with os.scandir(base) as entries:
+                found = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
+        except OSError:
+            continue
+        for path in found:
+            if _age(path) > old:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _age(path: str) -> float:
+    """Seconds since somebody asked about the job in a folder; 0 for what is not this user's."""
+    try:
+        own = os.lstat(path)
+        if not stat.S_ISDIR(own.st_mode) or own.st_uid != os.geteuid():
+            return 0.0
+        try:
+            touched = os.lstat(os.path.join(path, "lease")).st_mtime
+        except FileNotFoundError:
+            touched = own.st_mtime
+        return time.time() - touched
+    except OSError:
+        return 0.0

@@ -94,7 +94,7 @@ def write_commands(
         _write_last(streams[-1], index, source, destinations[0], min_depth, max_depth)
         for stream, part in zip(streams, parts):
             stream.close()
-            os.chmod(part, 0o755)
+            os.chmod(part, 0o700)
             os.replace(part, part[: -len(".part")])
     except OSError as error:
         raise IngestError(

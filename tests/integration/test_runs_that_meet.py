@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that start at the same time, follow one that was killed, or have one destination."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.support.place import Place
+from ansible_collections.scaleout.ingest.tests.support.playbook import (
+    ALONE,
+    INGEST,
+    LOCAL,
+    ROOT,
+    ansible,
+    ingest,
+    stats,
+)
+
+LONGEST = 240.0  # s that a test waits before it fails
+
+
+def tree(folder: str, letter: str, files: int = 30, size: int = 1000) -> Place:
+    """A source of files that all hold one letter, and a place for its copy."""
+    place = Place(folder)
+    place.source = f"{folder}/source-{letter}"
+    place.destination = f"{folder}/destination-{letter}"
+    for number in range(files):
+        path = Path(place.source, str(number % 5), str(number))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(letter.encode() * size)
+        os.utime(path, (1_000_000_000 + ord(letter), 1_000_000_000 + ord(letter)))
+    return place
+
+
+def start(place: Place, inventory: str = ALONE, **variables: object) -> subprocess.Popen[str]:
+    """A run that has begun."""
+    given = {"source": place.source, "destinations": [place.destination], **variables}
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", "-i", inventory, INGEST, "-e"),
+            json.dumps({"ingest_" + name: value for name, value in given.items()}),
+        ],
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "PWD": place.folder,
+        },
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    """What a run printed, in one line."""
+    output = run.communicate(timeout=LONGEST)[0]
+    assert "Traceback" not in output, output
+    return " ".join(output.split())
+
+
+def wait_for_files(place: Place, number: int = 5) -> None:
+    """Until the destination holds so many."""
+    end = time.monotonic() + LONGEST
+    while sum(len(files) for *_dirs, files in os.walk(place.destination)) < number:
+        assert time.monotonic() < end, "nothing arrives"
+        time.sleep(0.05)
+
+
+def kill(run: subprocess.Popen[str]) -> None:
+    """The controller dies: all its processes, and none on the hosts."""
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+
+
+def jobs_of(place: Place) -> list[str]:
+    """Processes that have something of a test open: a job has its source."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            opened = [os.readlink(path) for path in (process / "fd").iterdir()]
+        except OSError:
+            continue
+        if any(path.startswith(place.folder) for path in opened):
+            found.append(process.name)
+    return found
+
+
+def test_two_starts_with_one_folder_are_one_run(folder: str) -> None:
+    places = [tree(folder, letter) for letter in "ab"]
+    runs = [start(place, run_dir=folder + "/run") for place in places]
+    outputs = [ended(run) for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 2], outputs
+    for place, run, output in zip(places, runs, outputs):
+        if run.returncode == 0:
+            assert place.differences() == []
+        else:
+            assert f"another run is at work in {folder}/run (process" in output
+            assert not os.path.exists(place.destination)
+
+
+def test_two_starts_without_a_folder_are_two_runs(folder: str) -> None:
+    places = [tree(folder, letter) for letter in "ab"]
+    runs = [start(place) for place in places]
+    outputs = [ended(run) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert [place.differences() for place in places] == [[], []]
+    assert len(os.listdir(folder + "/runs")) == 2
+
+
+def test_a_run_folder_is_for_its_user_only(folder: str) -> None:
+    place = tree(folder, "a")
+    run = ingest(
+        folder,
+        source=place.source,
+        destinations=[place.destination],
+        plain_files={},
+        copy_commands=True,
+        report_metrics_file=folder + "/ingest.prom",
+    )
+    assert run.status == 0, run.output
+    modes = {}
+    for path in [place.run, *map(str, Path(place.run).rglob("*"))]:
+        modes[os.path.relpath(path, place.run)] = stat.S_IMODE(os.lstat(path).st_mode)
+    assert {"plan.db", "index", "stats.json", "report.html"} <= set(modes)
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+    assert stat.S_IMODE(os.stat(folder + "/ingest.prom").st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    "variable, changed, words",
+    [
+        ("source", "{folder}/source-b", "source: the plan in {folder}/run was made for"),
+        ("destinations", ["{folder}/elsewhere"], "destinations: the plan in {folder}/run was"),
+        ("preserve", ["times"], "preserve: the plan in {folder}/run was made for"),
+        (
+            "method",
+            "rsync",
+            "method: the plan in {folder}/run was made for 'copy', not for 'rsync'",
+        ),
+    ],
+)
+def test_a_plan_is_not_used_for_something_else(
+    folder: str, variable: str, changed: object, words: str
+) -> None:
+    place = tree(folder, "a")
+    tree(folder, "b")
+    given = {
+        "run_dir": place.run,
+        "source": place.source,
+        "destinations": [place.destination],
+        "method": "copy",
+    }
+    text = json.dumps(changed).replace("{folder}", folder)
+    roles = {"copy": "parallel_copy", "rsync": "two_phase_rsync"}
+    role = roles[json.loads(text) if variable == "method" else "copy"]
+    play = [
+        {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "tasks": [
+                {"include_role": {"name": "scaleout.ingest.manifest"}},
+                {"include_role": {"name": "scaleout.ingest.plan"}},
+                {
+                    "include_role": {"name": "scaleout.ingest." + role},
+                    "vars": {"ingest_" + variable: json.loads(text)},
+                },
+            ],
+            "vars": {
+                "ansible_python_interpreter": sys.executable,
+                **{"ingest_" + name: value for name, value in given.items()},
+            },
+        }
+    ]
+    with open(folder + "/play.yml", "w", encoding="utf-8") as file:
+        json.dump(play, file)
+    run = ansible("playbook", "-i", ALONE, folder + "/play.yml")
+    assert run.status == 2, run.output
+    assert words.replace("{folder}", folder) in " ".join(run.output.split())
+    assert not os.path.exists(place.destination) and not os.path.exists(folder + "/elsewhere")
+
+
+@pytest.mark.parametrize("method", ["copy", "rsync"])
+def test_a_killed_controller_s_run_goes_on_at_once(folder: str, method: str) -> None:
+    """With the same run folder: the jobs of the dead run end, and what they left is gone."""
+    place = tree(folder, "a", files=300, size=20_000)
+    run = start(
+        place, LOCAL, run_dir=place.run, bandwidth_limit=300_000, method=method, lease=40, workers=1
+    )
+    wait_for_files(place)
+    kill(run)
+    assert jobs_of(place)
+    begun = time.monotonic()
+    again = ingest(
+        folder, source=place.source, destinations=[place.destination], method=method, lease=40
+    )
+    assert again.status == 0, again.output
+    assert place.differences() == []
+    assert time.monotonic() - begun < 28 + 60, "it waited for the lease"
+    assert stats(place.run)["failed"] == 0
+    assert jobs_of(place) == []
+    assert ".ingest-lock" not in os.listdir(place.destination)

@@ -20,6 +20,7 @@ import threading
 import time
 from typing import Callable, Iterator, NamedTuple
 
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.clock import boot
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
 FILE = "owner.json"
@@ -46,10 +47,9 @@ def this_playbook() -> Owner:
 
 def _boot() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return f"{stream.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
-        return ""
+        return boot()
 
 
 def started(pid: int) -> str | None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host's share of a plan, from the controller: claim it, hand it over, record what came of it."""
+"""One host's share of a plan: claim it, hand it over, record what came of it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ import time
 import traceback
 from typing import Any, Callable, Sequence
 
+from .clock import elapsed
 from .errors import IngestError
 
 LEASE = 120.0  # s: a job that nobody has asked about for so long ends
@@ -52,14 +53,14 @@ class Status:
     def check_lease(self) -> None:
         """Raises Abandoned if nobody touches the lease any more, or it is gone.
 
-        What counts is that the file's time changes, seen on this process' own clock: clocks that
-        are set, or differ, do no harm.
+        What counts is that the file's time changes, seen on this host's own running clock:
+        clocks that are set, or differ, do no harm.
         """
         try:
             seen = os.stat(self.lease).st_mtime_ns
         except OSError as error:
             raise Abandoned("the work folder is gone: given up") from error
-        now = time.monotonic()
+        now = elapsed()
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
         elif now - self._seen_at > self.seconds:

@@ -14,10 +14,8 @@ import sqlite3
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-from ..core.clock import boot, elapsed
 from ..core.errors import IngestError
 from ..core.outcome import Counts
-from ..core.vocabulary import HostState
 
 VERSION = 2
 _COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
@@ -125,25 +123,3 @@ def _connect(path: str, uri: bool = False) -> sqlite3.Connection:
 
 def _quote(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def check_idle(path: str, patience: float = 90.0) -> None:
-    """Raises IngestError if another run is at work on the plan at ``path``."""
-    if not os.path.isfile(path):
-        return
-    try:
-        db = _connect(path)
-        try:
-            found = db.execute(
-                "SELECT name FROM hosts WHERE state=? AND boot=? AND heard>?",
-                (HostState.RUNNING, boot(), elapsed() - patience),
-            ).fetchone()
-        finally:
-            db.close()
-    except sqlite3.Error:
-        return  # whatever it is, it will be replaced
-    if found:
-        raise IngestError(
-            f"another run is at work in {os.path.dirname(path)} (host {found[0]}): "
-            "wait for it, or use another run_dir"
-        )

@@ -16,11 +16,9 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import join
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
     PlanStore,
-    check_idle,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 
@@ -231,19 +229,6 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="is not a plan"):
         PlanStore.open(str(tmp_path / "text"))
 
-
-def test_a_run_at_work_is_not_overwritten(tmp_path: Path) -> None:
-    make(tmp_path, tree(tmp_path), ["a"])
-    path = str(tmp_path / "plan.db")
-    store = PlanStore.open(path)
-    check_idle(path)
-    Dispatcher(store, "a", 60.0).start()
-    with pytest.raises(IngestError, match="another run is at work in .* \\(host a\\)"):
-        check_idle(path)
-    store.db.execute("UPDATE hosts SET heard=heard-1000")
-    check_idle(path)
-    store.db.execute("UPDATE hosts SET heard=heard+1000, boot='before the last start'")
-    check_idle(path)
 
 
 def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Callable, NamedTuple
 from ..core.errors import IngestError
 from ..core.outcome import Failure, Losses
 from ..core.paths import display, join, split
-from ..core.processes import SMALL, Task, TaskPool
+from ..core.processes import SMALL
+from ..core.task_pool import Batch, Task, TaskPool
 from ..core.want import want_of
 from ..fs.worker_count import workers_for
 from .entry import copy_found, copy_link
@@ -119,19 +120,14 @@ class _Coordinator:
     def run(self) -> TreeResult:
         """Start the workers, work through the tree, end them."""
         source, destination, preserve = self._trees
-        umask = os.umask(0) if "mode" in preserve else None
-        try:
-            pool = TaskPool(
-                self._crew,
-                lambda: (
-                    _Worker(
-                        Session(source, destination, preserve), "links" in preserve, self._chunk
-                    ).batch
-                ),
-            )
-        finally:
-            if umask is not None:
-                os.umask(umask)
+
+        def make() -> Batch:
+            if "mode" in preserve:
+                os.umask(0)
+            session = Session(source, destination, preserve)
+            return _Worker(session, "links" in preserve, self._chunk).batch
+
+        pool = TaskPool(self._crew, make)
         try:
             for waiting in (self._waiting, self._links, self._late):
                 self._waiting = waiting
@@ -228,6 +224,15 @@ class _Coordinator:
             self._less(split(path)[0])
 
 
+def _joined(names: list[bytes]) -> list[bytes]:
+    """The names for a task, or for several, as a pipe holds only so much."""
+    text = b"/".join(names)
+    if len(text) <= SMALL:
+        return [text]
+    half = len(names) // 2
+    return _joined(names[:half]) + _joined(names[half:])
+
+
 def _size(task: Task) -> int:
     if task[0] == _NAMES:
         return len(task[2])
@@ -294,13 +299,13 @@ class _Worker:
                         (b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name
                     )
                     if len(names) >= self._chunk:
-                        chunks.append(b"/".join(names))
+                        chunks += _joined(names)
                         names = []
         except OSError as error:
             session.fail(path, error)
         held = len(self._held)
         if chunks and names:
-            chunks.append(b"/".join(names))
+            chunks += _joined(names)
         elif names:
             self._copy(path, names)
         whole = not below and not chunks and len(self._held) == held

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 import sqlite3
 import time
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from functools import partial
 from typing import Any, Callable, Iterable
 
 from ..core.errors import IngestError
 from ..core.paths import display, to_text
+from ..core.processes import Crew, Member
 from ..fs.worker_count import waits
 from ..index.reader import MAX_SHARDS, Totals, add_totals, shard_path
 from ..mounts.probes import answering
@@ -135,6 +134,8 @@ class Scan:
         self.matched: set[int] = set()
         self.lost: dict[int, int] = {}
         self.pending = _Pending()
+        self._crew = Crew()
+        self._hands: dict[Member, _Hand] = {}
         self._watch = Watch(self.source, [], stall)
 
     def run(self, progress: Progress | None = None) -> Totals:
@@ -152,15 +153,14 @@ class Scan:
         started = time.time()
         active = self.globs.start if self.globs else None
         self.pending.push([Group(0, b"", 0, active, b"")])
-        team = _Team()
         try:
-            team.start(self.count, self.options)
-            self._coordinate(team, progress)
-            finished = team.finish()
+            self._start()
+            self._coordinate(progress)
+            finished = self._end()
             self._check_globs()
             totals = self._complete(finished, started)
         except BaseException:
-            team.kill()
+            self._crew.close()
             self._clear_folder()
             raise
         finally:
@@ -199,32 +199,56 @@ class Scan:
                 f"the index can't be written to '{self.folder}': {error.strerror}"
             ) from error
 
-    def _coordinate(self, team: _Team, progress: Progress | None) -> None:
+    def _start(self) -> None:
+        for number in range(self.count):
+            member = self._crew.add(partial(work, number=number, options=self.options))
+            self._hands[member] = _Hand()
+
+    def _coordinate(self, progress: Progress | None) -> None:
         due = time.monotonic() + _INTERVAL
         heard = time.monotonic()
         while True:
             # A source that does not answer fails the scan: without it nothing can be complete.
             self._watch.step({self.source: time.monotonic() - heard}, [])
-            for member in team.hungry():
-                batch = self.pending.take(len(team.members), self.options.threads)
-                if not batch:
-                    break
-                member.give(batch)
-            if not any(member.batches for member in team.members):
+            self._hand_out()
+            if not any(hand.batches for hand in self._hands.values()):
                 return
-            for member in team.ready(max(0.0, due - time.monotonic())):
-                report = member.receive()
+            for member in self._crew.wait(max(0.0, due - time.monotonic())):
+                self._take(self._hands[member], member.receive())
                 heard = time.monotonic()
-                if report.unanswered:
-                    self._watch.failed(self.source, "list")
-                self.pending.push(report.found)
-                self.matched |= report.matched
-                for parent in report.lost:
-                    self.lost[parent] = self.lost.get(parent, 0) + 1
             if time.monotonic() >= due:
                 due = time.monotonic() + _INTERVAL
                 if progress is not None:
-                    progress(add_totals([member.totals for member in team.members]))
+                    progress(add_totals([hand.totals for hand in self._hands.values()]))
+
+    def _hand_out(self) -> None:
+        """Give batches to the processes that have few, to the idlest first."""
+        for have in range(_AHEAD):
+            for member, hand in self._hands.items():
+                if hand.batches <= have:
+                    batch = self.pending.take(self.count, self.options.threads)
+                    if not batch:
+                        return
+                    member.send(batch)
+                    hand.batches += 1
+
+    def _take(self, hand: _Hand, report: Report) -> None:
+        hand.totals = report.totals
+        hand.batches -= report.batch_done
+        if report.unanswered:
+            self._watch.failed(self.source, "list")
+        self.pending.push(report.found)
+        self.matched |= report.matched
+        for parent in report.lost:
+            self.lost[parent] = self.lost.get(parent, 0) + 1
+
+    def _end(self) -> list[tuple[Totals, bool]]:
+        """Let all processes complete their shards; what each says of it."""
+        for member in self._crew.members:
+            member.send(None)
+        last = [member.receive() for member in self._crew.members]
+        self._crew.finish()
+        return last
 
     def _check_globs(self) -> None:
         self.unmatched_globs = [
@@ -311,96 +335,9 @@ class _Pending:
         return batch
 
 
-class _Member:
-    """A worker process as the coordinator sees it."""
-
-    def __init__(self, process: BaseProcess, connection: Connection) -> None:
-        self.process = process
-        self.connection = connection
-        self.batches = 0
-        self.totals = Totals()
-
-    def give(self, batch: list[Group] | None) -> None:
-        """Send a batch, or None for the end."""
-        try:
-            self.connection.send(batch)
-        except (BrokenPipeError, ConnectionResetError):
-            self._dead()
-        self.batches += 1
-
-    def receive(self) -> Any:
-        """The next message. Raises IngestError if the worker is dead or failed."""
-        try:
-            message = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._dead()
-        if isinstance(message, str):
-            raise IngestError(f"a worker of the scan failed: {message}")
-        if isinstance(message, Report):
-            self.totals = message.totals
-            self.batches -= message.batch_done
-        return message
-
-    def _dead(self) -> None:
-        self.process.join(5)
-        code = self.process.exitcode
-        how = "signal %d" % -code if code is not None and code < 0 else f"exit status {code}"
-        raise IngestError(f"a worker process of the scan died ({how}): the index is not complete")
-
-
-class _Team:
-    """All worker processes."""
+class _Hand:
+    """What one process of the scan has to do, and has done."""
 
     def __init__(self) -> None:
-        self.members: list[_Member] = []
-
-    def start(self, count: int, options: Options) -> None:
-        """Start the processes. Raises OSError."""
-        context = multiprocessing.get_context("fork")
-        for number in range(count):
-            ours, theirs = context.Pipe()
-            # A worker must not hold another's pipe open, or it would not see the coordinator go.
-            inherited = [member.connection for member in self.members] + [ours]
-            process = context.Process(
-                target=_run, args=(theirs, number, options, inherited), daemon=True
-            )
-            process.start()
-            theirs.close()
-            self.members.append(_Member(process, ours))
-
-    def hungry(self) -> list[_Member]:
-        """The members that can take another batch, the idlest first, once for each they lack."""
-        return [
-            member for have in range(_AHEAD) for member in self.members if member.batches <= have
-        ]
-
-    def ready(self, timeout: float) -> list[_Member]:
-        """The members that have something to say, after waiting for one up to ``timeout`` s."""
-        said = set(wait([member.connection for member in self.members], timeout))
-        return [member for member in self.members if member.connection in said]
-
-    def finish(self) -> list[tuple[Totals, bool]]:
-        """End all; what each says at its end."""
-        for member in self.members:
-            member.give(None)
-        last = [member.receive() for member in self.members]
-        for member in self.members:
-            member.process.join(10)
-            member.connection.close()
-        return last
-
-    def kill(self) -> None:
-        """End all at once."""
-        for member in self.members:
-            member.process.kill()
-            member.connection.close()
-        for member in self.members:
-            member.process.join(5)
-
-
-def _run(
-    connection: Connection, number: int, options: Options, inherited: list[Connection]
-) -> None:
-    for other in inherited:
-        other.close()
-    work(connection, number, options)
+        self.batches = 0
+        self.totals = Totals()

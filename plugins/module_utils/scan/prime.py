@@ -15,7 +15,8 @@ from typing import Any, Callable, NamedTuple
 from ..core.errors import IngestError
 from ..core.outcome import Failure
 from ..core.paths import display, join, split
-from ..core.processes import SMALL, Task, TaskPool
+from ..core.processes import SMALL
+from ..core.task_pool import Task, TaskPool
 from ..core.units import bucket_files
 from ..fs.directories import DirCache
 from ..fs.worker_count import workers_for

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import sqlite3
 import stat
 import sys
 import threading
+from contextlib import contextmanager
 from itertools import islice
-from multiprocessing.connection import Connection
 from operator import itemgetter
 from typing import Any, Iterator, NamedTuple
 
 from ..core.errnos import may_pass
+from ..core.errors import IngestError
 from ..core.paths import join
+from ..core.processes import Line
 from ..fs.directories import DirCache
 from ..fs.refresh import refresh
 from ..index.reader import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
@@ -79,49 +80,34 @@ class Options(NamedTuple):
     one_file_system: bool
 
 
-CLOSED = (
-    EOFError,
-    BrokenPipeError,
-    ConnectionResetError,
-)  # what the end of the coordinator looks like
+class _Share(NamedTuple):
+    """One directory of a batch, and how many of the batch are still to be listed."""
+
+    group: Group
+    left: list[int]
 
 
-def work(connection: Connection, number: int, options: Options) -> None:
-    """Serve the coordinator until it sends None; then finish the shard and send its totals.
+def work(line: Line, number: int, options: Options) -> None:
+    """What a process does until the coordinator sends None: then it completes its shard and sends
+    its totals."""
+    with _index_errors(options.folder):
+        process = ScanProcess(line, number, options)
+    line.share(process.serve, options.threads)
 
-    An exception is sent as text. Ends quietly when the coordinator is gone.
-    """
+
+@contextmanager
+def _index_errors(folder: str) -> Iterator[None]:
     try:
-        worker = Worker(connection, number, options)
-        try:
-            worker.serve()
-            connection.send(worker.finish())
-        except CLOSED:
-            pass
-    except (
-        OSError,
-        sqlite3.Error,
-        MemoryError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        LookupError,
-    ) as error:
-        connection.send(explain(error, options))
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise IngestError(f"the index can't be written to '{folder}': {error}") from error
 
 
-def explain(error: BaseException, options: Options) -> str:
-    """What has stopped a worker, for people."""
-    if isinstance(error, (OSError, sqlite3.Error)):
-        return f"the index can't be written to '{options.folder}': {error}"
-    return f"{type(error).__name__}: {error}"
+class ScanProcess:
+    """The state of one process, which its threads share."""
 
-
-class Worker:
-    """The state of one process."""
-
-    def __init__(self, connection: Connection, number: int, options: Options) -> None:
-        self.connection = connection
+    def __init__(self, line: Line, number: int, options: Options) -> None:
+        self.line = line
         self.number = number
         self.options = options
         self.lock = threading.Lock()
@@ -145,54 +131,41 @@ class Worker:
         self.lost: list[int] = []
         self.matched: set[int] = set()
         self.unanswered = False
+        if options.one_file_system:
+            self.device = os.stat(options.source).st_dev
 
     def serve(self) -> None:
-        """List batches until the coordinator sends None."""
-        if self.options.one_file_system:
-            self.device = os.stat(self.options.source).st_dev
-        if self.options.threads > 1:
-            self._serve_threads()
-            return
-        lister = Lister(self)
-        while True:
-            batch = self.connection.recv()
-            if batch is None:
-                return
-            for group in batch:
-                lister.group(group)
-            self.report(True)
-
-    def _serve_threads(self) -> None:
-        """This thread only receives. What is found is told at once, not with the slowest of a batch."""
-        jobs: queue.SimpleQueue[tuple[Group, list[int]]] = queue.SimpleQueue()
-        for _dummy in range(self.options.threads):
-            threading.Thread(target=self._take_jobs, args=(jobs,), daemon=True).start()
-        while True:
-            batch = self.connection.recv()
-            if batch is None:
-                return
-            parts = [
-                group._replace(names=name) for group in batch for name in group.names.split(b"\0")
-            ]
-            left = [len(parts)]
-            for part in parts:
-                jobs.put((part, left))
-
-    def _take_jobs(self, jobs: queue.SimpleQueue[tuple[Group, list[int]]]) -> None:
-        try:
+        """List batches until the coordinator has no more."""
+        with _index_errors(self.options.folder):
             lister = Lister(self)
             while True:
-                group, left = jobs.get()
-                lister.group(group)
-                with self.lock:
-                    left[0] -= 1
-                    self._send(not left[0])
-        except CLOSED:
-            os._exit(0)
-        except BaseException as error:  # pylint: disable=broad-except
-            # The coordinator ends the whole scan.
-            with self.lock:
-                self.connection.send(explain(error, self.options))
+                message = self.line.receive()
+                if message is None:
+                    self.line.tell(self.finish())
+                elif isinstance(message, _Share):
+                    self._do_share(lister, message)
+                elif self.options.threads > 1:
+                    self._share_out(message)
+                else:
+                    for group in message:
+                        lister.group(group)
+                    self.report(True)
+
+    def _share_out(self, batch: list[Group]) -> None:
+        """Each directory for any thread. What is found in it is told at once, not with the slowest
+        of the batch."""
+        groups = [
+            group._replace(names=name) for group in batch for name in group.names.split(b"\0")
+        ]
+        left = [len(groups)]
+        for group in groups:
+            self.line.pass_on(_Share(group, left))
+
+    def _do_share(self, lister: Lister, share: _Share) -> None:
+        lister.group(share.group)
+        with self.lock:
+            share.left[0] -= 1
+            self._send(not share.left[0])
 
     def report(self, batch_done: bool) -> None:
         """Send what was found since the last report."""
@@ -207,7 +180,7 @@ class Worker:
         )
         self.unanswered = False
         self.found, self.lost, self.matched = [], [], set()
-        self.connection.send(message)
+        self.line.tell(message)
 
     def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
         """Add rows of entries; returns the ids of the first and the last."""
@@ -271,7 +244,7 @@ class Worker:
 class Lister:
     """Lists directories; one per thread."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: ScanProcess) -> None:
         self.worker = worker
         self.cache = DirCache(worker.options.source)
         self.filter = worker.options.filter

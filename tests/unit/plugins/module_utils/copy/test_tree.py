@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing.popen_fork  # noqa: F401  (one test may not read it any more)
 import os
 import tempfile
 from pathlib import Path

@@ -380,7 +380,7 @@ def test_dead_worker_is_an_error(
     real = worker.Lister.directory
     fill(source, *("d%d/f" % n for n in range(20)), "poison/f")
     monkeypatch.setattr(worker.Lister, "directory", die)
-    with pytest.raises(IngestError, match=r"worker process of the scan died \(signal 9\)"):
+    with pytest.raises(IngestError, match=r"worker process died \(signal 9\)"):
         scan(source, str(tmp_path / "index"), workers=3)
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import multiprocessing.popen_fork  # noqa: F401  (one test may not read it any more)
 import os
 import subprocess
 import tempfile

@@ -107,19 +107,38 @@ stats:
     seconds:
       description: From the first client's start to the last one's end.
       type: float
-      sample: 4.2
+      sample: 6.0
     files_per_second:
-      description: RV(stats.files) divided by RV(stats.seconds).
+      description: RV(stats.files) divided by RV(stats.copy_seconds).
       type: float
       sample: 18722.6
     bytes_per_second:
-      description: RV(stats.bytes) divided by RV(stats.seconds).
+      description: RV(stats.bytes) divided by RV(stats.copy_seconds).
       type: float
       sample: 312463256.7
     bound:
-      description: The rate that matters, V(bytes) if the mean file has 10 MiB or more, else V(files).
+      description:
+        - The rate that matters, V(bytes) if the mean file has 10 MiB or more, else V(files).
       type: str
       sample: files
+    copy_seconds:
+      description: How long the copy took, from the first shard that was begun to the last one's end.
+      type: float
+      sample: 4.2
+    check_seconds:
+      description:
+        - How long the second pass took after it, V(0) if there was none; that of rsync is a part
+          of each shard's copy.
+      type: float
+      sample: 1.6
+    scan_seconds:
+      description: How long the scan took, V(0) if the index is gone.
+      type: float
+      sample: 0.8
+    plan_seconds:
+      description: How long it took to make the plan.
+      type: float
+      sample: 0.5
 summary:
   description: The lines that are printed. Names are in a printable form.
   returned: success, or when the run failed and O(show=false)

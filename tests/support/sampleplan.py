@@ -39,12 +39,13 @@ def make_run(
     unfinished: bool = False,
     dead: bool = False,
     check: bool = False,
+    checked: float = 0.0,
     mean_size: float = 9.5,
     scan_errors: Sequence[tuple[bytes, str, int, str]] = (),
     **meta: Any,
 ) -> str:
     """Fill ``folder`` with plan.db and index/; ``mean_size`` is the natural logarithm of the files'
-    median size."""
+    median size, ``seconds`` how long the copy took and ``checked`` the second pass after it."""
     chance = random.Random(hosts * 1000 + files)
     os.makedirs(os.path.join(folder, "index"), exist_ok=True)
     names = ["client%02d" % number for number in range(1, hosts + 1)]
@@ -77,8 +78,10 @@ def make_run(
     )
     settings.update(meta)
     store.set_meta(**settings)
-    _hosts(db, names, seconds, check, dead)
-    _shards(db, names, targets, sizes, check, unfinished)
+    _hosts(db, names, seconds, checked, check, dead)
+    _shards(db, names, targets, sizes, seconds, check, unfinished)
+    if checked:
+        _checks(db, names, targets, START + seconds, checked)
     if not check:
         _samples(db, names, sizes, seconds, chance)
         _slow(db, names, hostile)
@@ -131,9 +134,16 @@ def _index(path: str, sizes: list[int], errors: Sequence[tuple[bytes, str, int, 
     db.close()
 
 
-def _hosts(db: sqlite3.Connection, names: list[str], seconds: int, check: bool, dead: bool) -> None:
+def _end(seconds: int, number: int) -> float:
+    """When a client is done with the copy: some are sooner than others."""
+    return START + seconds * (1 - 0.04 * (number % 4))
+
+
+def _hosts(
+    db: sqlite3.Connection, names: list[str], seconds: int, checked: float, check: bool, dead: bool
+) -> None:
     for number, name in enumerate(names):
-        end = START + seconds * (1 - 0.04 * (number % 4))
+        end = START + seconds + checked if checked else _end(seconds, number)
         state = "planned" if check else "dead" if dead and number == 1 else "done"
         db.execute(
             "INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
@@ -154,6 +164,7 @@ def _shards(
     names: list[str],
     targets: list[str],
     sizes: list[int],
+    seconds: int,
     check: bool,
     unfinished: bool,
 ) -> None:
@@ -165,8 +176,8 @@ def _shards(
         mount = number // len(names) % len(targets)
         db.execute(
             "INSERT INTO shards(id, phase, kind, host, mount, claimed_by, items, files, bytes, "
-            "cost, state, first, last)"
-            " VALUES (?, 1, 'copy', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+            "cost, state, claimed, finished, first, last)"
+            " VALUES (?, 1, 'copy', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
             (
                 number + 1,
                 host,
@@ -176,6 +187,8 @@ def _shards(
                 len(share),
                 sum(share),
                 state,
+                START if state == "done" else None,
+                _end(seconds, number % len(names)) if state == "done" else None,
                 "a/%d" % first,
                 "a/%d" % (first + per),
             ),
@@ -185,6 +198,22 @@ def _shards(
                 "INSERT INTO results VALUES (?, ?, ?, ?, 3, ?, 2, ?, 0, 0, 1.5)",
                 (number + 1, host, targets[mount], len(share), sum(share), len(share)),
             )
+
+
+def _checks(
+    db: sqlite3.Connection, names: list[str], targets: list[str], begun: float, seconds: float
+) -> None:
+    """One shard of the second pass for each client."""
+    for name in names:
+        shard = db.execute(
+            "INSERT INTO shards(phase, kind, host, mount, claimed_by, items, state, claimed, "
+            "finished) VALUES (6, 'verify', ?, 0, ?, 10, 'done', ?, ?)",
+            (name, name, begun, begun + seconds),
+        ).lastrowid
+        db.execute(
+            "INSERT INTO results VALUES (?, ?, ?, 10, 0, 0, 0, 0, 0, 0, 1.5)",
+            (shard, name, targets[0]),
+        )
 
 
 def _samples(

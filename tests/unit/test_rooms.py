@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "copy": ("core", "fs"),
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
-    "report": ("core", "index", "plan.store", "plan.queries"),
+    "report": ("core", "index", "plan.store", "plan.results"),
     "provision": ("core", "fs", "mounts", "copy", "scan.prime"),
 }
 # The controller holds playbooks for a thousand hosts: of what works on a host it loads only what

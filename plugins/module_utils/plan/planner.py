@@ -8,6 +8,7 @@ import heapq
 import secrets
 import sqlite3
 import stat
+import time
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..core.errors import IngestError
@@ -337,6 +338,7 @@ def plan(
     if "times" not in preserve:
         # Only its time tells whether all ranges of a file have arrived.
         limits = limits._replace(range_threshold=0)
+    begun = time.monotonic()
     index = Index(index_folder)
     store = PlanStore.create(plan_path)
     try:
@@ -354,6 +356,7 @@ def plan(
             directories=planner.directories,
             bytes=planner.bytes,
             hosts=list(hosts),
+            plan_seconds=round(time.monotonic() - begun, 3),
             **meta,
         )
         return Plan(

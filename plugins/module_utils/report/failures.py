@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import errno
 import json
-import sqlite3
 from collections import Counter
 from itertools import groupby
 from typing import Any, Iterator, NamedTuple
@@ -16,8 +15,10 @@ from ..core.atomic import written
 from ..core.paths import display, to_text
 from ..core.vocabulary import Phase
 from ..index.reader import Index
+from ..plan import results
+from ..plan.results import SCAN, Failed
+from ..plan.store import PlanStore
 
-SCAN = -1
 PHASES = {
     SCAN: "scan",
     Phase.PREPARE: "prepare",
@@ -42,7 +43,7 @@ class Failures(NamedTuple):
     first: list[dict[str, Any]]
 
 
-def write_failures(db: sqlite3.Connection, index: Index | None, path: str) -> Failures:
+def write_failures(store: PlanStore, index: Index | None, path: str) -> Failures:
     """Write failures.jsonl: the failed items of a plan and the errors of its scan, by path.
 
     Streams; an item that failed more than once has one line, with its first failure at the top
@@ -56,7 +57,7 @@ def write_failures(db: sqlite3.Connection, index: Index | None, path: str) -> Fa
     by_error: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
     with written(path) as stream:
-        for record in _items(db, index):
+        for record in _items(store, index):
             stream.write(json.dumps(record) + "\n")
             items += 1
             scan += record["phase"] == PHASES[SCAN]
@@ -73,27 +74,15 @@ def sentence(record: dict[str, Any]) -> str:
     return f"{record['message']}: {record['operation']} {display(path) or '.'}"
 
 
-def _items(db: sqlite3.Connection, index: Index | None) -> Iterator[dict[str, Any]]:
-    # SQLite sorts on disk, so ten million failures need no memory.
-    db.execute("DROP TABLE IF EXISTS temp.scan_errors")
-    db.execute(
-        "CREATE TEMP TABLE scan_errors(path BLOB, operation TEXT, errno INTEGER, message TEXT)"
-    )
-    if index is not None:
-        db.executemany("INSERT INTO scan_errors VALUES (?, ?, ?, ?)", index.errors())
-    rows = db.execute(
-        "SELECT CAST(path AS BLOB) AS path, phase, operation, errno, message, host, mount FROM failures"
-        " UNION ALL SELECT CAST(path AS BLOB), ?, operation, errno, message, '', '' FROM scan_errors"
-        " ORDER BY 1, 2",
-        (SCAN,),
-    )
-    for path, group in groupby(rows, key=lambda row: row[0]):
-        record: dict[str, Any] = {"path": to_text(path or b"")}
-        if not _is_text(path or b""):
+def _items(store: PlanStore, index: Index | None) -> Iterator[dict[str, Any]]:
+    found = results.failures(store, index.errors() if index is not None else ())
+    for path, group in groupby(found, key=lambda failed: failed.path):
+        record: dict[str, Any] = {"path": to_text(path)}
+        if not _is_text(path):
             record["path_base64"] = base64.b64encode(path).decode()
         causes: list[dict[str, Any]] = []
-        for row in group:
-            cause = _cause(*row[1:])
+        for failed in group:
+            cause = _cause(failed)
             if cause not in causes and len(causes) < 100:
                 causes.append(cause)
         record.update(causes[0])
@@ -102,17 +91,16 @@ def _items(db: sqlite3.Connection, index: Index | None) -> Iterator[dict[str, An
         yield record
 
 
-def _cause(
-    phase: int | None, operation: str, number: int | None, message: str, host: str, mount: str
-) -> dict[str, Any]:
+def _cause(failed: Failed) -> dict[str, Any]:
+    phase = Phase.DATA if failed.phase is None else failed.phase
     return {
-        "operation": operation,
-        "errno": number,
-        "error": errno.errorcode.get(number or 0),
-        "message": message,
-        "host": host or "",
-        "mount": mount or "",
-        "phase": PHASES.get(Phase.DATA if phase is None else phase, str(phase)),
+        "operation": failed.operation,
+        "errno": failed.errno,
+        "error": errno.errorcode.get(failed.errno or 0),
+        "message": failed.message,
+        "host": failed.host,
+        "mount": failed.mount,
+        "phase": PHASES.get(phase, str(phase)),
     }
 
 

@@ -40,14 +40,13 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     """
     paths = {name: os.path.join(folder, name) for name in (STATS, FAILURES, METRICS, PAGE)}
     store = PlanStore.open(os.path.join(folder, PLAN), readonly=True)
-    db = store.db
     index = _index(os.path.join(folder, INDEX))
     try:
-        failures = write_failures(db, index, paths[FAILURES])
-        stats = gather(db, index, failures, version)
+        failures = write_failures(store, index, paths[FAILURES])
+        stats = gather(store, index, failures, version)
         write_stats(stats, paths[STATS])
         prometheus.write_metrics(stats, paths[METRICS])
-        write_page(db, index, stats, failures, assets, paths[PAGE])
+        write_page(store, index, stats, failures, assets, paths[PAGE])
     except sqlite3.Error as error:
         raise IngestError(f"the run in {folder} can't be read: {error}") from error
     finally:

@@ -13,6 +13,7 @@ from ..core.atomic import written
 from ..core.paths import display, to_bytes
 
 _PREFIX = "scaleout_ingest_"
+STEPS = ("scan", "plan", "copy", "check")
 Sample = Tuple[Dict[str, str], float]
 
 
@@ -57,6 +58,12 @@ def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
         "gauge",
         "From the first client's start to the last one's end.",
         [({}, stats["seconds"])],
+    )
+    yield (
+        "step_duration_seconds",
+        "gauge",
+        "How long the steps of the run took.",
+        [({"step": step}, stats[f"{step}_seconds"]) for step in STEPS],
     )
     yield (
         "planned_files",
@@ -104,19 +111,19 @@ def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
     yield (
         "client_duration_seconds",
         "gauge",
-        "How long a client copied.",
+        "From a client's start to its end.",
         _per_client(hosts, "seconds"),
     )
     yield (
         "client_files_per_second",
         "gauge",
-        "A client's mean rate.",
+        "A client's mean rate while it copied.",
         _per_client(hosts, "files_per_second"),
     )
     yield (
         "client_bytes_per_second",
         "gauge",
-        "A client's mean rate.",
+        "A client's mean rate while it copied.",
         _per_client(hosts, "bytes_per_second"),
     )
 
@@ -137,7 +144,8 @@ def _name(value: Any) -> str:
 def _labels(labels: dict[str, str]) -> str:
     if not labels:
         return ""
-    return "{%s}" % ",".join('%s="%s"' % (key, _escaped(value)) for key, value in labels.items())
+    pairs = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
+    return f"{{{pairs}}}"
 
 
 def _escaped(value: str) -> str:

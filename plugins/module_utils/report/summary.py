@@ -22,9 +22,11 @@ def summary(stats: Json, failures: Failures, files: dict[str, str]) -> list[str]
     """The lines that end a run. ``files``: label and path of what to read next."""
     lines = [headline(stats), ""]
     lines += _route(stats)
+    if times(stats):
+        lines.append(f"  {times(stats)}")
     lines += ["", *_clients(stats), "", *_destinations(stats), "", *_rate(stats)]
     lines += _others(stats)
-    lines += _dead(stats)
+    lines += _left_out(stats)
     lines += _failed(failures)
     lines += _lost(stats)
     lines += ["", *_files(files)]
@@ -35,7 +37,8 @@ def plan(stats: Json, files: dict[str, str]) -> list[str]:
     """The lines that end a run in check mode: what each client would do."""
     planned = stats["planned"]
     lines = [
-        f"Check {_text(stats['run_id'])}: {_files_word(planned['files'])}, {size(planned['bytes'])} would be looked at; nothing was written",
+        f"Check {_text(stats['run_id'])}: {_files_word(planned['files'])}, "
+        f"{size(planned['bytes'])} would be looked at; nothing was written",
         "",
         *_route(stats),
     ]
@@ -62,10 +65,25 @@ def _share(name: str, share: Json) -> Iterator[str]:
 
 def headline(stats: Json) -> str:
     """The run in one sentence."""
-    copied = (
-        f"{_files_word(stats['files'])}, {size(stats['bytes'])} in {duration(stats['seconds'])}"
-    )
+    took = duration(stats["copy_seconds"])
+    copied = f"{_files_word(stats['files'])}, {size(stats['bytes'])} in {took}"
     return f"Ingest {_text(stats['run_id'])} {outcome(stats)}: {copied}"
+
+
+def times(stats: Json) -> str:
+    """How long each step took, as far as it is known and took place."""
+    steps = (
+        ("scanned", stats["scan_seconds"]),
+        ("planned", stats["plan_seconds"]),
+        ("copied", stats["copy_seconds"]),
+        ("checked", stats["check_seconds"]),
+    )
+    return ", ".join(f"{step} in {duration(seconds)}" for step, seconds in steps if seconds)
+
+
+def plural(number: int, word: str) -> str:
+    """A number and its word: ``1 item``, ``2 items``."""
+    return f"{count(number)} {word}{'' if number == 1 else 's'}"
 
 
 def outcome(stats: Json) -> str:
@@ -83,14 +101,12 @@ def complaint(stats: Json, path: str) -> str:
     left = stats["shards"]["total"] - stats["shards"]["done"]
     scan = stats["failures"]["scan"]
     if stats["failed"] - scan:
-        reasons.append(f"{_plural(stats['failed'] - scan, 'item')} failed")
+        reasons.append(f"{plural(stats['failed'] - scan, 'item')} failed")
     if scan:
-        reasons.append(f"the scan could not read {_plural(scan, 'item')}")
+        reasons.append(f"the scan could not read {plural(scan, 'item')}")
     if left and not stats["check"]:
-        reasons.append(
-            "%d of %s not done"
-            % (left, _plural(stats["shards"]["total"], "shard") + (" is" if left == 1 else " are"))
-        )
+        verb = "is" if left == 1 else "are"
+        reasons.append(f"{left} of {plural(stats['shards']['total'], 'shard')} {verb} not done")
     if not reasons:
         return ""
     return f"{' and '.join(filter(None, (', '.join(reasons[:-1]), reasons[-1])))}: see {path}"
@@ -120,9 +136,10 @@ def _route(stats: Json) -> list[str]:
     for number, target in enumerate(targets[:8]):
         lines.append(f"  {('' if number else 'to'):4}  {target}")
     if len(targets) > 8:
-        lines.append("        and %d more" % (len(targets) - 8))
+        lines.append(f"        and {len(targets) - 8} more")
     lines.append(
-        f"  by    {_text(stats['method'])}, split {_text(stats['split'])}, {_plural(len(stats['hosts']), 'client')}"
+        f"  by    {_text(stats['method'])}, split {_text(stats['split'])}, "
+        f"{plural(len(stats['hosts']), 'client')}"
     )
     return lines
 
@@ -146,11 +163,8 @@ def _clients(stats: Json) -> list[str]:
         )
     for name, host in hosts.items():
         if host["state"] in ("dead", "failed"):
-            lines.append(
-                _cut(
-                    f"  {_text(name)} is {host['state']}{': ' + _text(host['message']) if host['message'] else ''}"
-                )
-            )
+            why = f": {_text(host['message'])}" if host["message"] else ""
+            lines.append(_cut(f"  {_text(name)} is {host['state']}{why}"))
     return lines
 
 
@@ -159,7 +173,7 @@ def _client(name: str, numbers: Json) -> tuple[str, ...]:
         name,
         count(numbers["files"]),
         size(numbers["bytes"]),
-        duration(numbers["seconds"]),
+        duration(numbers["copy_seconds"]),
         significant(numbers["files_per_second"]),
         megabytes(numbers["bytes_per_second"]),
         count(numbers["skipped"]),
@@ -191,7 +205,7 @@ def _destinations(stats: Json) -> list[str]:
     ]
     lines = table(("destination", "files", "size", "share"), rows)
     if len(found) > ROWS:
-        lines.append("  and %d more destinations" % (len(found) - ROWS))
+        lines.append(f"  and {len(found) - ROWS} more destinations")
     return lines
 
 
@@ -204,54 +218,47 @@ def _rate(stats: Json) -> list[str]:
     else:
         kind, rate = "Small", f"files/s, here {significant(stats['files_per_second'])}"
     return [
-        f"  {kind} files ({size(planned['bytes'] / planned['files'])} on average): the rate that matters is {rate}."
+        f"  {kind} files ({size(planned['bytes'] / planned['files'])} on average): "
+        f"the rate that matters is {rate}."
     ]
 
 
 def _others(stats: Json) -> Iterator[str]:
     if stats["skipped"]:
-        yield f"  Right already: {_plural(stats['skipped'], 'item')}."
+        yield f"  Right already: {plural(stats['skipped'], 'item')}."
     verify = stats["verify"]
     if "files" in verify:
         # By metadata no byte is read.
         read = f", {size(verify['bytes'])} read back" if verify["bytes"] else ""
-        yield "  Checked (%s): %s%s; %s." % (
-            verify["mode"],
-            _plural(verify["files"], "item"),
-            read,
-            "%s wrong" % count(verify["failed"]) if verify["failed"] else "all right",
-        )
+        wrong = f"{count(verify['failed'])} wrong" if verify["failed"] else "all right"
+        yield f"  Checked ({verify['mode']}): {plural(verify['files'], 'item')}{read}; {wrong}."
     if stats["repaired"]:
-        yield f"  {_plural(stats['repaired'], 'item')} copied again after the check."
+        yield f"  {plural(stats['repaired'], 'item')} copied again after the check."
     shards = stats["shards"]
     if shards["done"] < shards["total"]:
-        yield "  %d of %d shards are not done: run it again to go on." % (
-            shards["total"] - shards["done"],
-            shards["total"],
-        )
+        left = shards["total"] - shards["done"]
+        yield f"  {left} of {shards['total']} shards are not done: run it again to go on."
 
 
-def dead(stats: Json) -> list[str]:
+def left_out(stats: Json) -> list[str]:
     """What was left out because it did not answer, in a sentence for each address."""
     found: dict[tuple[str, str], list[Json]] = {}
-    for entry in stats.get("dead_addresses", ()):
+    for entry in stats["dead_addresses"]:
         found.setdefault((entry["address"] or entry["mount"], entry["message"]), []).append(entry)
-    return [
-        "%s did not answer (%s) and was left out: %s."
-        % (
-            _text(name),
-            _text(why),
-            ", ".join(
-                "%s on %s" % (_text(entry["mount"]), _text(entry["host"])) for entry in entries[:4]
-            )
-            + (" and %d more" % (len(entries) - 4) if len(entries) > 4 else ""),
+    sentences = []
+    for (name, why), entries in found.items():
+        where = ", ".join(
+            f"{_text(entry['mount'])} on {_text(entry['host'])}" for entry in entries[:4]
         )
-        for (name, why), entries in found.items()
-    ]
+        more = f" and {len(entries) - 4} more" if len(entries) > 4 else ""
+        sentences.append(
+            f"{_text(name)} did not answer ({_text(why)}) and was left out: {where}{more}."
+        )
+    return sentences
 
 
-def _dead(stats: Json) -> Iterator[str]:
-    for sentence_ in dead(stats):
+def _left_out(stats: Json) -> Iterator[str]:
+    for sentence_ in left_out(stats):
         yield from textwrap.wrap(
             sentence_,
             WIDTH,
@@ -267,10 +274,8 @@ def _failed(failures: Failures) -> Iterator[str]:
         return
     yield ""
     kinds = sorted(failures.by_error.items(), key=lambda item: -item[1])[:4]
-    yield "  %s failed (%s):" % (
-        _plural(failures.items, "item"),
-        ", ".join("%s %s" % (count(number), kind) for kind, number in kinds),
-    )
+    causes = ", ".join(f"{count(number)} {kind}" for kind, number in kinds)
+    yield f"  {plural(failures.items, 'item')} failed ({causes}):"
     for record in failures.first[:SHOWN_FAILURES]:
         yield _cut("    " + sentence(record))
     if failures.items > SHOWN_FAILURES:
@@ -284,7 +289,8 @@ def _lost(stats: Json) -> Iterator[str]:
     yield "  The destination could not hold:"
     for loss in stats["not_preserved"]:
         yield _cut(
-            f"    {_text(loss['kind'])} of {_plural(loss['count'], 'item')} ({_text(loss['message'])}), such as {_text(loss['path']) or '.'}"
+            f"    {_text(loss['kind'])} of {plural(loss['count'], 'item')} "
+            f"({_text(loss['message'])}), such as {_text(loss['path']) or '.'}"
         )
 
 
@@ -298,12 +304,8 @@ def _text(value: Any) -> str:
     return display(to_bytes(str(value if value is not None else "")))
 
 
-def _plural(number: int, word: str) -> str:
-    return f"{count(number)} {word}{'' if number == 1 else 's'}"
-
-
 def _files_word(number: int) -> str:
-    return _plural(number, "file")
+    return plural(number, "file")
 
 
 def _cut(line: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence
 
 from ...core.paths import display, to_bytes
-from ..stats import Bucket, Series
+from ..series import Bucket, Series
 from ..summary import by_destination
 
 Json = Dict[str, Any]
@@ -99,7 +99,7 @@ def _binary(number: int) -> str:
     """A power of two: ``64 KiB``."""
     power = max(0, number.bit_length() - 1) // 10
     unit = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")[power]
-    return "%d %s" % (number >> 10 * power, unit) if number else "0"
+    return f"{number >> 10 * power} {unit}" if number else "0"
 
 
 def _range(bucket: Bucket) -> str:

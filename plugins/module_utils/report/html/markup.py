@@ -24,7 +24,7 @@ def bdi(value: Any) -> str:
 
 def code(value: Any) -> str:
     """A path below a tree; its root is a dot."""
-    return "<code><bdi>%s</bdi></code>" % (escape(value) or ".")
+    return f"<code><bdi>{escape(value) or '.'}</bdi></code>"
 
 
 def code_text(printable: str | None) -> str:
@@ -34,38 +34,66 @@ def code_text(printable: str | None) -> str:
 
 def section(name: str, title: str, lead: str, *parts: str) -> str:
     """A section with its heading; ``lead`` and ``parts`` are HTML."""
-    return (
-        '<section id="%s" aria-labelledby="%s-title">\n<h2 id="%s-title">%s</h2>\n<p class="lead">%s</p>\n%s\n</section>'
-        % (name, name, name, title, lead, "\n".join(part for part in parts if part))
-    )
+    lines = [
+        f'<section id="{name}" aria-labelledby="{name}-title">',
+        f'<h2 id="{name}-title">{title}</h2>',
+        f'<p class="lead">{lead}</p>',
+        *filter(None, parts),
+        "</section>",
+    ]
+    return "\n".join(lines)
 
 
 def figure(name: str, caption: str, description: str) -> str:
     """The place of a chart, which the page's script draws."""
-    return f'<figure><figcaption>{caption}</figcaption><div class="canvas"><canvas id="chart-{name}" role="img" aria-label="{html.escape(description)}"></canvas></div></figure>'
+    return (
+        f'<figure><figcaption>{caption}</figcaption><div class="canvas"><canvas id="chart-{name}" '
+        f'role="img" aria-label="{html.escape(description)}"></canvas></div></figure>'
+    )
+
+
+def pair(first: str, second: str) -> str:
+    """Two figures, side by side where there is room."""
+    return f'<div class="pair">{first}{second}</div>'
+
+
+def details(numbers: str) -> str:
+    """A table that a reader may open."""
+    return f"<details><summary>The numbers</summary>{numbers}</details>"
+
+
+def and_more(found: Sequence[str], most: int) -> str:
+    """The first of some HTML texts, and how many more there are."""
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def legend(labels: Sequence[str]) -> str:
     """Which colour is what; nothing if there is one."""
     if len(labels) < 2:
         return ""
-    return '<ul class="legend">%s</ul>' % "".join(
-        '<li><span class="k%d"></span>%s</li>' % (number % COLORS, bdi(label))
+    entries = "".join(
+        f'<li><span class="k{number % COLORS}"></span>{bdi(label)}</li>'
         for number, label in enumerate(labels)
     )
+    return f'<ul class="legend">{entries}</ul>'
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[str], right: Sequence[int] = ()) -> str:
     """A table of HTML rows; ``right`` are the columns of numbers."""
+    numbers = ' class="n"'
     cells = "".join(
-        '<th scope="col"%s>%s</th>' % (' class="n"' if at in right else "", label)
+        f'<th scope="col"{numbers if at in right else ""}>{label}</th>'
         for at, label in enumerate(head)
     )
-    return (
-        '<div class="scroll" role="region" tabindex="0" aria-label="%s"><table><caption>%s</caption>'
-        "<thead><tr>%s</tr></thead><tbody>\n%s\n</tbody></table></div>"
-        % (html.escape(caption), html.escape(caption), cells, "\n".join(rows))
-    )
+    name = html.escape(caption)
+    lines = [
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table>'
+        f"<caption>{name}</caption><thead><tr>{cells}</tr></thead><tbody>",
+        *rows,
+        "</tbody></table></div>",
+    ]
+    return "\n".join(lines)
 
 
 def row(name: str, cells: Iterable[str], plain: str = "") -> str:
@@ -76,4 +104,5 @@ def row(name: str, cells: Iterable[str], plain: str = "") -> str:
 
 def meter(part: float, whole: float) -> str:
     """A cell with a bar for a share."""
-    return f'<td class="bar"><meter max="1" value="{(part / whole if whole else 0):.4f}">{percent(part, whole)}</meter></td>'
+    value = f"{part / whole if whole else 0:.4f}"
+    return f'<td class="bar"><meter max="1" value="{value}">{percent(part, whole)}</meter></td>'

@@ -13,7 +13,6 @@ import hashlib
 import html
 import json
 import os
-import sqlite3
 import time
 from string import Template
 from typing import Any, Dict, Iterable
@@ -22,11 +21,12 @@ from ...core.atomic import written
 from ...core.errors import IngestError
 from ...core.units import count, duration, megabytes, significant, size
 from ...index.reader import Index
+from ...plan.store import PlanStore
 from ..failures import Failures
-from ..stats import histogram, throughput
-from ..summary import outcome
+from ..series import histogram, throughput
+from ..summary import outcome, plural
 from .charts import chart_data
-from .markup import bdi, escape
+from .markup import and_more, bdi, escape
 from .sections import sections
 
 Json = Dict[str, Any]
@@ -34,12 +34,7 @@ FILES = ("page.html", "page.css", "page.js", "chart.umd.min.js")
 
 
 def write_page(
-    db: sqlite3.Connection,
-    index: Index | None,
-    stats: Json,
-    failures: Failures,
-    assets: str,
-    path: str,
+    store: PlanStore, index: Index | None, stats: Json, failures: Failures, assets: str, path: str
 ) -> None:
     """Write the page of a run to ``path``.
 
@@ -53,7 +48,7 @@ def write_page(
     # Its last line names a file that a browser's tools would go and look for.
     library = library.partition("\n//# sourceMappingURL")[0]
     buckets = histogram(index.folder) if index is not None else []
-    width, series = throughput(db)
+    width, series = throughput(store)
     charts = chart_data(stats, buckets, width, series)
     word, mood = _outcome(stats)
     destinations = [bdi(target) for target in stats["destinations"] or []]
@@ -64,12 +59,11 @@ def write_page(
         outcome=word,
         mood=mood,
         source=escape(stats["source"]),
-        destinations=", ".join(destinations[:4])
-        + (" and %d more" % (len(destinations) - 4) if len(destinations) > 4 else ""),
+        destinations=and_more(destinations, 4),
         when=escape(_when(stats)),
         notice=_notice(stats, failures),
         tiles="\n".join(_tiles(stats)),
-        sections="\n".join(sections(db, stats, failures, charts)),
+        sections="\n".join(sections(store, stats, failures, charts)),
         version=escape(stats["version"]),
         style=style,
         data=_json(charts),
@@ -94,7 +88,15 @@ def _policy(scripts: Iterable[str], style: str) -> str:
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    return f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src {digest(style)}; base-uri 'none'; form-action 'none'"
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(map(digest, scripts))}",
+            f"style-src {digest(style)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
 
 
 def _json(value: Any) -> str:
@@ -121,30 +123,29 @@ def _when(stats: Json) -> str:
         parts = [parts[0][:-4], parts[1][11:]]
     elif len(parts) == 2:
         parts[0] = parts[0][:-4]
-    clients = f"{len(stats['hosts'])} client{'' if len(stats['hosts']) == 1 else 's'}"
-    return ", ".join(
-        [*([f"{' to '.join(parts)}"] if parts else []), clients, f"method {stats['method']}"]
-    )
+    when = [" to ".join(parts)] if parts else []
+    return ", ".join([*when, plural(len(stats["hosts"]), "client"), f"method {stats['method']}"])
 
 
 def _notice(stats: Json, failures: Failures) -> str:
-    parts = []
-    shards = stats["shards"]
     if stats["check"]:
-        return '<p class="notice calm">This was a check: nothing was written. The numbers below are the plan.</p>'
-    if failures.items:
-        parts.append(
-            f'{count(failures.items)} {"item" if failures.items == 1 else "items"} <a href="#failures">failed</a>'
+        return (
+            '<p class="notice calm">This was a check: nothing was written. '
+            "The numbers below are the plan.</p>"
         )
-    if shards["done"] < shards["total"]:
+    parts = []
+    if failures.items:
+        parts.append(f'{plural(failures.items, "item")} <a href="#failures">failed</a>')
+    shards = stats["shards"]
+    left = shards["total"] - shards["done"]
+    if left:
         parts.append(
-            f"{count(shards['total'] - shards['done'])} of {count(shards['total'])} shards are not done; run it again to go on"
+            f"{count(left)} of {count(shards['total'])} shards are not done; run it again to go on"
         )
     for name, host in stats["hosts"].items():
         if host["state"] in ("dead", "failed") and len(parts) < 6:
-            parts.append(
-                f"{bdi(name)} is {host['state']}{': ' + escape(host['message']) if host['message'] else ''}"
-            )
+            why = f": {escape(host['message'])}" if host["message"] else ""
+            parts.append(f"{bdi(name)} is {host['state']}{why}")
     return f'<p class="notice bad">{"; ".join(parts)}.</p>' if parts else ""
 
 
@@ -164,36 +165,38 @@ def _tiles(stats: Json) -> list[str]:
     return [
         _tile("Files copied", count(stats["files"]), right),
         _tile("Data copied", size(stats["bytes"]), _mean(planned)),
-        _tile("Time", duration(stats["seconds"]), "copying, all clients at once"),
+        _tile("Time", duration(stats["copy_seconds"]), _other_times(stats)),
+        _rate_tile(stats, "Files a second", "files", significant(stats["files_per_second"])),
+        _rate_tile(stats, "MB a second", "bytes", megabytes(stats["bytes_per_second"])),
         _tile(
-            "Files a second",
-            significant(stats["files_per_second"]),
-            "the rate that matters here" if stats["bound"] == "files" else "",
-            stats["bound"] == "files" and "main",
+            "Failed", count(stats["failed"]), _checked(stats), "wrong" if stats["failed"] else ""
         ),
-        _tile(
-            "MB a second",
-            megabytes(stats["bytes_per_second"]),
-            "the rate that matters here" if stats["bound"] == "bytes" else "",
-            stats["bound"] == "bytes" and "main",
-        ),
-        _tile("Failed", count(stats["failed"]), _checked(stats), stats["failed"] and "wrong"),
     ]
 
 
-def _tile(label: str, value: str, note: str = "", kind: Any = "") -> str:
-    return "<div%s><dt>%s</dt><dd>%s</dd>%s</div>" % (
-        ' class="%s"' % kind if kind else "",
-        label,
-        html.escape(value),
-        '<dd class="note">%s</dd>' % html.escape(note) if note else "",
-    )
+def _other_times(stats: Json) -> str:
+    if stats["check_seconds"]:
+        return f"copying, and {duration(stats['check_seconds'])} checking"
+    return "copying, all clients at once"
+
+
+def _rate_tile(stats: Json, label: str, key: str, value: str) -> str:
+    if stats["bound"] == key:
+        return _tile(label, value, "the rate that matters here", "main")
+    return _tile(label, value)
+
+
+def _tile(label: str, value: str, note: str = "", kind: str = "") -> str:
+    """A number with its label; ``kind`` is a class of the style sheet, ``main`` or ``wrong``."""
+    marked = f' class="{kind}"' if kind else ""
+    below = f'<dd class="note">{html.escape(note)}</dd>' if note else ""
+    return f"<div{marked}><dt>{label}</dt><dd>{html.escape(value)}</dd>{below}</div>"
 
 
 def _mean(planned: Json) -> str:
-    return (
-        f"{size(planned['bytes'] / planned['files'])} a file on average" if planned["files"] else ""
-    )
+    if not planned["files"]:
+        return ""
+    return f"{size(planned['bytes'] / planned['files'])} a file on average"
 
 
 def _checked(stats: Json) -> str:

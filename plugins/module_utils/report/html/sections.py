@@ -5,27 +5,41 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from typing import Any, Dict
+from typing import Any, Dict, Iterable
 
 from ...core.units import count, duration, megabytes, percent, significant, size
+from ...plan.results import Slow, slowest
+from ...plan.store import PlanStore
 from ..failures import Failures
-from ..stats import Slow, slowest
-from ..summary import by_destination
-from .markup import bdi, code, code_text, escape, figure, legend, meter, row, section, table
+from ..summary import by_destination, plural, times
+from .markup import (
+    and_more,
+    bdi,
+    code,
+    code_text,
+    details,
+    escape,
+    figure,
+    legend,
+    meter,
+    pair,
+    row,
+    section,
+    table,
+)
 
 Json = Dict[str, Any]
 
 
-def sections(db: sqlite3.Connection, stats: Json, failures: Failures, charts: Json) -> list[str]:
+def sections(store: PlanStore, stats: Json, failures: Failures, charts: Json) -> list[str]:
     """The sections as HTML, in their order. ``charts`` is :func:`.charts.chart_data`."""
     found = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
     found += [
         _sizes(charts),
-        _slowest(slowest(db)),
+        _slowest(slowest(store)),
         _failures(failures),
         _losses(stats),
-        _dead(stats),
+        _left_out(stats),
         _run(stats),
     ]
     return [text for text in found if text]
@@ -49,9 +63,12 @@ def _over_time(charts: Json) -> str:
         "throughput",
         "Throughput over time",
         "What all clients moved together, one colour a client, by the time from the start. " + peak,
-        f'<div class="pair">{figure("rate-files", "Files a second", "Files a second over time, by client. " + peak)}{figure("rate-bytes", "MB a second", "Megabytes a second over time, by client. " + peak)}</div>',
+        pair(
+            figure("rate-files", "Files a second", f"Files a second over time, by client. {peak}"),
+            figure("rate-bytes", "MB a second", f"Megabytes a second over time, by client. {peak}"),
+        ),
         legend([series["name"] for series in found["series"]]),
-        f"<details><summary>The numbers</summary>{numbers}</details>",
+        details(numbers),
     )
 
 
@@ -60,16 +77,16 @@ def _shares(stats: Json, charts: Json) -> str:
     hosts = stats["hosts"]
     rows = []
     for name, host in hosts.items():
-        state = (
-            ""
-            if host["state"] in ("done", "", None)
-            else f' <span class="badge {"bad" if host["state"] in ("dead", "failed") else "calm"}">{escape(host["state"])}</span>'
-        )
+        state = ""
+        if host["state"] not in ("done", "", None):
+            mood = "bad" if host["state"] in ("dead", "failed") else "calm"
+            state = f' <span class="badge {mood}">{escape(host["state"])}</span>'
         failed = f'<td class="n{" wrong" if host["failed"] else ""}">{count(host["failed"])}</td>'
         cells = (
             count(host["files"]),
             size(host["bytes"]),
-            duration(host["seconds"]),
+            duration(host["copy_seconds"]),
+            duration(host["check_seconds"]),
             significant(host["files_per_second"]),
             megabytes(host["bytes_per_second"]),
             count(host["skipped"]),
@@ -91,7 +108,8 @@ def _shares(stats: Json, charts: Json) -> str:
         chart = figure(
             "share",
             f"{'Data' if key == 'bytes' else 'Files'} copied by each client",
-            "Bars: what each client copied, by destination. The same numbers are in the table below.",
+            "Bars: what each client copied, by destination. "
+            "The same numbers are in the table below.",
         )
     else:
         lead, chart = "Nothing had to be copied.", ""
@@ -107,7 +125,8 @@ def _shares(stats: Json, charts: Json) -> str:
                 "Client",
                 "Files",
                 "Data",
-                "Time",
+                "Copied in",
+                "Checked in",
                 "Files/s",
                 "MB/s",
                 "Right already",
@@ -115,7 +134,7 @@ def _shares(stats: Json, charts: Json) -> str:
                 "Share",
             ),
             rows,
-            range(1, 8),
+            range(1, 9),
         ),
         table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)),
     )
@@ -177,9 +196,17 @@ def _sizes(charts: Json) -> str:
     return section(
         "sizes",
         "Sizes of the files",
-        f"The whole source, whether copied now or before: {count(files)} regular files, {size(total)}. Each bar holds files of its size up to twice that.",
-        f'<div class="pair">{figure("sizes-files", "Number of files", "Bars: the number of files of each size.")}{figure("sizes-bytes", "Data in them", "Bars: the bytes in files of each size.")}</div>',
-        f"<details><summary>The numbers</summary>{table('Files by size', ('Size', 'Files', 'of all', 'Data', 'of all'), rows, (1, 2, 3, 4))}</details>",
+        f"The whole source, whether copied now or before: {count(files)} regular files, "
+        f"{size(total)}. Each bar holds files of its size up to twice that.",
+        pair(
+            figure("sizes-files", "Number of files", "Bars: the number of files of each size."),
+            figure("sizes-bytes", "Data in them", "Bars: the bytes in files of each size."),
+        ),
+        details(
+            table(
+                "Files by size", ("Size", "Files", "of all", "Data", "of all"), rows, (1, 2, 3, 4)
+            )
+        ),
     )
 
 
@@ -221,27 +248,14 @@ def _failures(failures: Failures) -> str:
         for kind, number in sorted(failures.by_error.items(), key=lambda item: -item[1])
     )
     more = failures.items - len(failures.first)
-    lead = "%s: %s. " % (
-        "1 item failed" if failures.items == 1 else "%s items failed" % count(failures.items),
-        kinds,
-    )
+    lead = f"{plural(failures.items, 'item')} failed: {kinds}. "
     lead += (
-        f"The first {count(len(failures.first))} are here, {count(more)} more in failures.jsonl, in the same folder."
+        f"The first {count(len(failures.first))} are here, {count(more)} more in failures.jsonl, "
+        "in the same folder."
         if more
         else "They are in failures.jsonl too, in the same folder."
     )
-    rows = [
-        '<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>'
-        % (
-            code(record["path"]),
-            escape(record["operation"]),
-            "<code>%s</code> %s" % (escape(record["error"]), escape(record["message"])),
-            escape(record["phase"]),
-            bdi(record["host"])
-            + (" <code>%s</code>" % bdi(record["mount"]) if record["mount"] else ""),
-        )
-        for record in failures.first
-    ]
+    rows = [_failure(record) for record in failures.first]
     return section(
         "failures",
         "Failures",
@@ -252,6 +266,22 @@ def _failures(failures: Failures) -> str:
     )
 
 
+def _failure(record: Json) -> str:
+    mount = f" <code>{bdi(record['mount'])}</code>" if record["mount"] else ""
+    cells = (
+        escape(record["operation"]),
+        f"<code>{escape(record['error'])}</code> {escape(record['message'])}",
+        escape(record["phase"]),
+        bdi(record["host"]) + mount,
+    )
+    return row(code(record["path"]), (), _cells(cells))
+
+
+def _cells(found: Iterable[str]) -> str:
+    """Cells of HTML that are no numbers."""
+    return "".join(f"<td>{cell}</td>" for cell in found)
+
+
 def _losses(stats: Json) -> str:
     if not stats["not_preserved"]:
         return ""
@@ -259,12 +289,12 @@ def _losses(stats: Json) -> str:
         row(
             escape(loss["kind"]),
             (count(loss["count"]),),
-            "<td>%s</td><td>%s</td><td>%s</td>"
-            % (
-                escape(loss["message"]),
-                code(loss["path"]),
-                ", ".join(map(bdi, loss["hosts"][:5]))
-                + (" and %d more" % (len(loss["hosts"]) - 5) if len(loss["hosts"]) > 5 else ""),
+            _cells(
+                (
+                    escape(loss["message"]),
+                    code(loss["path"]),
+                    and_more(list(map(bdi, loss["hosts"])), 5),
+                )
             ),
         )
         for loss in stats["not_preserved"]
@@ -277,15 +307,19 @@ def _losses(stats: Json) -> str:
     )
 
 
-def _dead(stats: Json) -> str:
-    if not stats.get("dead_addresses"):
+def _left_out(stats: Json) -> str:
+    if not stats["dead_addresses"]:
         return ""
     rows = [
-        f'<tr><th scope="row">{bdi(entry["address"] or "unknown")}</th><td>{code(entry["mount"])}</td><td>{bdi(entry["host"])}</td><td>{escape(entry["message"])}</td></tr>'
+        row(
+            bdi(entry["address"] or "unknown"),
+            (),
+            _cells((code(entry["mount"]), bdi(entry["host"]), escape(entry["message"]))),
+        )
         for entry in stats["dead_addresses"]
     ]
     return section(
-        "dead",
+        "left-out",
         "Addresses that did not answer",
         "They were left out, and their work was done over the other mounts.",
         table("Left out", ("Address", "Mount", "Client", "Why"), rows),
@@ -293,49 +327,44 @@ def _dead(stats: Json) -> str:
 
 
 def _run(stats: Json) -> str:
-    scan, planned, verify = stats["scan"], stats["planned"], stats["verify"]
-    facts = [("Run", escape(stats["run_id"])), ("Source", code(stats["source"]))]
-    facts += [("Destinations", "<br>".join(map(code, stats["destinations"] or [])))]
-    facts += [("Method and split", f"{escape(stats['method'])}, {escape(stats['split'])}")]
-    facts += [
+    planned = stats["planned"]
+    facts = [
+        ("Run", escape(stats["run_id"])),
+        ("Source", code(stats["source"])),
+        ("Destinations", "<br>".join(map(code, stats["destinations"] or []))),
+        ("Method and split", f"{escape(stats['method'])}, {escape(stats['split'])}"),
         (
             "Plan",
-            f"{count(planned['items'])} items, {count(planned['files'])} files, {count(planned['directories'])} directories, {size(planned['bytes'])}, in {count(stats['shards']['total'])} shards",
-        )
+            f"{count(planned['items'])} items, {count(planned['files'])} files, "
+            f"{count(planned['directories'])} directories, {size(planned['bytes'])}, "
+            f"in {count(stats['shards']['total'])} shards",
+        ),
+        ("Scan", _scan(stats["scan"])),
+        ("Times", escape(times(stats))),
+        ("Check of the copy", _check(stats["verify"])),
     ]
-    if scan:
-        facts += [
-            (
-                "Scan",
-                "%s files, %s links, %s special files, %s directories%s%s"
-                % (
-                    count(scan["files"]),
-                    count(scan["links"]),
-                    count(scan["specials"]),
-                    count(scan["directories"]),
-                    " in %s" % duration(scan["seconds"]) if "seconds" in scan else "",
-                    ", %s errors" % count(scan["errors"]) if scan["errors"] else "",
-                ),
-            )
-        ]
-    facts += [
-        (
-            "Check of the copy",
-            "%s%s"
-            % (
-                escape(verify["mode"]),
-                ", %s files, %s, %s wrong"
-                % (count(verify["files"]), size(verify["bytes"]), count(verify["failed"]))
-                if "files" in verify
-                else "",
-            ),
-        )
-    ]
-    for key, value in sorted(stats.get("parameters", {}).items()):
+    for key, value in sorted(stats["parameters"].items()):
         facts += [(escape(key), escape(value if isinstance(value, str) else json.dumps(value)))]
-    return section(
-        "run",
-        "The run",
-        "What was asked for.",
-        '<dl class="facts">%s</dl>' % "".join("<dt>%s</dt><dd>%s</dd>" % fact for fact in facts),
+    shown = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts if text)
+    return section("run", "The run", "What was asked for.", f'<dl class="facts">{shown}</dl>')
+
+
+def _scan(scan: Json) -> str:
+    if not scan:
+        return ""
+    seconds = f" in {duration(scan['seconds'])}" if "seconds" in scan else ""
+    errors = f", {count(scan['errors'])} errors" if scan["errors"] else ""
+    return (
+        f"{count(scan['files'])} files, {count(scan['links'])} links, "
+        f"{count(scan['specials'])} special files, {count(scan['directories'])} directories"
+        f"{seconds}{errors}"
+    )
+
+
+def _check(verify: Json) -> str:
+    if "files" not in verify:
+        return escape(verify["mode"])
+    return (
+        f"{escape(verify['mode'])}, {count(verify['files'])} files, {size(verify['bytes'])}, "
+        f"{count(verify['failed'])} wrong"
     )

@@ -12,6 +12,9 @@ import subprocess
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import results
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
+from ansible_collections.scaleout.ingest.plugins.module_utils.report import series as series_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.report import stats
 from ansible_collections.scaleout.ingest.tests.support import engine, reports, sampleplan, trees
 
@@ -87,8 +90,15 @@ def test_find_counts_the_same(run: str) -> None:
     assert sum(mount["bytes"] for mount in mounts.values()) == host["bytes"] == found["bytes"]
     assert set(mounts) <= set(found["destinations"])
     assert found["shards"]["done"] == found["shards"]["total"]
-    assert found["files_per_second"] == pytest.approx(found["files"] / found["seconds"], rel=0.01)
-    assert sum(bucket.files for bucket in stats.histogram(run + "/run/index")) == len(
+    seconds = found["copy_seconds"]
+    assert 0 < seconds < found["seconds"]
+    assert found["files_per_second"] == pytest.approx(found["files"] / seconds, rel=0.01)
+    assert host["files_per_second"] == found["files_per_second"]
+    assert found["check_seconds"] > 0 < found["plan_seconds"]
+    assert found["scan_seconds"] == found["scan"]["seconds"]
+    # The second pass begins when all is copied.
+    assert seconds + found["check_seconds"] <= found["seconds"] + 0.001
+    assert sum(bucket.files for bucket in series_of.histogram(run + "/run/index")) == len(
         find(run + "/source", "-type", "f")
     )
 
@@ -173,13 +183,46 @@ def test_sixty_clients(tmp_path: Any) -> None:
     assert found["not_preserved"][0]["count"] == sum(range(100, 160))
 
 
+def test_the_rate_of_the_copy_is_by_its_own_time(tmp_path: Any) -> None:
+    """A run that copied for 75 s and checked for 30 s is not one that copied for 105 s."""
+    folder = sampleplan.make_run(
+        str(tmp_path), hosts=3, files=7500, seconds=75, checked=30.0, plan_seconds=1.5
+    )
+    report = reports.report(folder)
+    found = report.stats
+    assert (found["seconds"], found["copy_seconds"], found["check_seconds"]) == (105.0, 75.0, 30.0)
+    assert (found["scan_seconds"], found["plan_seconds"]) == (16.0, 1.5)
+    assert found["files_per_second"] == 100.0
+    assert found["bytes_per_second"] == pytest.approx(found["bytes"] / 75, abs=0.001)
+    host = found["hosts"]["client02"]
+    assert (host["seconds"], host["copy_seconds"], host["check_seconds"]) == (105.0, 72.0, 30.0)
+    assert host["files_per_second"] == pytest.approx(host["files"] / 72, abs=0.001)
+    assert "plan_seconds" not in found["parameters"]
+    text = "\n".join(report.summary)
+    assert "in 1 min 15 s" in report.summary[0]
+    assert "  scanned in 16.0 s, planned in 1.5 s, copied in 1 min 15 s, checked in 30.0 s" in text
+    with open(report.files["report.html"], encoding="utf-8") as stream:
+        assert "scanned in 16.0 s, planned in 1.5 s, copied in 1 min 15 s" in stream.read()
+    with open(report.files["metrics.prom"], encoding="utf-8") as stream:
+        metrics = stream.read()
+    for step, seconds in (("scan", "16"), ("plan", "1.5"), ("copy", "75"), ("check", "30")):
+        line = f'scaleout_ingest_step_duration_seconds{{step="{step}"}} {seconds}\n'
+        assert line in metrics
+
+
+def throughput(folder: str) -> Any:
+    with PlanStore.open(folder + "/plan.db") as store:
+        return series_of.throughput(store)
+
+
 def test_throughput_adds_up(tmp_path: Any) -> None:
     folder = sampleplan.make_run(str(tmp_path), hosts=4, files=4000, seconds=600)
     db = sqlite3.connect(folder + "/plan.db")
     # A client whose clock is an hour wrong.
     db.execute("UPDATE samples SET time = time + 3600 WHERE host = 'client02'")
-    width, series = stats.throughput(db)
+    db.commit()
     db.close()
+    width, series = throughput(folder)
     assert [found.host for found in series] == ["client01", "client02", "client03", "client04"]
     assert len({len(found.files) for found in series}) == 1 and width == 5
     assert all(sum(found.files) == pytest.approx(1000) for found in series)
@@ -193,8 +236,9 @@ def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
         "INSERT INTO samples VALUES ('client01', ?, ?, ?)",
         [(100, 0, 0), (104, 80, 800), (105, 80, 800), (106, 10, 10)],
     )
-    width, series = stats.throughput(db)
+    db.commit()
     db.close()
+    width, series = throughput(folder)
     assert width == 0.5
     assert series[0].files == pytest.approx([10] * 8 + [0, 0] + [5, 5])
 
@@ -206,9 +250,11 @@ def test_slow_directories_once_each(tmp_path: Any) -> None:
         "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
         [("client01", b"a/b", 60.0, 5, 6), ("client01", b"a/b", 40.0, 5, 6)],
     )
-    found = stats.slowest(db)
+    db.commit()
     db.close()
-    assert found[0] == stats.Slow(b"a/b", "client01", 100.0, 10, 12)
+    with PlanStore.open(folder + "/plan.db") as store:
+        found = results.slowest(store)
+    assert found[0] == results.Slow(b"a/b", "client01", 100.0, 10, 12)
     assert len(found) == 20 and len({(slow.path, slow.host) for slow in found}) == 20
 
 

@@ -11,7 +11,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments i
     RSYNC_ARGUMENTS,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import (
-    check_options,
+    accepted_options,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import bucket_files
@@ -33,7 +33,7 @@ class ActionModule(parallel_copy.ActionModule):
     def _share(
         self, store: PlanStore, host: str, options: dict[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
-        check_options(options["rsync_options"])
+        accepted_options(options["rsync_options"])
         for name in ("bucket_files", "bucket_bytes"):
             if options[name] < 0:
                 raise IngestError("%s: %d is less than 0" % (name, options[name]))

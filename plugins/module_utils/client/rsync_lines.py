@@ -6,21 +6,22 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from ..copy.entry import copy_entry
 from ..copy.rsync.buckets import BUCKET_BYTES, buckets
 from ..copy.rsync.method import check_rsync
-from ..copy.rsync.options import check_options, command, find_rsync
-from ..copy.rsync.two_phases import LONGEST_PATH, Result, two_phases
+from ..copy.rsync.options import accepted_options, command, find_rsync
+from ..copy.rsync.two_phases import Result, two_phases
 from ..copy.session import Session
 from ..core.errors import IngestError
-from ..core.paths import join, split
-from ..fs.times import held_everywhere, probe_granularity
+from ..core.paths import split
+from ..core.want import Want
+from ..fs.times import probe_granularity
 from ..fs.worker_count import waits
 from ..plan.shards import read_line
-from .line_operations import Row, entry_want, without
+from .line_operations import entry_want, without
+from .rsync_items import RsyncItems
 from .settings import Settings
 
 PROCESSES = 64  # the article's best over a network, on four cores
@@ -43,9 +44,9 @@ def configure(options: dict[str, Any], base: Settings) -> Settings:
         base = base._replace(threads=-(-PROCESSES // base.processes))
     if base.bandwidth_limit:
         share = base.bandwidth_limit / (base.processes * base.threads) / 1024
-        wanted.append("--bwlimit=%d" % max(1, share))
+        wanted.append(f"--bwlimit={max(1, int(share))}")
     made = command(
-        find_rsync(host), preserve, check_options(wanted), _granularity(base.destinations[0])
+        find_rsync(host), preserve, accepted_options(wanted), _granularity(base.destinations[0])
     )
     return base._replace(
         rsync=tuple(made),
@@ -71,102 +72,56 @@ def _granularity(destination: bytes) -> int:
 
 
 def copy_lines(
-    copier: Session,
+    session: Session,
     settings: Settings,
-    mount: bytes,
     lines: list[bytes],
     broken: frozenset[bytes],
     moved: Callable[[int], None],
 ) -> None:
-    """Copy a chunk of a shard with rsync, both phases. What became of it is in the copier's tally.
+    """Copy a chunk of a shard with rsync, both phases. What became of it is in the session's tally.
 
-    Directories are made here, so that rsync meets none that is a link, and need none of their
-    metadata yet. The engine copies empty directories, what rsync can't, and finishes what rsync
-    leaves.
+    Directories are made here and need none of their metadata yet. The engine copies what rsync
+    can't, or not safely, and finishes what rsync leaves.
     """
-    rows: dict[bytes, Row] = {}
-    linked: set[bytes] = set()
-    user = os.geteuid()
+    items = RsyncItems(session)
     for line in lines:
-        directory, found = read_line(line)
-        theirs, ours = _share(without(found, directory, broken), directory, user)
-        if theirs:
-            try:
-                target = copier.targets.get(directory, True)
-                if not target.created:
-                    linked.update(_linked(directory, theirs, target.fd))
-            except OSError as error:
-                error.operation = "make directory"  # type: ignore[attr-defined]
-                for row in theirs:
-                    copier.fail(join(directory, row[0]), error)
-                theirs = []
-        for row in theirs:
-            path = join(directory, row[0])
-            rows[path] = row
-            if user and row[2] != user:
-                copier.losses.add("owner", path, "only root can give a file to another user")
-        for row in ours:
-            copy_entry(copier, directory, row[0], entry_want(row))
-    items = ((path, row[4]) for path, row in rows.items())
-    for bucket in buckets(items, settings.chunk_files, settings.chunk_bytes):
+        directory, rows = read_line(line)
+        rows = without(rows, directory, broken)
+        items.add(directory, [(row[0], entry_want(row)) for row in rows])
+    sizes = ((path, want.size) for path, want in items.wants.items())
+    for bucket in buckets(sizes, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
             settings.rsync,
-            settings.source,
-            mount,
+            session,
             bucket,
             settings.rsync_verify,
             lambda dummy, count: moved(count),
-            linked.intersection(bucket),
+            items.existing.intersection(bucket),
         )
-        _count(copier, result)
+        _count(session, result)
         for path in result.left:
-            _finish(copier, path, rows[path], path in result.moved)
+            _finish(session, path, items.wants[path], path in result.moved)
 
 
-def _finish(copier: Session, path: bytes, row: Row, moved: bool) -> None:
-    """Set what the destination refused rsync. If that ``moved`` the item, it was not right before, as it
-    looks now."""
-    skipped, changed = copier.tally.skipped, copier.tally.changed
-    copy_entry(copier, split(path)[0], row[0], entry_want(row))
-    if moved and copier.tally.skipped > skipped:
-        copier.tally.skipped = skipped
-        copier.tally.files += 1
-        copier.tally.changed = changed + 1
+def _finish(session: Session, path: bytes, want: Want, moved: bool) -> None:
+    """Set what the destination refused rsync. If that ``moved`` the item, it was not right before,
+    as it looks now."""
+    skipped, changed = session.tally.skipped, session.tally.changed
+    copy_entry(session, *split(path), want)
+    if moved and session.tally.skipped > skipped:
+        session.tally.skipped = skipped
+        session.tally.files += 1
+        session.tally.changed = changed + 1
 
 
-def _linked(directory: bytes, rows: list[Row], target: int) -> Iterator[bytes]:
-    """Files that have several links in the destination by now."""
-    for row in rows:
-        try:
-            found = os.stat(row[0], dir_fd=target, follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
-            yield join(directory, row[0])
-
-
-def _share(rows: list[Row], directory: bytes, user: int) -> tuple[list[Row], list[Row]]:
-    """(rsync's, the engine's): directories, paths too long for rsync, times that the destination may
-    not hold, which rsync would set in every run, and set-id files whose owner this user can't keep,
-    of which rsync would make set-id files of this user."""
-    longest = LONGEST_PATH - len(directory)
-    theirs: list[Row] = []
-    ours: list[Row] = []
-    for row in rows:
-        lost = user and row[1] & 0o6000 and row[2] != user
-        mine = stat.S_ISDIR(row[1]) or len(row[0]) >= longest or lost or not held_everywhere(row[5])
-        (ours if mine else theirs).append(row)
-    return theirs, ours
-
-
-def _count(copier: Session, result: Result) -> None:
-    tally = copier.tally
+def _count(session: Session, result: Result) -> None:
+    tally = session.tally
     tally.files += result.files
     tally.bytes += result.bytes
     tally.skipped += result.skipped
     tally.changed += result.changed
     tally.repaired += result.repaired
     tally.failed += len(result.failures)
-    copier.failures += result.failures
+    session.failures += result.failures
     for failure in result.failures:
-        copier.suspect(failure.operation, failure.errno)
+        session.suspect(failure.operation, failure.errno)

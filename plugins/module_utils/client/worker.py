@@ -163,7 +163,7 @@ class _Worker:
         copier = self._copier
         begun = last = time.monotonic()
         if chunk.kind == Kind.COPY and self._settings.rsync:
-            copy_lines(copier, self._settings, self._mount, chunk.lines, chunk.broken, self._moved)
+            copy_lines(copier, self._settings, chunk.lines, chunk.broken, self._moved)
             return self._done(chunk, [], time.monotonic() - begun)
         slow: list[tuple[float, bytes, int, int]] = []
         operation = OPERATIONS.get(chunk.kind)
@@ -199,11 +199,4 @@ class _Worker:
         copier.failures.clear()
         losses = copier.losses.take()
         slow.sort(reverse=True, key=lambda entry: entry[0])
-        return Done(
-            chunk.number,
-            copier.tally.take(),
-            failures,
-            losses,
-            slow[:5],
-            seconds,
-        )
+        return Done(chunk.number, copier.tally.take(), failures, losses, slow[:5], seconds)

@@ -65,7 +65,6 @@ class DirCache:
         self.root = root
         self._root = OpenDirectory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
         self._open: OrderedDict[bytes, OpenDirectory] = OrderedDict()
-        self._budget = budget()
         self._count(1)
 
     @classmethod
@@ -96,7 +95,7 @@ class DirCache:
             rest, name = split(rest)
             missing.append(name)
             at = self._root if not rest else self._open.get(rest)
-        most = max(2, min(_MOST, self._budget // self._caches))
+        most = max(2, min(_MOST, self.share()))
         where = rest
         last = next(reversed(self._open), path)
         for name in reversed(missing):
@@ -123,6 +122,11 @@ class DirCache:
                 raise
         created = _mkdir(name, parent.fd)
         return OpenDirectory(os.open(name, _FLAGS, dir_fd=parent.fd), created)
+
+    @classmethod
+    def share(cls) -> int:
+        """How many directories each tree of this process may hold open."""
+        return budget() // max(1, cls._caches)
 
     def forget(self) -> None:
         """Close all but the root."""

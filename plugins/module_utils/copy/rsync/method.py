@@ -1,18 +1,15 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The methods rsync and msrsync on a client: what of a shard goes to rsync, and how much at once."""
+"""Whether a host can do what the methods rsync and msrsync ask for."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...core.errors import IngestError
 from ...core.vocabulary import METHODS
-from .options import check_options, command, find_rsync, try_options
-
-if TYPE_CHECKING:
-    pass
+from .options import accepted_options, command, find_rsync, try_options
 
 
 def check_rsync(host: str, preserve: frozenset[str], options: list[str]) -> list[str]:
@@ -22,7 +19,7 @@ def check_rsync(host: str, preserve: frozenset[str], options: list[str]) -> list
         IngestError: rsync is missing or too old, or an option is refused; the host is named.
     """
     installed = find_rsync(host)
-    made = command(installed, preserve, check_options(options))
+    made = command(installed, preserve, accepted_options(options))
     try_options(installed, [*made, "--inplace"], host)
     try_options(installed, made, host)
     return made

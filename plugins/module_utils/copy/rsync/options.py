@@ -16,93 +16,29 @@ from ...core.errors import IngestError
 OLDEST = (3, 0, 9)
 _NANOSECONDS = (3, 1, 3)  # the first that knows --modify-window=-1
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # What passes through: flags, and options with a value.
-_FLAGS = frozenset(
-    (
-        "acls",
-        "archive",
-        "atimes",
-        "checksum",
-        "compress",
-        "crtimes",
-        "devices",
-        "executability",
-        "fake-super",
-        "fsync",
-        "group",
-        "hard-links",
-        "human-readable",
-        "itemize-changes",
-        "links",
-        "new-compress",
-        "no-compress",
-        "no-devices",
-        "no-group",
-        "no-owner",
-        "no-perms",
-        "no-specials",
-        "no-whole-file",
-        "numeric-ids",
-        "old-compress",
-        "omit-link-times",
-        "omit-dir-times",
-        "one-file-system",
-        "open-noatime",
-        "owner",
-        "partial",
-        "perms",
-        "preallocate",
-        "sparse",
-        "specials",
-        "stats",
-        "super",
-        "times",
-        "verbose",
-        "whole-file",
-        "xattrs",
-        "8-bit-output",
-        "no-human-readable",
-        "no-acls",
-        "no-xattrs",
-        "no-sparse",
-        "no-o",
-        "no-g",
-        "no-p",
-        "no-D",
-        "no-A",
-        "no-X",
-        "no-S",
-        "no-z",
-        "no-W",
-        "no-h",
-        "no-v",
-        "no-super",
-    )
+_FLAGS = _words(
+    """
+    acls archive atimes checksum compress crtimes devices executability fake-super fsync group
+    hard-links human-readable itemize-changes links new-compress no-compress no-devices
+    no-group no-owner no-perms no-specials no-whole-file numeric-ids old-compress
+    omit-link-times omit-dir-times one-file-system open-noatime owner perms preallocate sparse
+    specials stats super times verbose whole-file xattrs 8-bit-output no-human-readable
+    no-acls no-xattrs no-sparse no-o no-g no-p no-D no-A no-X no-S no-z no-W no-h no-v
+    no-super
+    """
 )
-_VALUES = frozenset(
-    (
-        "block-size",
-        "bwlimit",
-        "checksum-choice",
-        "cc",
-        "checksum-seed",
-        "chmod",
-        "chown",
-        "compress-choice",
-        "compress-level",
-        "debug",
-        "groupmap",
-        "info",
-        "modify-window",
-        "skip-compress",
-        "temp-dir",
-        "timeout",
-        "usermap",
-        "zc",
-        "zl",
-        "contimeout",
-        "max-alloc",
-    )
+_VALUES = _words(
+    """
+    block-size bwlimit checksum-choice cc checksum-seed chmod chown compress-choice
+    compress-level debug groupmap info modify-window skip-compress timeout usermap zc zl
+    contimeout max-alloc
+    """
 )
 _SHORT = {
     "a": "archive",
@@ -130,132 +66,49 @@ _SHORT = {
     "O": "omit-dir-times",
     "J": "omit-link-times",
     "B": "block-size",
-    "T": "temp-dir",
     "@": "modify-window",
 }
-# Ours already, or without a meaning for one part of a plan: taken, and not handed on.
-_DROPPED = frozenset(
-    ("archive", "hard-links", "progress", "itemize-changes", "8-bit-output", "stats")
-)
+# Ours already, or without a meaning for one part of a plan: taken, and not handed on. What
+# --partial keeps of a file would stand in the place of the older one.
+_DROPPED = _words("archive hard-links progress itemize-changes 8-bit-output stats partial")
 
-_PART = "a part of the plan holds only some of a directory's entries"
-_LIST = "the plan gives each rsync its list of items"
-_LEAVE_OUT = "it would leave out items of the plan unnoticed; use ingest_include, ingest_exclude"
-_FOLLOW = "the plan copies symbolic links as links and never follows them"
-_PROOF = "the second phase could no longer tell what was copied"
-_REMOTE = "each ingestor copies between its own mounts"
-_REFUSED: dict[str, str] = {
-    "delete": _PART,
-    "del": _PART,
-    "max-delete": _PART,
-    "force": _PART,
-    "prune-empty-dirs": _PART,
-    "m": _PART,
-    "delay-updates": "the first phase writes files in place",
-    "files-from": _LIST,
-    "from0": _LIST,
-    "0": _LIST,
-    "relative": _LIST,
-    "no-relative": _LIST,
-    "R": _LIST,
-    "no-R": _LIST,
-    "implied-dirs": _LIST,
-    "no-implied-dirs": _LIST,
-    "recursive": _LIST,
-    "r": _LIST,
-    "no-recursive": _LIST,
-    "dirs": _LIST,
-    "d": _LIST,
-    "old-dirs": _LIST,
-    "no-dirs": _LIST,
-    "mkpath": _LIST,
-    "inc-recursive": _LIST,
-    "no-inc-recursive": _LIST,
-    "include": _LEAVE_OUT,
-    "exclude": _LEAVE_OUT,
-    "filter": _LEAVE_OUT,
-    "f": _LEAVE_OUT,
-    "F": _LEAVE_OUT,
-    "include-from": _LEAVE_OUT,
-    "exclude-from": _LEAVE_OUT,
-    "C": _LEAVE_OUT,
-    "cvs-exclude": _LEAVE_OUT,
-    "existing": _LEAVE_OUT,
-    "ignore-existing": _LEAVE_OUT,
-    "ignore-non-existing": _LEAVE_OUT,
-    "max-size": _LEAVE_OUT,
-    "min-size": _LEAVE_OUT,
-    "update": _LEAVE_OUT,
-    "u": _LEAVE_OUT,
-    "stop-after": _LEAVE_OUT,
-    "stop-at": _LEAVE_OUT,
-    "time-limit": _LEAVE_OUT,
-    "safe-links": _LEAVE_OUT,
-    "ignore-missing-args": _LEAVE_OUT,
-    "copy-links": _FOLLOW,
-    "L": _FOLLOW,
-    "copy-dirlinks": _FOLLOW,
-    "k": _FOLLOW,
-    "keep-dirlinks": _FOLLOW,
-    "K": _FOLLOW,
-    "copy-unsafe-links": _FOLLOW,
-    "munge-links": _FOLLOW,
-    "no-links": _FOLLOW,
-    "no-l": _FOLLOW,
-    "copy-devices": _FOLLOW,
-    "write-devices": _FOLLOW,
-    "dry-run": "use Ansible's check mode",
-    "n": "use Ansible's check mode",
-    "list-only": "use Ansible's check mode",
-    "remove-source-files": "the source exists once and is only read",
-    "remove-sent-files": "the source exists once and is only read",
-    "inplace": "the first phase has it and the second must not",
-    "append": _PROOF,
-    "append-verify": _PROOF,
-    "size-only": _PROOF,
-    "ignore-times": _PROOF,
-    "I": _PROOF,
-    "no-times": _PROOF,
-    "no-t": _PROOF,
-    "quiet": _PROOF,
-    "q": _PROOF,
-    "out-format": _PROOF,
-    "log-format": _PROOF,
-    "log-file": _PROOF,
-    "log-file-format": _PROOF,
-    "stderr": _PROOF,
-    "msgs2stderr": _PROOF,
-    "no-msgs2stderr": _PROOF,
-    "backup": "a repaired item would leave its first copy behind",
-    "b": "a repaired item would leave its first copy behind",
-    "backup-dir": "a repaired item would leave its first copy behind",
-    "suffix": "a repaired item would leave its first copy behind",
-    "partial-dir": "the first phase writes files in place",
-    "link-dest": "hard links are made by the plan",
-    "compare-dest": _LEAVE_OUT,
-    "copy-dest": _LEAVE_OUT,
-    "fuzzy": _PROOF,
-    "y": _PROOF,
-    "rsh": _REMOTE,
-    "e": _REMOTE,
-    "rsync-path": _REMOTE,
-    "daemon": _REMOTE,
-    "server": _REMOTE,
-    "sender": _REMOTE,
-    "config": _REMOTE,
-    "port": _REMOTE,
-    "address": _REMOTE,
-    "sockopts": _REMOTE,
-    "password-file": _REMOTE,
-    "remote-option": _REMOTE,
-    "M": _REMOTE,
-    "read-batch": _REMOTE,
-    "write-batch": _REMOTE,
-    "only-write-batch": _REMOTE,
-    "iconv": "names are kept byte for byte",
-    "s": _REMOTE,
-    "protect-args": _REMOTE,
+_REASONS = {
+    "a part of the plan holds only some of a directory's entries": (
+        "delete del max-delete force prune-empty-dirs m"
+    ),
+    "the plan gives each rsync its list of items": (
+        "files-from from0 0 relative no-relative R no-R implied-dirs no-implied-dirs "
+        "recursive r no-recursive dirs d old-dirs no-dirs mkpath inc-recursive "
+        "no-inc-recursive"
+    ),
+    "it would leave out items of the plan unnoticed; use ingest_include, ingest_exclude": (
+        "include exclude filter f F include-from exclude-from C cvs-exclude existing "
+        "ignore-existing ignore-non-existing max-size min-size update u stop-after "
+        "stop-at time-limit safe-links ignore-missing-args compare-dest copy-dest"
+    ),
+    "the plan copies symbolic links as links and never follows them": (
+        "copy-links L copy-dirlinks k keep-dirlinks K copy-unsafe-links munge-links "
+        "no-links no-l copy-devices write-devices"
+    ),
+    "the second phase could no longer tell what was copied": (
+        "append append-verify size-only ignore-times I no-times no-t quiet q out-format "
+        "log-format log-file log-file-format stderr msgs2stderr no-msgs2stderr fuzzy y"
+    ),
+    "each ingestor copies between its own mounts": (
+        "rsh e rsync-path daemon server sender config port address sockopts password-file "
+        "remote-option M read-batch write-batch only-write-batch s protect-args"
+    ),
+    "use Ansible's check mode": "dry-run n list-only",
+    "the source exists once and is only read": "remove-source-files remove-sent-files",
+    "the first phase has it and the second must not": "inplace",
+    "a repaired item would leave its first copy behind": "backup b backup-dir suffix",
+    "hard links are made by the plan": "link-dest",
+    "names are kept byte for byte": "iconv",
+    "a file that is replaced is renamed into its place, in its own directory": (
+        "temp-dir T delay-updates partial-dir"
+    ),
 }
+_REFUSED = {name: reason for reason, names in _REASONS.items() for name in _words(names)}
 _KEPT = {"acls": "-A", "xattrs": "-X", "sparse": "-S", "mode": "-p", "owner": "-og"}
 _QUIET_ENVIRONMENT = ("RSYNC_", "POPT_")
 
@@ -272,7 +125,7 @@ class Installed(NamedTuple):
         return ".".join(map(str, self.version))
 
 
-def check_options(options: Iterable[str]) -> list[str]:
+def accepted_options(options: Iterable[str]) -> list[str]:
     """The user's options as they are handed to rsync.
 
     Raises:
@@ -281,9 +134,8 @@ def check_options(options: Iterable[str]) -> list[str]:
     checked: list[str] = []
     waiting = ""
     words = list(options)
-    if len(words) == 1 and words[0].startswith(
-        "-"
-    ):  # as one text, like msrsync's --rsync "-ahv -z"
+    if len(words) == 1 and words[0].startswith("-"):
+        # One text, like msrsync's --rsync "-ahv -z".
         try:
             words = shlex.split(words[0])
         except ValueError as error:
@@ -309,7 +161,7 @@ def check_options(options: Iterable[str]) -> list[str]:
 def _long(name: str, has_value: bool, value: str, checked: list[str]) -> str:
     """Check one long option; returns what still waits for its value."""
     option = "--" + name
-    reason = _REFUSED.get(name) or (_PART if name.startswith("delete") else None)
+    reason = _REFUSED.get("delete" if name.startswith("delete") else name)
     if reason:
         raise _refusal(option, reason)
     if has_value and name in _VALUES:
@@ -317,9 +169,7 @@ def _long(name: str, has_value: bool, value: str, checked: list[str]) -> str:
     elif not has_value and name in _VALUES:
         return option + "="
     elif has_value or (name not in _FLAGS and name not in _DROPPED):
-        raise IngestError(
-            f"the option '{option + ('=' + value if has_value else '')}' in ingest_rsync_options is not one that this collection hands to rsync"
-        )
+        raise _unknown(f"{option}={value}" if has_value else option)
     elif name not in _DROPPED:
         checked.append(option)
     return ""
@@ -336,9 +186,7 @@ def _short(word: str, checked: list[str]) -> str:
             continue
         name = _SHORT.get(letter)
         if name is None:
-            raise IngestError(
-                f"the option '-{letter}' in ingest_rsync_options is not one that this collection hands to rsync"
-            )
+            raise _unknown("-" + letter)
         if name in _VALUES:
             rest = letters[at + 1 :]
             if not rest:
@@ -348,6 +196,13 @@ def _short(word: str, checked: list[str]) -> str:
         if name not in _DROPPED:
             checked.append("-" + letter)
     return ""
+
+
+def _unknown(option: str) -> IngestError:
+    return IngestError(
+        f"the option '{option}' in ingest_rsync_options is not one that this collection hands to"
+        " rsync"
+    )
 
 
 def _refusal(option: str, reason: str) -> IngestError:
@@ -391,11 +246,14 @@ def find_rsync(host: str, program: str = "rsync") -> Installed:
             f"{path} on host {host} is not an rsync that works: {said[:200] or 'no answer'}"
         )
     version = tuple(int(part or 0) for part in found.groups())
+    found_here = Installed(path, version)
     if version < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
         raise IngestError(
-            f"rsync {'.'.join(map(str, version))} on host {host} is too old: the package 'rsync' is needed in version {'.'.join(map(str, OLDEST))} or newer"
+            f"rsync {found_here.number} on host {host} is too old: the package 'rsync' is needed in"
+            f" version {oldest} or newer"
         )
-    return Installed(path, version)
+    return found_here
 
 
 def command(
@@ -442,9 +300,10 @@ def try_options(rsync: Installed, arguments: list[str], host: str) -> None:
     )
     if unknown:
         raise IngestError(
-            f"rsync {rsync.number} on host {host} is too old for the option {unknown.group(1)} in ingest_rsync_options, or built without it"
+            f"rsync {rsync.number} on host {host} is too old for the option {unknown.group(1)} in"
+            " ingest_rsync_options, or built without it"
         )
     raise IngestError(
-        "rsync %s on host %s refuses the options %s: %s"
-        % (rsync.number, host, " ".join(arguments[1:]), said or "exit status %d" % done.returncode)
+        f"rsync {rsync.number} on host {host} refuses the options {' '.join(arguments[1:])}:"
+        f" {said or f'exit status {done.returncode}'}"
     )

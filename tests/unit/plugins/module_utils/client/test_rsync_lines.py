@@ -4,21 +4,28 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing.popen_fork  # noqa: F401  (one test may not read it any more)
 import os
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.client import rsync_lines
+from ansible_collections.scaleout.ingest.plugins.module_utils.client import rsync_items, rsync_lines
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import method
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import method, two_phases
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.shelter import can_bind
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits
 from ansible_collections.scaleout.ingest.tests.support import compare, pipeline, trees
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +109,198 @@ def test_no_link_of_the_destination_is_followed(pair: tuple[bytes, bytes], tmp_p
     assert done["failed"] > 0
     assert os.listdir(outside) == []
     assert os.path.exists(os.path.join(destination, b"top"))
+
+
+def swapping(tmp_path: Path, directory: bytes) -> str:
+    """A folder with an rsync that, when first started to copy, finds a link to a private directory
+    in the place of ``directory``, as somebody else may have put it there meanwhile."""
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "file").write_bytes(b"secret")
+    os.utime(private / "file", ns=(1, 1))
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    place = os.fsdecode(directory)
+    (folder / "rsync").write_text(
+        f"""#!/bin/sh
+case "$*" in *--out-format*)
+    if mkdir {tmp_path}/once 2>/dev/null; then mv {place} {place}.away; ln -s {private} {place}; fi;;
+esac
+exec {shutil.which("rsync")} "$@"
+"""
+    )
+    (folder / "rsync").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.skipif(not can_bind(), reason="this host or user gives rsync no mount namespace")
+@pytest.mark.parametrize("method", ["rsync", "msrsync"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_directory_that_becomes_a_link_while_rsync_runs(
+    pair: tuple[bytes, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    side: int,
+) -> None:
+    """Neither do private files come over, nor is anything written outside the destination."""
+    source, destination = pair
+    nodes = [trees.Node((b"d", b"file"), data=((0, b"ours"),)), trees.Node((b"d", b"other"))]
+    trees.build(source, nodes)
+    os.mkdir(os.path.join(destination, b"d"))
+    monkeypatch.setenv("PATH", swapping(tmp_path, os.path.join(pair[side], b"d")))
+    pipeline.ingest(source, [destination], str(tmp_path / "run"), method=method)
+    assert (tmp_path / "once").exists()
+    assert sorted(os.listdir(tmp_path / "private")) == ["file"]
+    assert (tmp_path / "private" / "file").read_bytes() == b"secret"
+    arrived = os.path.join(destination, b"d.away" if side else b"d", b"file")
+    assert Path(os.fsdecode(arrived)).read_bytes() == b"ours"
+
+
+def test_without_a_shelter_rsync_gets_only_what_nobody_else_can_change(
+    pair: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (two_phases, rsync_items):
+        monkeypatch.setattr(module, "can_bind", lambda: False)
+    source, destination = pair
+    trees.build(
+        source,
+        [
+            trees.Node((b"shared", b"file"), data=((0, b"1"),)),
+            trees.Node((b"own", b"file"), data=((0, b"2"),)),
+            trees.Node((b"shared",), "d", mode=0o777),
+        ],
+    )
+    os.chmod(source, 0o755)
+    os.chmod(destination, 0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/rsync").write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/log\nexec {shutil.which("rsync")} "$@"\n'
+    )
+    (tmp_path / "bin/rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    done = pipeline.ingest(source, [destination], str(tmp_path / "run"), method="rsync")
+    assert (done["files"], done["failed"]) == (2, 0)
+    assert compare.compare_trees(source, destination) == []
+    log = (tmp_path / "log").read_text()
+    assert "own/file" in log
+    assert "shared/file" not in log
+
+
+@pytest.mark.parametrize("method", ["rsync", "msrsync"])
+def test_a_full_disk_leaves_the_older_file(
+    pair: tuple[bytes, bytes], tmp_path: Path, method: str
+) -> None:
+    if not ROOT:
+        pytest.skip("only root can mount a small file system")
+    source, mount = pair
+    trees.build(source, [trees.Node((b"file",), data=((0, os.urandom(3 << 20)),))])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], check=True)
+    try:
+        old = Path(os.fsdecode(mount), "file")
+        old.write_bytes(b"the only copy")
+        done = pipeline.ingest(source, [mount], str(tmp_path / "run"), method=method)
+        assert done["failed"] > 0
+        assert old.read_bytes() == b"the only copy"
+        assert os.listdir(mount) == [b"file"]
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_an_empty_directory_in_the_place_of_a_file_is_a_failure(
+    pair: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    source, destination = pair
+    nodes = [trees.Node((b"name",), data=((0, b"1"),)), trees.Node((b"link",), "l", target=b"x")]
+    trees.build(source, nodes)
+    for name in (b"name", b"link"):
+        os.mkdir(os.path.join(destination, name))
+    run = tmp_path / "run"
+    done = pipeline.ingest(source, [destination], str(run), method="rsync", verify="none")
+    assert (done["files"], done["failed"]) == (0, 2)
+    assert all(os.path.isdir(os.path.join(destination, name)) for name in (b"name", b"link"))
+    with sqlite3.connect(run / "plan.db") as db:
+        rows = db.execute("SELECT path, errno, message FROM failures").fetchall()
+    assert {(bytes(path), number) for path, number, _said in rows} == {
+        (b"name", errno.EISDIR),
+        (b"link", errno.EISDIR),
+    }
+    assert "the destination has a directory here" in rows[0][2]
+
+
+@pytest.mark.parametrize("sheltered", [True, False])
+def test_paths_of_many_components(
+    pair: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheltered: bool
+) -> None:
+    if not sheltered:
+        for module in (two_phases, rsync_items):
+            monkeypatch.setattr(module, "can_bind", lambda: False)
+    source, destination = pair
+    trees.build(source, trees.deep(1300, b"d"))
+    try:
+        done = pipeline.ingest(source, [destination], str(tmp_path / "run"), method="rsync")
+        assert done["failed"] == 0
+        assert compare.compare_trees(source, destination) == []
+    finally:
+        for root in pair:
+            trees.remove(root)
+
+
+def test_somebody_elses_file_is_the_engines(pair: tuple[bytes, bytes]) -> None:
+    """rsync would give away, with the owner, contents that nobody has looked at."""
+    if not ROOT:
+        pytest.skip("only root gives files to others")
+    source, destination = pair
+    for name in (b"foreign", b"right", b"ours", b"set-id"):
+        for root in pair:
+            Path(os.fsdecode(os.path.join(root, name))).write_bytes(b"1")
+    for name, root in ((b"foreign", destination), (b"right", source), (b"right", destination)):
+        os.chown(os.path.join(root, name), 65534, 65534)
+    os.chmod(os.path.join(source, b"set-id"), 0o4755)
+    session = Session(source, destination, frozenset(PRESERVE))
+    items = rsync_items.RsyncItems(session)
+    names = sorted(os.listdir(source))
+    items.add(b"", [(name, want_of(os.lstat(os.path.join(source, name)))) for name in names])
+    assert sorted(items.wants) == [b"ours", b"right"] == sorted(items.existing)
+    assert session.failures == []
+
+
+def test_no_rsync_outlives_its_worker(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
+    """All three of its processes end, wherever they are."""
+    source, destination = pair
+    trees.build(source, [trees.Node((b"file",), data=((0, os.urandom(4 << 20)),))])
+    pid = os.fork()
+    if not pid:
+        try:
+            session = Session(source, destination, frozenset(PRESERVE))
+            slowly = [shutil.which("rsync") or "", "-tR", "--bwlimit=100"]
+            two_phases.two_phases(slowly, session, [b"file"])
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 30
+    while not os.path.exists(os.path.join(destination, b"file")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started = descendants(pid)
+    assert len(started) == 3
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    while any(running(each) for each in started):
+        assert time.monotonic() < deadline, "it still writes"
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [each for child in map(int, children) for each in (child, *descendants(child))]
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there, and no zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def test_links_that_the_source_has_no_more(pair: tuple[bytes, bytes], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.entry import copy_link
@@ -23,7 +23,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.preserve impo
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import (
     options as rsync_options,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import two_phases
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import process, two_phases
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.shelter import can_bind
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
@@ -38,7 +39,24 @@ PLAIN = KEEP - {"xattrs", "acls"}
 
 def arguments(options: Sequence[str] = (), preserve: frozenset = KEEP) -> list[str]:
     installed = rsync_options.find_rsync("here")
-    return rsync_options.command(installed, preserve, rsync_options.check_options(options))
+    return rsync_options.command(installed, preserve, rsync_options.accepted_options(options))
+
+
+def copy(
+    command: Sequence[str],
+    source: bytes,
+    destination: bytes,
+    items: Sequence[bytes],
+    verify: str = "metadata",
+    progress: Callable[[int, int], None] | None = None,
+    existing: frozenset[bytes] = frozenset(),
+) -> two_phases.Result:
+    """Both phases between two folders."""
+    session = Session(source, destination, KEEP)
+    try:
+        return two_phases.two_phases(command, session, items, verify, progress, existing)
+    finally:
+        session.close()
 
 
 def survey(source: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, bytes]]:
@@ -82,13 +100,14 @@ def write(root: bytes, files: dict[bytes, bytes]) -> list[bytes]:
     return list(files)
 
 
-def test_hostile_tree(pair: tuple[bytes, bytes]) -> None:
+@pytest.mark.parametrize("bind", [True, False], indirect=True)
+def test_hostile_tree(pair: tuple[bytes, bytes], bind: bool) -> None:
     source, destination = pair
     # rsync reads holes, five gigabytes of them take it too long here
     trees.build(source, [node for node in trees.hostile() if node.path[-1] != b"huge"])
     items, directories, links = survey(source)
     make_directories(destination, directories)
-    result = two_phases.two_phases(arguments(), source, destination, items)
+    result = copy(arguments(), source, destination, items)
     assert result.failures == []
     assert (result.files, result.skipped, result.repaired) == (len(items), 0, 0)
     finish = Session(source, destination, KEEP)
@@ -104,7 +123,7 @@ def test_hostile_tree(pair: tuple[bytes, bytes]) -> None:
     assert finish.failures == []
     assert compare.compare_trees(source, destination) == []
 
-    again = two_phases.two_phases(arguments(), source, destination, items)
+    again = copy(arguments(), source, destination, items)
     assert (again.files, again.changed, again.skipped, again.failures) == (0, 0, len(items), [])
 
 
@@ -123,16 +142,22 @@ AWKWARD = {
 }
 
 
-@pytest.mark.parametrize("by_list", [True, False])
-def test_names_on_both_ways(
-    pair: tuple[bytes, bytes], by_list: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(name="bind")
+def _bind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With a shelter, and as where there can't be one."""
+    if not request.param:
+        monkeypatch.setattr(two_phases, "can_bind", lambda: False)
+    elif not can_bind():
+        pytest.skip("this host or user gives no process a mount namespace of its own")
+    return request.param
+
+
+@pytest.mark.parametrize("bind", [True, False], indirect=True)
+def test_names_on_both_ways(pair: tuple[bytes, bytes], bind: bool) -> None:
     source, destination = pair
     items = write(source, {**NAMES, **AWKWARD})
-    if by_list:
-        monkeypatch.setattr(two_phases, "_batches", lambda paths: iter([(True, list(paths))]))
     make_directories(destination, survey(source)[1])
-    result = two_phases.two_phases(arguments(), source, destination, items)
+    result = copy(arguments(), source, destination, items)
     assert result.failures == []
     assert result.files == len(items)
     assert result.bytes == sum(map(len, {**NAMES, **AWKWARD}.values()))
@@ -144,7 +169,8 @@ def test_second_phase_repairs(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"right": b"123", b"time": b"abc", b"bytes": b"xyz"})
     target = arguments()
-    run = two_phases._Phases(target, source, destination, two_phases.Result(), None)
+    session = Session(source, destination, KEEP)
+    run = two_phases._Phases(target, session, two_phases.Result(), None)
     assert run.phase(items, ["--inplace"], {}) == {}
     for name in (b"time", b"bytes"):
         path = os.path.join(destination, name)
@@ -173,17 +199,18 @@ def test_repaired_is_counted_when_phase_one_failed(
         '#!/bin/sh\ncase "$*" in *--inplace*) exec rsync --exclude=b "$@";; esac\nexec rsync "$@"\n'
     )
     wrapper.chmod(0o755)
-    result = two_phases.two_phases([str(wrapper), *arguments()[1:]], source, destination, items)
+    result = copy([str(wrapper), *arguments()[1:]], source, destination, items)
     assert (result.files, result.repaired, result.failures) == (2, 1, [])
 
 
-def test_each_failure_has_its_path(pair: tuple[bytes, bytes]) -> None:
+@pytest.mark.parametrize("bind", [True, False], indirect=True)
+def test_each_failure_has_its_path(pair: tuple[bytes, bytes], bind: bool) -> None:
     source, destination = pair
     items = write(source, {b"good": b"1", b"in the way\n": b"2", b"d/ok": b"3"})
     missing = [b'gone "quoted"', b"gone\nline\xff", b"d/gone"]
     os.makedirs(os.path.join(destination, b"in the way\n", b"full"))
     make_directories(destination, [b"d"])
-    result = two_phases.two_phases(arguments(), source, destination, items + missing)
+    result = copy(arguments(), source, destination, items + missing)
     failed = {failure.path: failure for failure in result.failures}
     assert set(failed) == set(missing) | {b"in the way\n"}
     assert {failed[path].errno for path in missing} == {errno.ENOENT}
@@ -201,7 +228,7 @@ def test_full_disk(tmp_path: Path, pair: tuple[bytes, bytes]) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], check=True)
     try:
         items = write(source, {b"0": b"x" * 10, b"1": b"x" * (3 << 20), b"2": b"y" * 10})
-        result = two_phases.two_phases(arguments(), source, os.fsencode(mount), items)
+        result = copy(arguments(), source, os.fsencode(mount), items)
         assert [(f.path, f.errno) for f in result.failures] == [(b"1", errno.ENOSPC)]
         assert result.files == 2
         assert (mount / "2").read_bytes() == b"y" * 10
@@ -233,7 +260,7 @@ def _unreadable(source: bytes, destination: bytes) -> None:
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
-            result = two_phases.two_phases(arguments(), source, destination, items)
+            result = copy(arguments(), source, destination, items)
             found = {failure.path: failure.errno for failure in result.failures}
             code = 0 if found == {b"closed": errno.EACCES, b"dev": errno.EPERM} else 1
             code += 2 * (result.files != 1)
@@ -248,7 +275,7 @@ def test_links_in_the_destination_are_replaced(pair: tuple[bytes, bytes], tmp_pa
     outside = tmp_path / "outside"
     outside.write_bytes(b"untouched")
     os.symlink(os.fsencode(outside), os.path.join(destination, b"file"))
-    result = two_phases.two_phases(arguments(), source, destination, items)
+    result = copy(arguments(), source, destination, items)
     assert result.failures == []
     assert outside.read_bytes() == b"untouched"
     assert not os.path.islink(os.path.join(destination, b"file"))
@@ -260,7 +287,7 @@ def test_killed_rsync_fails_every_item(pair: tuple[bytes, bytes], tmp_path: Path
     wrapper = tmp_path / "rsync"
     wrapper.write_text("#!/bin/sh\nkill -9 $$\n")
     wrapper.chmod(0o755)
-    result = two_phases.two_phases([str(wrapper)], source, destination, items)
+    result = copy([str(wrapper)], source, destination, items)
     assert {f.path for f in result.failures} == {b"a", b"b"}
     assert "signal 9" in result.failures[0].message
     assert result.files == 0
@@ -277,7 +304,7 @@ def test_every_exit_status_is_a_failure(
         "#!/bin/sh\necho 'rsync error: it broke (code %d)' >&2\nexit %d\n" % (code, code)
     )
     wrapper.chmod(0o755)
-    result = two_phases.two_phases([str(wrapper)], source, destination, items)
+    result = copy([str(wrapper)], source, destination, items)
     assert [f.path for f in result.failures] == [b"a"]
     assert "it broke (code %d)" % code in result.failures[0].message
 
@@ -286,7 +313,7 @@ def test_no_second_phase_on_request(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1"})
     told: list[tuple[int, int]] = []
-    result = two_phases.two_phases(
+    result = copy(
         arguments(), source, destination, items, "none", lambda *counts: told.append(counts)
     )
     assert (result.files, result.repaired, told) == (1, 0, [(1, 1)])
@@ -295,7 +322,7 @@ def test_no_second_phase_on_request(pair: tuple[bytes, bytes]) -> None:
 def test_options_pass_through(pair: tuple[bytes, bytes]) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1" * 100000})
-    result = two_phases.two_phases(
+    result = copy(
         arguments(["-ahvzP", "--chmod=F600", "--bwlimit", "100000", "--stats"], PLAIN),
         source,
         destination,
@@ -306,14 +333,14 @@ def test_options_pass_through(pair: tuple[bytes, bytes]) -> None:
 
 
 def test_options_as_one_text() -> None:
-    assert rsync_options.check_options(["-ahv --chmod='F644' -z"]) == [
+    assert rsync_options.accepted_options(["-ahv --chmod='F644' -z"]) == [
         "-h",
         "-v",
         "--chmod=F644",
         "-z",
     ]
     with pytest.raises(IngestError, match="closing quotation"):
-        rsync_options.check_options(["-ahv '"])
+        rsync_options.accepted_options(["-ahv '"])
 
 
 @pytest.mark.parametrize(
@@ -344,7 +371,7 @@ def test_options_as_one_text() -> None:
 )
 def test_options_that_break_the_plan(options: list[str], words: str) -> None:
     with pytest.raises(IngestError) as caught:
-        rsync_options.check_options(options)
+        rsync_options.accepted_options(options)
     assert words in str(caught.value)
     assert "ingest_rsync_options" in str(caught.value)
 
@@ -358,7 +385,9 @@ def fake(tmp_path: Path, version: str) -> str:
     """An rsync of another version, which knows no --fsync."""
     program = tmp_path / "rsync"
     program.write_text(
-        f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'rsync  version {version}  protocol version 30' && exit\nfor i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1; done\nexit 0\n"
+        f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'rsync  version {version}  protocol version 30'"
+        " && exit\nfor i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2"
+        " && exit 1; done\nexit 0\n"
     )
     program.chmod(0o755)
     return str(program)
@@ -372,7 +401,7 @@ def test_old_rsync(tmp_path: Path) -> None:
 def test_option_newer_than_rsync(tmp_path: Path) -> None:
     installed = rsync_options.find_rsync("client7", fake(tmp_path, "3.1.0"))
     assert installed.version == (3, 1, 0)
-    made = rsync_options.command(installed, KEEP, rsync_options.check_options(["--fsync"]))
+    made = rsync_options.command(installed, KEEP, rsync_options.accepted_options(["--fsync"]))
     assert "--modify-window=-1" not in made
     with pytest.raises(
         IngestError, match=r"rsync 3\.1\.0 on host client7 is too old for the option --fsync"
@@ -402,7 +431,7 @@ def test_refused_attributes_leave_the_item_to_somebody_else(pair: tuple[bytes, b
             pass
         else:
             pytest.skip("/dev/shm holds extended attributes")
-        result = two_phases.two_phases(arguments(), source, os.fsencode(folder), items)
+        result = copy(arguments(), source, os.fsencode(folder), items)
     assert result.left == [b"dressed"]
     assert (result.files, result.skipped, result.failures) == (1, 0, [])
 
@@ -410,13 +439,16 @@ def test_refused_attributes_leave_the_item_to_somebody_else(pair: tuple[bytes, b
 @pytest.mark.parametrize(
     "said",
     [
-        'rsync: [receiver] rsync_xal_set: lsetxattr("%s/b\\#012","user.x") failed: Operation not supported (95)',
+        'rsync: [receiver] rsync_xal_set: lsetxattr("%s/b\\#012","user.x") failed:'
+        " Operation not supported (95)",
         'rsync: [generator] chown "%s/b\\#012" failed: Operation not permitted (1)',
-        "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS): Operation not supported (95)",
+        "rsync: [generator] set_acl: sys_acl_set_file(b\\#012, ACL_TYPE_ACCESS):"
+        " Operation not supported (95)",
     ],
 )
+@pytest.mark.parametrize("bind", [False], indirect=True)
 def test_what_rsync_says_of_refused_attributes(
-    pair: tuple[bytes, bytes], tmp_path: Path, said: str
+    pair: tuple[bytes, bytes], tmp_path: Path, said: str, bind: bool
 ) -> None:
     source, destination = pair
     items = write(source, {b"a": b"1", b"b\n": b"2"})
@@ -424,9 +456,7 @@ def test_what_rsync_says_of_refused_attributes(
     (tmp_path / "said").write_text(said + "\nrsync error: some files (code 23) at main.c(1)\n")
     (tmp_path / "rsync").write_text(f'#!/bin/sh\nrsync "$@"\ncat {tmp_path}/said >&2\nexit 23\n')
     (tmp_path / "rsync").chmod(0o755)
-    result = two_phases.two_phases(
-        [str(tmp_path / "rsync"), *arguments()[1:]], source, destination, items
-    )
+    result = copy([str(tmp_path / "rsync"), *arguments()[1:]], source, destination, items)
     assert (result.left, result.files, result.failures) == ([b"b\n"], 1, [])
 
 
@@ -439,7 +469,7 @@ def test_rsync_ends_with_its_worker(pair: tuple[bytes, bytes], tmp_path: Path) -
     pid = os.fork()
     if not pid:
         try:
-            two_phases.two_phases([str(tmp_path / "rsync")], source, destination, items)
+            copy([str(tmp_path / "rsync")], source, destination, items)
         finally:
             os._exit(0)
     deadline = time.monotonic() + 20
@@ -459,15 +489,16 @@ def test_rsync_ends_with_its_worker(pair: tuple[bytes, bytes], tmp_path: Path) -
 def test_a_large_file_is_no_silence(
     pair: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(two_phases, "_BEAT", 0.05)
+    monkeypatch.setattr(process, "_BEAT", 0.05)
     source, destination = pair
     items = write(source, {b"a": b"1"})
     (tmp_path / "rsync").write_text(
-        "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/dev/null bs=1M count=1 2>/dev/null; sleep 0.1; done\n"
+        "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8; do"
+        " dd if=/dev/zero of=/dev/null bs=1M count=1 2>/dev/null; sleep 0.1; done\n"
     )
     (tmp_path / "rsync").chmod(0o755)
     told: list[tuple[int, int]] = []
-    two_phases.two_phases(
+    copy(
         [str(tmp_path / "rsync")],
         source,
         destination,

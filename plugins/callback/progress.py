@@ -61,7 +61,8 @@ _UP_AND_CLEAR = "\x1b[%dA\r\x1b[J"
 
 
 class CallbackModule(CallbackBase):
-    """Receives the datagrams of Ansible's worker processes, and owns the last lines of the screen."""
+    """Receives the datagrams of Ansible's worker processes, and owns the last lines of the
+    screen."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"

@@ -12,8 +12,9 @@ author:
 version_added: 0.1.0
 short_description: The collection's commands as text for cloud-init
 description:
-  - One executable file, C(ingestor), which is C(parallelcp) and C(prime) too when it is called by these names, compressed
-    and in base64, as the encoding V(gz+b64) of cloud-init's C(write_files) takes it.
+  - One executable file, C(ingestor), which is C(parallelcp) and C(prime) too when it is called by
+    these names, compressed and in base64, as the encoding V(gz+b64) of cloud-init's C(write_files)
+    takes it.
 options:
   interpreter:
     description: The Python that runs it, 3.8 or newer.

@@ -14,12 +14,12 @@ version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
-  - Mounts the cluster's export read-only from the first address that can be mounted, takes the script from there, unmounts
-    it, and runs the script with C(/bin/bash) as root.
-  - The script finds E(BASE_DIR), E(NODE_PREFIX), E(NODE_COUNT), E(NFS_IP_CSV), E(NFS_PATH), E(BOOTSTRAP_NFS_IP),
-    E(BOOTSTRAP_SCRIPT_PATH) and E(LINUX_USER) in its environment.
-  - A script that has run well is not run again until it changes, or its environment other than E(BOOTSTRAP_NFS_IP) and
-    E(NODE_COUNT).
+  - Mounts the cluster's export read-only from the first address that can be mounted, takes the
+    script from there, unmounts it, and runs the script with C(/bin/bash) as root.
+  - The script finds E(BASE_DIR), E(NODE_PREFIX), E(NODE_COUNT), E(NFS_IP_CSV), E(NFS_PATH),
+    E(BOOTSTRAP_NFS_IP), E(BOOTSTRAP_SCRIPT_PATH) and E(LINUX_USER) in its environment.
+  - A script that has run well is not run again until it changes, or its environment other than
+    E(BOOTSTRAP_NFS_IP) and E(NODE_COUNT).
 options:
   path:
     description: The script's path in the export, such as V(/bootstrap/bootstrap.sh).
@@ -27,7 +27,8 @@ options:
     required: true
   addresses:
     description:
-      - The cluster's addresses in the order in which they are tried, as for M(scaleout.ingest.cluster_mounts).
+      - The cluster's addresses in the order in which they are tried, as for
+        M(scaleout.ingest.cluster_mounts).
     type: list
     elements: str
     required: true

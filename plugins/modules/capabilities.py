@@ -33,9 +33,10 @@ options:
     default: [mode, owner, times, xattrs, acls, links, sparse]
   seen:
     description:
-      - What M(scaleout.ingest.preflight) returned as RV(scaleout.ingest.preflight#module:seen) on each host.
-      - Hosts that see different directories are refused, and the directory gets the time back that it
-        had before any of them wrote.
+      - What M(scaleout.ingest.preflight) returned as RV(scaleout.ingest.preflight#module:seen) on
+        each host.
+      - Hosts that see different directories are refused, and the directory gets the time back that
+        it had before any of them wrote.
     type: list
     elements: dict
     default: []
@@ -43,7 +44,8 @@ attributes:
   check_mode:
     description: Writes nothing.
     support: partial
-    details: Without writing, only how much space there is and whether the destination is empty is found.
+    details: >-
+      Without writing, only how much space there is and whether the destination is empty is found.
   diff_mode:
     description: Nothing changes.
     support: none

@@ -13,18 +13,19 @@ version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
-  - Compares what an ingestor needs, a mount for each address of a scale-out NFS cluster and one of the source, with what
-    it has mounted and configured, and says what M(ansible.posix.mount) has to do about it. Called again with the
-    O(outcome), it says what came of it.
-  - Asks all servers at the same time, with a call that does nothing, whether they answer. An address that does not is left
-    out, so that nothing hangs on it; the others are used. It is an error if none answers, or the source does not.
-  - Changes nothing itself, but for one thing. With O(unmount) it detaches a mount whose server is dead and which nothing
-    uses, as to unmount it would hang.
+  - Compares what an ingestor needs, a mount for each address of a scale-out NFS cluster and one of
+    the source, with what it has mounted and configured, and says what M(ansible.posix.mount) has to
+    do about it. Called again with the O(outcome), it says what came of it.
+  - Asks all servers at the same time, with a call that does nothing, whether they answer. An
+    address that does not is left out, so that nothing hangs on it; the others are used. It is an
+    error if none answers, or the source does not.
+  - Changes nothing itself, but for one thing. With O(unmount) it detaches a mount whose server is
+    dead and which nothing uses, as to unmount it would hang.
 options:
   addresses:
     description:
-      - The cluster's addresses. Each is an address, a range such as V(10.0.0.101-112), or a host name, which stands for
-        all its addresses.
+      - The cluster's addresses. Each is an address, a range such as V(10.0.0.101-112), or a host
+        name, which stands for all its addresses.
     type: list
     elements: str
     default: []
@@ -37,16 +38,21 @@ options:
     default: /mnt/destination
   mount_options:
     description:
-      - The mount options for the cluster. V(softerr) makes an address that does not answer an error, which is tried again
-        over another mount, instead of a process that hangs; V(hard) is for whoever wants that.
+      - The mount options for the cluster. V(softerr) makes an address that does not answer an
+        error, which is tried again over another mount, instead of a process that hangs; V(hard) is
+        for whoever wants that.
     type: str
     default: vers=3,proto=tcp,softerr,timeo=100,retrans=2
   nconnect:
-    description: Connections for each mount of the cluster (Linux 5.3 and later); V(0) leaves it to the kernel.
+    description:
+      - Connections for each mount of the cluster (Linux 5.3 and later); V(0) leaves it to the
+        kernel.
     type: int
     default: 0
   client:
-    description: The number of this ingestor, from 0 on. Each starts with another address, so that the load is even.
+    description:
+      - The number of this ingestor, from 0 on. Each starts with another address, so that the load
+        is even.
     type: int
     default: 0
   source_address:
@@ -59,7 +65,9 @@ options:
     description: Where the source is mounted. Required with O(source_address).
     type: path
   source_mount_options:
-    description: The mount options for the source; V(nocto) saves a call for each file of a tree that stands still.
+    description:
+      - The mount options for the source; V(nocto) saves a call for each file of a tree that stands
+        still.
     type: str
     default: vers=3,proto=tcp,ro,nocto
   persistent:
@@ -73,11 +81,15 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds in which a server must answer. V(0) does not ask the servers of what is not mounted yet.
+    description:
+      - Seconds in which a server must answer. V(0) does not ask the servers of what is not mounted
+        yet.
     type: int
     default: 5
   outcome:
-    description: What M(ansible.posix.mount) answered for each entry of RV(todo), as RV(ignore:results) of its loop.
+    description:
+      - What M(ansible.posix.mount) answered for each entry of RV(todo), as RV(ignore:results) of
+        its loop.
     type: list
     elements: dict
   left_out:
@@ -134,17 +146,26 @@ mounts:
   elements: dict
   sample: [{path: /mnt/destination1, src: "10.0.0.101:/msazure", opts: "vers=3,proto=tcp"}]
 todo:
-  description: Those that M(ansible.posix.mount) has to change, with its O(ansible.posix.mount#module:state).
+  description:
+    - Those that M(ansible.posix.mount) has to change, with its O(ansible.posix.mount#module:state).
   returned: success
   type: list
   elements: dict
-  sample: [{path: /mnt/destination1, src: "10.0.0.101:/msazure", opts: "vers=3,proto=tcp", state: ephemeral}]
+  sample:
+    - path: /mnt/destination1
+      src: "10.0.0.101:/msazure"
+      opts: "vers=3,proto=tcp"
+      state: ephemeral
 left_out:
   description: The cluster's mounts that can't be used, each with its server's address and why.
   returned: success
   type: list
   elements: dict
-  sample: [{mount: /mnt/destination2, source: "10.0.0.102:/msazure", address: 10.0.0.102, message: no answer within 5 s}]
+  sample:
+    - mount: /mnt/destination2
+      source: "10.0.0.102:/msazure"
+      address: 10.0.0.102
+      message: no answer within 5 s
 busy:
   description: With O(unmount), the mounts that something uses.
   returned: success

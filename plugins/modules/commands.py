@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
-  - Installs commands that run on the collection's own engine, each as one executable file that needs
-    nothing but Python 3.8 or newer.
+  - Installs commands that run on the collection's own engine, each as one executable file that
+    needs nothing but Python 3.8 or newer.
 options:
   folder:
     description: Where the commands go. It must exist.

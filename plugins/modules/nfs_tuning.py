@@ -22,11 +22,13 @@ options:
       - For connections that are made from now on, so this comes before the mounts.
     type: int
   max_slots:
-    description: RPC calls that a connection may grow to (C(sunrpc.tcp_max_slot_table_entries)), likewise.
+    description:
+      - RPC calls that a connection may grow to (C(sunrpc.tcp_max_slot_table_entries)), likewise.
     type: int
   readahead:
     description:
-      - KiB that are read ahead of a sequential reader on every NFS mount from now on, and on O(mounts) at once.
+      - KiB that are read ahead of a sequential reader on every NFS mount from now on, and on
+        O(mounts) at once.
     type: int
   mounts:
     description: Mount points whose readahead is set at once.
@@ -44,10 +46,11 @@ attributes:
     description: What is right already is left alone.
     support: full
 notes:
-  - The slots are options of the kernel's module C(sunrpc) in C(/etc/modprobe.d), as it is loaded with the first mount,
-    when the host's sysctl settings have long been applied; sysctl settings only where it is part of the kernel.
-  - For later mounts the readahead is a rule for udev in C(/etc/udev/rules.d), which comes after that of nfs-utils and its
-    C(nfsrahead).
+  - The slots are options of the kernel's module C(sunrpc) in C(/etc/modprobe.d), as it is loaded
+    with the first mount, when the host's sysctl settings have long been applied; sysctl settings
+    only where it is part of the kernel.
+  - For later mounts the readahead is a rule for udev in C(/etc/udev/rules.d), which comes after
+    that of nfs-utils and its C(nfsrahead).
 """
 
 EXAMPLES = r"""

@@ -15,8 +15,8 @@ author:
 description:
   - Checks that the source can be read, and that neither source nor destination lies in the other.
   - Writes a small file with a random name over each mount of the destination and looks for it over
-    the next one, so that they are known to be one export that this user can write; removes the files
-    and gives the directory its times again.
+    the next one, so that they are known to be one export that this user can write; removes the
+    files and gives the directory its times again.
 options:
   source:
     description: The source, as the host sees it.
@@ -31,16 +31,20 @@ options:
     type: list
     elements: str
   mounts:
-    description: The cluster's mounts that can be used, as M(scaleout.ingest.cluster_mounts) found them; all unless given.
+    description:
+      - The cluster's mounts that can be used, as M(scaleout.ingest.cluster_mounts) found them; all
+        unless given.
     type: list
     elements: str
   left_out:
-    description: The cluster's mounts that can't be used, as M(scaleout.ingest.cluster_mounts) found them.
+    description:
+      - The cluster's mounts that can't be used, as M(scaleout.ingest.cluster_mounts) found them.
     type: list
     elements: dict
     default: []
   mount_base:
-    description: Where the cluster's mounts are; V(/mnt/destination) means C(/mnt/destination1) and so on.
+    description:
+      - Where the cluster's mounts are; V(/mnt/destination) means C(/mnt/destination1) and so on.
     type: str
     default: /mnt/destination
   destination:
@@ -119,9 +123,15 @@ ansible_facts:
       description: O(left_out), and those of O(destinations) whose servers do not answer.
       type: list
       elements: dict
-      sample: [{mount: /mnt/destination2, source: "10.0.0.102:/msazure", address: 10.0.0.102, message: no answer within 5 s}]
+      sample:
+        - mount: /mnt/destination2
+          source: "10.0.0.102:/msazure"
+          address: 10.0.0.102
+          message: no answer within 5 s
 seen:
-  description: What M(scaleout.ingest.capabilities) needs from each host as its O(scaleout.ingest.capabilities#module:seen).
+  description:
+    - What M(scaleout.ingest.capabilities) needs from each host as its
+      O(scaleout.ingest.capabilities#module:seen).
   returned: success
   type: dict
   sample: {host: client1, kind: nfs, inode: 42, atime: 0, mtime: 0, created: 0}

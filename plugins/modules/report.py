@@ -9,10 +9,13 @@ module: report
 short_description: Report what an ingest did
 version_added: 0.1.0
 description:
-  - Writes the report of a run into its folder, from C(plan.db) and C(index/) there, and prints a summary.
-  - C(stats.json) has the numbers, C(failures.jsonl) one line for each item that failed, C(metrics.prom) the numbers for
-    Prometheus' node exporter, and C(report.html) is one self-contained page for a browser.
-  - Fails if an item failed, if the scan could not read all of the source, or if a part of the plan is left to do.
+  - Writes the report of a run into its folder, from C(plan.db) and C(index/) there, and prints a
+    summary.
+  - C(stats.json) has the numbers, C(failures.jsonl) one line for each item that failed,
+    C(metrics.prom) the numbers for Prometheus' node exporter, and C(report.html) is one
+    self-contained page for a browser.
+  - Fails if an item failed, if the scan could not read all of the source, or if a part of the plan
+    is left to do.
   - The report of a run in check mode is its plan.
 author:
   - scaleout.ingest contributors (!UNKNOWN)
@@ -22,7 +25,8 @@ attributes:
     description: Runs on the controller only; no host is asked.
   check_mode:
     support: full
-    description: Writes the same files into the run folder, which is not part of what check mode protects.
+    description:
+      - Writes the same files into the run folder, which is not part of what check mode protects.
   diff_mode:
     support: none
     description: Nothing changes on a host.
@@ -44,8 +48,8 @@ options:
     default: true
   metrics_file:
     description:
-      - A second place for C(metrics.prom), on the controller, such as a file whose name ends in C(.prom) in the
-        directory of the node exporter's textfile collector.
+      - A second place for C(metrics.prom), on the controller, such as a file whose name ends in
+        C(.prom) in the directory of the node exporter's textfile collector.
       - The file appears whole or not at all.
     type: path
 """
@@ -122,7 +126,8 @@ stats:
       type: str
       sample: files
     copy_seconds:
-      description: How long the copy took, from the first shard that was begun to the last one's end.
+      description:
+        - How long the copy took, from the first shard that was begun to the last one's end.
       type: float
       sample: 4.2
     check_seconds:

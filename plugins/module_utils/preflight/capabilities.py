@@ -11,12 +11,13 @@ import stat
 import struct
 from typing import Any, Callable
 
+from ..core.errnos import may_pass
 from ..fs.refresh import refresh
 from ..fs.times import LATEST, ODD, SECOND, grain_of
 from ..mounts import same_export
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.ETIMEDOUT, errno.ESTALE, errno.EROFS)  # of the moment
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _OTHER = 1  # a user and group that every Unix has
 _MIB = 1 << 20
 _BITS = 0o7751
@@ -40,7 +41,8 @@ _OWN_NAMES = (b".ingest-", b"lost+found")
 
 
 class Holds:
-    """What was found: ``lacks`` says of each kind that is not kept why; the rest as in ``values``."""
+    """What was found: ``lacks`` says of each kind that is not kept why; the rest is in
+    ``values``."""
 
     def __init__(self) -> None:
         self.lacks: dict[str, str] = {}
@@ -57,10 +59,17 @@ class Holds:
                 return True
             self.lacks[kind] = why or "it is not kept"
         except OSError as error:
-            if error.errno in _TROUBLE:
+            number = error.errno or 0
+            if _is_of_the_moment(number):
                 raise
-            self.lacks[kind] = os.strerror(error.errno or 0)
+            self.lacks[kind] = os.strerror(number)
         return False
+
+
+def _is_of_the_moment(number: int) -> bool:
+    """Whether an errno tells of a full disk or a dead server, and nothing of what can be kept.
+    Servers without ACLs say EIO to them."""
+    return number in _FULL or (may_pass(number) and number != errno.EIO)
 
 
 def space(path: bytes) -> dict[str, int]:
@@ -294,12 +303,13 @@ def _names(holds: Holds, directory: int) -> None:
 def of_destination(
     source: bytes | None, target: bytes, seen: list[dict[str, Any]], write: bool
 ) -> dict[str, Any]:
-    """All that is to be known of a destination: :func:`space`, ``empty``, ``source_lacks``, and with
-    ``write`` what :func:`probe` finds, after which the directory has the times that it had before
-    ``seen``.
+    """All that is to be known of a destination: :func:`space`, ``empty``, ``source_lacks``, and
+    with ``write`` what :func:`probe` finds, after which the directory has the times that it had
+    before ``seen``.
 
     Raises:
-        IngestError: it can't be written or looked at, or the hosts of ``seen`` don't see one directory.
+        IngestError: it can't be written or looked at, or the hosts of ``seen`` don't see one
+            directory.
     """
     same_export.same_on_all(seen)
     (place,) = same_export.levels([target])
@@ -317,6 +327,6 @@ def of_destination(
                 same_export.put_back(place.path, *(same_export.true_times(seen) if seen else times))
     except OSError as error:
         raise same_export.problem(
-            "ingest_destinations", target, "can't be probed (%s)" % (error.strerror or error)
+            "ingest_destinations", target, f"can't be probed ({error.strerror or error})"
         ) from error
     return found

@@ -58,7 +58,8 @@ def check(source: str, targets: list[str], write: bool = True) -> dict[str, Any]
     """Look at source and destinations, and prove with ``write`` that all destinations are one
     directory that can be written, else only look whether they seem to be.
 
-    Returns ``kinds``, the file systems' types, and ``seen`` for :func:`..mounts.same_export.true_times`.
+    Returns ``kinds``, the file systems' types, and ``seen`` for
+    :func:`..mounts.same_export.true_times`.
 
     Raises:
         IngestError: one sentence with the variable, the value and this host's name.
@@ -87,7 +88,7 @@ def _source(path: bytes) -> str:
     if not os.path.isdir(path):
         raise problem("ingest_source", path, "is not a directory")
     if not os.access(path, os.R_OK | os.X_OK):
-        raise problem("ingest_source", path, "can't be read by uid %d" % os.geteuid())
+        raise problem("ingest_source", path, f"can't be read by uid {os.geteuid()}")
     return file_system(path)
 
 

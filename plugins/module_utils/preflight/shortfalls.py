@@ -35,8 +35,8 @@ def in_general(holds: Holds, preserve: Collection[str]) -> list[str]:
     if "owner" in preserve and "owner" in lacks:
         if holds["owner"] != holds["uid"]:
             found.append(
-                "the destination takes root for the user %d (root squash): it keeps no owners"
-                % holds["owner"]
+                f"the destination takes root for the user {holds['owner']} (root squash): "
+                "it keeps no owners"
             )
         else:
             found.append(f"the destination keeps no owners ({lacks['owner']})")
@@ -57,14 +57,14 @@ def _xattrs(lacks: dict[str, str], holds: Holds) -> Iterator[str]:
     ]
     missing = [kind for kind in tried if kind + "_xattrs" in lacks]
     if missing:
-        which = (
-            "" if len(missing) == len(tried) else " " + ", ".join(kind + ".*" for kind in missing)
-        )
-        yield f"the destination keeps no extended attributes{which} ({lacks[missing[0] + '_xattrs']})"
+        all_of_them = len(missing) == len(tried)
+        which = "" if all_of_them else " " + ", ".join(kind + ".*" for kind in missing)
+        why = lacks[missing[0] + "_xattrs"]
+        yield f"the destination keeps no extended attributes{which} ({why})"
 
 
 def _step(grain: int) -> str:
-    return "%d s" % (grain // SECOND) if grain % SECOND == 0 else "%d ns" % grain
+    return f"{grain // SECOND} s" if grain % SECOND == 0 else f"{grain} ns"
 
 
 def in_tree(holds: Holds, preserve: Collection[str], index: Index) -> list[str]:
@@ -76,56 +76,58 @@ def in_tree(holds: Holds, preserve: Collection[str], index: Index) -> list[str]:
     index.function("not_utf8", _not_utf8)
 
     def say(kind: str, condition: str, sentence: str) -> None:
+        """Add the sentence, with what of the tree it is about in place of ``{}``, and why."""
         if kind in lacks:
             count, example = index.matching(condition)
             if count:
-                found.append(sentence % (_these(count, example), lacks[kind]))
+                these = _these(count, example)
+                found.append(f"{sentence.format(these)} ({lacks[kind]})")
 
     for kind, letter, title in (
         ("symbolic_links", "l", "symbolic links"),
         ("fifos", "p", "fifos"),
         ("sockets", "s", "sockets"),
     ):
-        say(kind, f"type='{letter}'", "the destination can't hold " + title + ": %s will fail (%s)")
-    say("devices", "type IN ('b', 'c')", "the destination can't hold devices: %s will fail (%s)")
+        say(kind, f"type='{letter}'", f"the destination can't hold {title}: {{}} will fail")
+    say("devices", "type IN ('b', 'c')", "the destination can't hold devices: {} will fail")
     say(
         "any_name",
         "not_utf8(name)",
-        "the destination takes no names that aren't UTF-8: %s will fail (%s)",
+        "the destination takes no names that aren't UTF-8: {} will fail",
     )
     if "links" in preserve:
         say(
             "hard_links",
             "nlink>1 AND type<>'d'",
-            "the destination has no hard links: %s become copies (%s)",
+            "the destination has no hard links: {} become copies",
         )
     if "mode" in preserve:
         say(
             "set_id",
             "mode & 3072 AND type='f'",
-            "the destination takes set-id bits off: those of %s (%s)",
+            "the destination takes set-id bits off: those of {}",
         )
     if "times" in preserve:
         say(
             "link_times",
             "type='l'",
-            "the destination keeps no times of symbolic links: those of %s (%s)",
+            "the destination keeps no times of symbolic links: those of {}",
         )
         found += _range(holds, index)
     longest = holds["longest_name"]
     if longest < 255:
-        count, example = index.matching("length(name)>%d" % longest)
+        count, example = index.matching(f"length(name)>{longest:d}")
         if count:
             found.append(
-                "the destination takes names of at most %d bytes: %s will fail"
-                % (longest, _these(count, example))
+                f"the destination takes names of at most {longest} bytes: "
+                f"{_these(count, example)} will fail"
             )
     if "owner" in preserve and holds["uid"]:
-        count, example = index.matching("uid<>%d" % holds["uid"])
+        count, example = index.matching(f"uid<>{holds['uid']:d}")
         if count:
             found.append(
-                "only root keeps owners: %s will belong to user %d"
-                % (_these(count, example), holds["owner"])
+                f"only root keeps owners: {_these(count, example)} will belong to user "
+                f"{holds['owner']}"
             )
     return found
 
@@ -148,20 +150,24 @@ def _range(holds: Holds, index: Index) -> Iterator[str]:
     """Times outside the destination's range; the index holds those after 2262 less 2^64 ns."""
     conditions = []
     if holds["oldest"] is not None:
-        conditions.append("mtime>=%d AND mtime<%d" % (_EARLIEST, holds["oldest"] * SECOND))
+        conditions.append(f"mtime>={_EARLIEST} AND mtime<{holds['oldest'] * SECOND:d}")
     if holds["newest"] is not None:
         end = (holds["newest"] + 1) * SECOND
         if end < 1 << 63:
-            conditions.append("mtime>=%d OR mtime<%d" % (end, _EARLIEST))
+            conditions.append(f"mtime>={end:d} OR mtime<{_EARLIEST}")
         else:
-            conditions.append("mtime>=%d AND mtime<%d" % (narrow(end), _EARLIEST))
+            conditions.append(f"mtime>={narrow(end):d} AND mtime<{_EARLIEST}")
     if not conditions:
         return
     condition = " OR ".join(f"({condition})" for condition in conditions)
     count, example = index.matching(condition)
     folders, folder = index.matching(condition, "directories")
     if count + folders:
-        yield f"the destination keeps no times {' and none '.join(_ends(holds))}: those of {_these(count + folders, example if count else folder or b'.')} become its nearest"
+        these = _these(count + folders, example if count else folder or b".")
+        yield (
+            f"the destination keeps no times {' and none '.join(_ends(holds))}: "
+            f"those of {these} become its nearest"
+        )
 
 
 def _ends(holds: Holds) -> Iterator[str]:
@@ -193,7 +199,8 @@ def clashes(holds: Holds, index: Index) -> None:
             if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", row).rowcount:
                 (other,) = seen.execute("SELECT path FROM seen WHERE key=?", row[:1]).fetchone()
                 raise IngestError(
-                    f"'{display(other)}' and '{display(path)}' would be one file at the destination, where {lacks[kinds[0]]}: rename one or exclude it"
+                    f"'{display(other)}' and '{display(path)}' would be one file at the "
+                    f"destination, where {lacks[kinds[0]]}: rename one or exclude it"
                 )
     finally:
         seen.close()

@@ -60,7 +60,8 @@ def check(needs: Need, holds: dict[str, Any]) -> str | None:
     what = " and ".join(short)
     if holds["empty"]:
         raise IngestError(
-            f"ingest_destinations: the source does not fit: {what} (ingest_check_space: false if the destination compresses)"
+            f"ingest_destinations: the source does not fit: {what} "
+            "(ingest_check_space: false if the destination compresses)"
         )
     return "the source fits only if much of it is at the destination already: " + what
 
@@ -71,7 +72,7 @@ def too_many(files: int, nodes: int) -> str | None:
     if not nodes or files <= limit:
         return None
     return (
-        "%s files are more than what the directory manager of a cluster with %d addresses usually "
-        "handles (200 million with 3 nodes, 500 million with 6): see docs/tuning.md"
-        % (count(files), nodes)
+        f"{count(files)} files are more than what the directory manager of a cluster with {nodes} "
+        "addresses usually handles (200 million with 3 nodes, 500 million with 6): see "
+        "docs/tuning.md"
     )

@@ -244,6 +244,7 @@ def _path() -> str:
 
 
 def _write(path: str, data: bytes, mode: int) -> None:
+    """Whole or not at all; at no time can others read it, as a script may hold secrets."""
     handle, part = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(handle, "wb") as stream:
         stream.write(data)

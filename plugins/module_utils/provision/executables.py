@@ -23,9 +23,8 @@ _MODULES = {
     "ingestor": "provision.first_boot",
 }
 COMMANDS = ("parallelcp", "prime")
-_ENGINE = __name__.rpartition(".provision.")[
-    0
-]  # __package__ is None in Ansible's zip on Python 3.8
+# __package__ is None in Ansible's zip on Python 3.8.
+_ENGINE = __name__.rpartition(".provision.")[0]
 _PACKAGE = "scaleout_ingest"
 _NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
@@ -33,19 +32,22 @@ _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
 _MAIN = """\
 import sys
 if sys.version_info < (3, 8):
-    sys.exit("%(command)s: needs Python 3.8 or newer, and %%s is %%d.%%d" %% ((sys.executable,) + sys.version_info[:2]))
+    sys.exit(
+        "%(command)s: needs Python 3.8 or newer, and %%s is %%d.%%d"
+        %% ((sys.executable,) + sys.version_info[:2])
+    )
 from %(package)s.%(module)s import main
 sys.exit(main())
 """
 
 
 def build(command: str, interpreter: str, small: bool = False) -> bytes:
-    """The executable file of one of COMMANDS, or of ``ingestor``, which is those too, for a Python at
-    ``interpreter``.
+    """The executable file of one of COMMANDS, or of ``ingestor``, which is those too, for a Python
+    at ``interpreter``.
 
-    It holds the modules as source, and compiled by this Python to start faster; another version takes
-    the source. If it is to be ``small``, only the source without its explanations (Python 3.9 can
-    make that). Raises IngestError for another command.
+    It holds the modules as source, and compiled by this Python to start faster; another version
+    takes the source. If it is to be ``small``, only the source without its explanations (Python 3.9
+    can make that). Raises IngestError for another command.
     """
     if command not in _MODULES:
         raise IngestError(f"'{command}' is not one of the commands {', '.join(COMMANDS)}")
@@ -92,7 +94,8 @@ def _bare(source: bytes) -> bytes:
 
 
 def _closure(module: str) -> dict[str, bytes]:
-    """The sources of a module of the engine, of all that it imports from there, and of their packages."""
+    """The sources of a module of the engine, of all that it imports from there, and of their
+    packages."""
     found: dict[str, bytes] = {}
     todo = [module]
     while todo:

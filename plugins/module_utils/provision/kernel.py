@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of the kernel's NFS client: how many calls are under way at once, how far it reads ahead.
+"""Settings of the kernel's NFS client: how many calls are under way, how far it reads ahead.
 
 Both are set now and for the next boot. Nothing else on the host is touched.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Iterable
 
+from ..core.atomic import written
 from ..core.errors import IngestError
 from ..core.paths import to_text
 from ..fs.mount_table import entries
@@ -132,11 +133,10 @@ class Tuning:
             return
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(path + ".new", path)
         except OSError as error:
             raise IngestError(f"{path} can't be written: {error.strerror}") from error
+        with written(path) as stream:
+            stream.write(text)
 
 
 def _check(name: str, number: int | None, limits: tuple[int, int]) -> None:

@@ -93,11 +93,12 @@ def main(arguments: list[str] | None = None) -> int:
         )
     for kind, (count, path, reason) in sorted(result.losses.kinds.items()):
         sys.stderr.write(
-            f"{parser.prog}: not kept: {kind} of {count} entries, the first is {display(path)}: {reason}\n"
+            f"{parser.prog}: not kept: {kind} of {count} entries, the first is {display(path)}: "
+            f"{reason}\n"
         )
     if options.verbose:
         sys.stdout.write(
-            "%d files and %d bytes copied, %d were there, %d failed, in %.1f s\n"
-            % (result.files, result.bytes, result.skipped, len(result.failures), result.seconds)
+            f"{result.files} files and {result.bytes} bytes copied, {result.skipped} were there, "
+            f"{len(result.failures)} failed, in {result.seconds:.1f} s\n"
         )
     return FAILED if result.failures else 0

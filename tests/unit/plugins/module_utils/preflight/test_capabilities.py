@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -202,3 +202,21 @@ def test_a_probe_that_is_stopped_leaves_nothing(faults: mounts.FaultFS) -> None:
     process.terminate()
     assert process.wait() == 128 + 15
     assert os.listdir(faults.backing) == []
+
+
+def test_trouble_of_the_moment_says_nothing_of_what_is_kept() -> None:
+    holds = capabilities.Holds()
+
+    def fail(number: int) -> Callable[[], object]:
+        def act() -> object:
+            raise OSError(number, os.strerror(number))
+
+        return act
+
+    for number in (errno.ENOSPC, errno.EROFS, errno.ETIMEDOUT, errno.ESTALE, errno.ECONNRESET):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            holds.attempt("acls", fail(number))
+    assert holds.lacks == {}
+    # What a server without ACLs says to them.
+    assert not holds.attempt("acls", fail(errno.EIO))
+    assert holds.lacks == {"acls": "Input/output error"}

@@ -13,6 +13,10 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
+    Closing,
+    ShardResult,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, cost_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher, Work
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import write_package
@@ -156,7 +160,7 @@ class Share:
         files = [f"out/{number}.json" for number in range(self._heard, last)]
         status, *results = self._job.look(files, perhaps=f"out/{last}.json")
         for finished in results:
-            self._dispatcher.record(finished)
+            self._dispatcher.record(map(ShardResult.from_json, finished))
             self._with_host -= len(finished)
             self._heard += 1
         self._status = status
@@ -179,7 +183,7 @@ class Share:
             time.sleep(_SHORT)
             self._look()
         closing: dict[str, Any] = self._status["result"]
-        self._dispatcher.record_run(closing["samples"], closing["slow"], closing["losses"])
+        self._dispatcher.record_run(Closing.from_json(closing))
         self._tell("done")
         return closing
 

@@ -11,6 +11,7 @@ from typing import Any, Sequence
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Closing
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
     PRESERVE,
     HostState,
@@ -122,13 +123,10 @@ def run(dispatcher: Dispatcher, runner: Runner) -> None:
                 dispatcher.record(finished)
             now = time.time()
             if not samples or now - samples[-1][0] > 0.25:
-                samples.append([now, runner.files, runner.live_bytes])
-        samples.append([max(time.time(), begun), runner.files, runner.live_bytes])
-        dispatcher.record_run(
-            samples,
-            [[s, os.fsdecode(p), f, b] for s, p, f, b in runner.slow],
-            {k: [c, os.fsdecode(p), w] for k, (c, p, w) in runner.losses.items()},
-        )
+                samples.append([now, runner.ledger.files, runner.ledger.live_bytes])
+        ledger = runner.ledger
+        samples.append([max(time.time(), begun), ledger.files, ledger.live_bytes])
+        dispatcher.record_run(Closing(samples, ledger.slow, ledger.losses.kinds))
         dispatcher.end(HostState.DONE)
         runner.finish()
     except BaseException:

@@ -1,114 +1,143 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker does with one line of a shard, by the shard's operation."""
+"""What a worker does with one line of a shard, by the shard's kind."""
 
 from __future__ import annotations
 
-import stat
+import errno
 from typing import Any, Callable, List
 
 from ..copy import ranges
 from ..copy.entry import copy_entry, copy_link
+from ..copy.mend import OtherContents, can_be_mended, mark
 from ..copy.preserve import preserve_directory
 from ..copy.session import Session
 from ..copy.verify import check
-from ..core.paths import join, to_bytes
-from ..core.want import Want
+from ..core.errors import OperationError
+from ..core.paths import display, join
+from ..core.vocabulary import Kind
+from ..plan.shards import CopyRow, DirectoryRow, FinishRow, LinkRow, RangeRow, Row, path_of
 
-Row = List[Any]
-Operation = Callable[[Session, bytes, List[Row]], None]
-
-
-def _want(row: Row, rdev: int = 0) -> Want:
-    return Want(row[1], row[2], row[3], row[4], row[5], row[5], rdev)
+# Of the rows of a line, which are all of one kind.
+Operation = Callable[[Session, bytes, List[Any]], None]
 
 
-def _directory_want(row: Row) -> Want:
-    return Want(row[1], row[2], row[3], row[4], row[5], row[6], 0)
-
-
-def entry_want(row: Row) -> Want:
-    """What a row of the operation ``copy`` wants."""
-    return Want(row[1], row[2], row[3], row[4], row[5], row[5], row[6] if len(row) > 6 else 0)
-
-
-def _copy(copier: Session, directory: bytes, rows: list[Row]) -> None:
+def _copy(session: Session, directory: bytes, rows: list[CopyRow]) -> None:
     for row in rows:
-        copy_entry(copier, directory, row[0], entry_want(row))
+        copy_entry(session, directory, row.name, row.want)
 
 
-def _link(copier: Session, directory: bytes, rows: list[Row]) -> None:
+def _link(session: Session, directory: bytes, rows: list[LinkRow]) -> None:
     for row in rows:
-        copy_link(copier, directory, row[0], _want(row, row[6]), to_bytes(row[7]))
+        copy_link(session, directory, row.name, row.want, row.leader)
 
 
-def _directories(copier: Session, directory: bytes, rows: list[Row]) -> None:
+def _directories(session: Session, directory: bytes, rows: list[DirectoryRow]) -> None:
     for row in rows:
-        path = join(directory, row[0]) if row[0] else directory
-        preserve_directory(copier, path, _directory_want(row))
+        preserve_directory(session, path_of(directory, row), row.want)
 
 
-def _each(doing: str, act: Callable[[Session, bytes, Row], None]) -> Operation:
+def _each(doing: str, act: Callable[[Session, bytes, Any], None]) -> Operation:
     """An operation that does ``act`` with each row; an OSError is the row's failure."""
 
-    def operation(copier: Session, directory: bytes, rows: list[Row]) -> None:
+    def operation(session: Session, directory: bytes, rows: list[Row]) -> None:
         for row in rows:
-            copier.operation = doing
+            session.operation = doing
             try:
-                act(copier, directory, row)
+                act(session, directory, row)
             except OSError as error:
-                copier.fail(join(directory, row[0]) if row[0] else directory, error)
+                session.fail(path_of(directory, row), error)
 
     return operation
 
 
+def _prepare(session: Session, directory: bytes, row: FinishRow) -> None:
+    ranges.prepare(session, directory, row.name, row.want, row.run)
+
+
+def _range(session: Session, directory: bytes, row: RangeRow) -> None:
+    ranges.copy_range(session, directory, row.name, row.want, row.offset, row.length, row.run)
+
+
+def _finish(session: Session, directory: bytes, row: FinishRow) -> None:
+    ranges.finish(session, directory, row.name, row.want, row.run)
+
+
+def _discard(session: Session, directory: bytes, row: FinishRow) -> None:
+    ranges.discard(session, directory, row.name, row.want, row.run)
+
+
+def _leave_unlinked(session: Session, directory: bytes, row: LinkRow) -> None:
+    why = f"is a name of {display(row.leader)}, which could not be copied whole"
+    raise OperationError("link", errno.ENOENT, why)
+
+
 OPERATIONS: dict[str, Operation] = {
-    "copy": _copy,
-    "link": _link,
-    "directories": _directories,
-    "prepare": _each(
-        "create",
-        lambda copier, directory, row: ranges.prepare(
-            copier, directory, row[0], _want(row), row[6]
-        ),
-    ),
-    "range": _each(
-        "copy range",
-        lambda copier, directory, row: ranges.copy_range(
-            copier, directory, row[0], _want(row), *row[6:9]
-        ),
-    ),
-    "finish": _each(
-        "finish",
-        lambda copier, directory, row: ranges.finish(copier, directory, row[0], _want(row), row[6]),
-    ),
+    Kind.COPY: _copy,
+    Kind.LINK: _link,
+    Kind.DIRECTORIES: _directories,
+    Kind.PREPARE: _each("create", _prepare),
+    Kind.RANGE: _each("copy range", _range),
+    Kind.FINISH: _each("finish", _finish),
 }
-# Takes away large files of which a range is missing.
-discard = _each(
-    "remove temporary",
-    lambda copier, directory, row: ranges.discard(copier, directory, row[0], _want(row), row[6]),
-)
+_discard_all = _each("remove temporary", _discard)
+_leave_all_unlinked = _each("link", _leave_unlinked)
 
 
-def verify(copier: Session, of: str, directory: bytes, rows: list[Row], digests: bool) -> None:
-    """Check a line that an operation ``of`` brought over."""
+def without(
+    session: Session, kind: str, directory: bytes, rows: list[Any], broken: frozenset[bytes]
+) -> list[Any]:
+    """The rows without those of ``broken`` files, of which a part is missing: they are not
+    finished but taken away, and get no further names."""
+    if kind == Kind.FINISH:
+        left = [row for row in rows if join(directory, row.name) in broken]
+        _discard_all(session, directory, left)
+    elif kind == Kind.LINK:
+        left = [row for row in rows if row.leader in broken]
+        _leave_all_unlinked(session, directory, left)
+    else:
+        left = []
+    return [row for row in rows if row not in left] if left else rows
 
-    def act(copier: Session, directory: bytes, row: Row) -> None:
-        if of == "directories":
-            want, leader = _directory_want(row), None
-        elif of == "link":
-            want, leader = _want(row, row[6]), to_bytes(row[7])
-        elif of == "finish":
-            want, leader = _want(row), None
-        else:
-            want, leader = entry_want(row), None
-        check(copier, directory, row[0], want, leader, digests and of != "link")
 
-    _each("verify", act)(copier, directory, rows)
+def verify(
+    session: Session, of: str, directory: bytes, rows: list[Any], digests: bool, repair: bool
+) -> None:
+    """Check a line of the kind ``of``: with ``digests`` contents as well. What differs is copied
+    again if ``repair``, otherwise it is marked, so that the next run copies it."""
+    for row in rows:
+        path = path_of(directory, row)
+        session.operation = "verify"
+        try:
+            try:
+                _check(session, of, directory, row, digests)
+            except OSError as error:
+                if isinstance(error, OtherContents):
+                    error = mark(session, directory, row.name, row.want)
+                if not repair or not can_be_mended(error):
+                    raise error
+                _repair(session, of, directory, row, digests)
+        except OSError as error:
+            session.fail(path, error)
 
 
-def without(rows: list[Row], directory: bytes, broken: frozenset[bytes]) -> list[Row]:
-    """The rows whose data arrived: a file that lacks a range must not be finished."""
-    if not broken:
-        return rows
-    return [row for row in rows if join(directory, row[0]) not in broken or stat.S_ISDIR(row[1])]
+def _check(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
+    leader = row.leader if of == Kind.LINK else None
+    check(session, directory, row.name, row.want, leader, digests and of != Kind.LINK)
+
+
+def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
+    """Copy an entry again, and check it again. It counts as repaired, not as copied once more.
+    Raises OSError if it differs even now."""
+    tally = session.tally
+    before = tally.files, tally.bytes, tally.skipped
+    failed = tally.failed
+    session.metadata.probing = True
+    # A large file comes in one piece here.
+    OPERATIONS[Kind.COPY if of == Kind.FINISH else of](session, directory, [row])
+    session.metadata.probing = False
+    tally.files, tally.bytes, tally.skipped = before
+    if tally.failed == failed:
+        session.operation = "verify"
+        _check(session, of, directory, row, digests)
+        tally.repaired += 1

@@ -16,11 +16,11 @@ from ..copy.rsync.two_phases import Result, two_phases
 from ..copy.session import Session
 from ..core.errors import IngestError
 from ..core.paths import split
+from ..core.vocabulary import Kind
 from ..core.want import Want
 from ..fs.times import probe_granularity
 from ..fs.worker_count import waits
 from ..plan.shards import read_line
-from .line_operations import entry_want, without
 from .rsync_items import RsyncItems
 from .settings import Settings
 
@@ -75,7 +75,6 @@ def copy_lines(
     session: Session,
     settings: Settings,
     lines: list[bytes],
-    broken: frozenset[bytes],
     moved: Callable[[int], None],
 ) -> None:
     """Copy a chunk of a shard with rsync, both phases. What became of it is in the session's tally.
@@ -85,9 +84,7 @@ def copy_lines(
     """
     items = RsyncItems(session)
     for line in lines:
-        directory, rows = read_line(line)
-        rows = without(rows, directory, broken)
-        items.add(directory, [(row[0], entry_want(row)) for row in rows])
+        items.add(*read_line(Kind.COPY, line))
     sizes = ((path, want.size) for path, want in items.wants.items())
     for bucket in buckets(sizes, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(

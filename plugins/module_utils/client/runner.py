@@ -5,73 +5,37 @@
 from __future__ import annotations
 
 import errno
-import heapq
-import json
 import multiprocessing
 import time
 from collections import Counter, deque
 from multiprocessing.connection import Connection, wait
-from typing import Any, Iterator
+from typing import NamedTuple
 
+from ..core.errnos import may_pass
 from ..core.errors import IngestError
-from ..core.outcome import Failure, Tally
-from ..core.paths import join, to_bytes, to_text
+from ..core.outcome import Counts, Failure, ShardResult
 from ..core.vocabulary import Kind
 from ..mounts.left_out import LeftOut, listing
 from ..mounts.watchdog import Watch
 from ..plan import shards
-from ..plan.cost import cost_of
 from ..plan.shards import Header
+from .ledger import Ledger
+from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
 from .mount_shares import Spread
+from .open_shard import OpenShard
 from .settings import Settings
-from .worker import Broken, Chunk, Crashed, Done, Moved, Unanswered, work
+from .worker import work
 
 _CONTEXT = multiprocessing.get_context("fork")
-_SLOW = 20
-COUNTS = Tally.__slots__
-_FAILED = COUNTS.index("failed")
-# What another mount may not have: these items are tried once more there.
-_OF_THE_MOUNT = (errno.ETIMEDOUT, errno.ESTALE, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
 _TRIES = 3
 
 
-class _Open:
-    """A shard under way."""
+class _Piece(NamedTuple):
+    """A chunk and its shard; ``avoid`` is the mount that shall not have it again."""
 
-    def __init__(self, header: Header, data: bytes) -> None:
-        self.header = header
-        self.data: bytes | None = data
-        self.lines: Iterator[tuple[int, int, bytes]] | None = None
-        self._following: tuple[int, int, bytes] | None = None
-        self.outstanding = 0
-        self.exhausted = False
-        self.seconds = 0.0
-        self.mounts: dict[bytes, list[int]] = {}
-        self.mount_seconds: dict[bytes, float] = {}
-        self.failures: list[tuple[bytes, bytes, str, int, str]] = []
-
-    def next_lines(
-        self, most_files: int, most_bytes: int, threads: int
-    ) -> tuple[list[bytes], float]:
-        """The lines of the next chunk, and their cost; none when the shard is exhausted."""
-        if self.lines is None:
-            self.lines = shards.unpack(self.data or b"")
-            if threads > 1 and self.header.kind == Kind.COPY:
-                self.lines = shards.in_turn(self.lines)
-            self.data = None
-            self._following = next(self.lines, None)
-        taken: list[bytes] = []
-        files = size = 0
-        while self._following is not None:
-            count, line_bytes, body = self._following
-            if taken and (files + count > most_files or size + line_bytes > most_bytes):
-                break
-            taken.append(body)
-            files += count
-            size += line_bytes
-            self._following = next(self.lines, None)
-        self.exhausted = self._following is None
-        return taken, cost_of(files, size)
+    shard: OpenShard
+    chunk: Chunk
+    avoid: bytes = b""
 
 
 class _Worker:
@@ -85,7 +49,7 @@ class _Worker:
         )
         self.process.start()
         theirs.close()
-        self.chunks: dict[int, tuple[_Open, Chunk]] = {}
+        self.pieces: dict[int, _Piece] = {}
         self.heard = time.monotonic()
 
     def kill(self) -> None:
@@ -109,20 +73,17 @@ class Runner:
         self._settings = settings
         self._watch = Watch(settings.source, settings.destinations, stall)
         self._depth = settings.threads * ahead
-        self._queues: dict[bytes, deque[_Open]] = {m: deque() for m in settings.destinations}
-        # With the mount that shall not have it again.
-        self._retry: deque[tuple[_Open, Chunk, bytes]] = deque()
+        self._queues: dict[bytes, deque[OpenShard]] = {m: deque() for m in settings.destinations}
+        self._retry: deque[_Piece] = deque()
         self._spread = Spread(settings.destinations)
-        self._repeats: dict[int, int] = {}
-        self._tries: dict[int, int] = {}
-        self._number = 0
+        self._repeats: dict[int, int] = {}  # of a chunk, over another mount
+        self._tries: dict[int, int] = {}  # of a chunk, whose worker ended
+        self._number = 0  # of the last chunk
+        self._shards = 0  # unfinished
+        self._finished: list[ShardResult] = []
         self._workers: list[_Worker] = []
-        self.left_out: dict[bytes, LeftOut] = {}  # mounts that are left out, and why
-        self._shards = 0
-        self.files = self.bytes = self.failed = 0
-        self._large = 0
-        self.losses: dict[str, list[Any]] = {}
-        self.slow: list[tuple[float, bytes, int, int]] = []
+        self.ledger = Ledger()
+        self.left_out: dict[bytes, LeftOut] = {}  # mounts, and why
         for number in range(settings.processes):
             self._spawn(settings.destinations[number % len(settings.destinations)])
 
@@ -133,7 +94,7 @@ class Runner:
     def add(self, header: Header, data: bytes) -> None:
         """Take on a shard."""
         mounts = self._settings.destinations
-        self._queues[mounts[header.mount % len(mounts)]].append(_Open(header, data))
+        self._queues[mounts[header.mount % len(mounts)]].append(OpenShard(header, data))
         self._spread.add(header.cost)
         self._shards += 1
 
@@ -142,73 +103,65 @@ class Runner:
         """Whether a shard is unfinished."""
         return self._shards > 0
 
-    @property
-    def live_bytes(self) -> int:
-        """Bytes copied so far, those of unfinished large files included."""
-        return self.bytes + self._large
-
-    def step(self, timeout: float) -> list[dict[str, Any]]:
+    def step(self, timeout: float) -> list[ShardResult]:
         """Hand out work, wait up to ``timeout`` s for results; returns the finished shards.
-
-        A finished shard is a JSON-ready dictionary: ``shard``, ``mounts`` {path: {count: n,
-        seconds}}, ``failures`` [[mount, path, operation, errno, message]].
 
         Raises:
             IngestError: no worker can work, or the source does not answer.
         """
-        finished: list[dict[str, Any]] = []
-        self._hand_out(finished)
-        pipes = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(pipes), timeout):
-            worker = pipes[pipe]  # type: ignore[index]
+        self._hand_out()
+        pipes: dict[object, _Worker] = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait([worker.pipe for worker in self._workers], timeout):
+            worker = pipes[pipe]
             try:
                 while True:
-                    self._hear(worker, worker.pipe.recv(), finished)
+                    self._hear(worker, worker.pipe.recv())
                     if not worker.pipe.poll():
                         break
             except (EOFError, OSError):
-                self._lost(worker, "a worker process ended unexpectedly", finished)
-        self._abandon_dead(finished)
-        self._hand_out(finished)
+                self._lost(worker, "a worker process ended unexpectedly")
+        self._abandon_dead()
+        self._hand_out()
+        finished, self._finished = self._finished, []
         return finished
 
     # -- out ---------------------------------------------------------------------------------
 
-    def _hand_out(self, finished: list[dict[str, Any]]) -> None:
+    def _hand_out(self) -> None:
         # In turn, so that a little work is spread over all mounts as well.
         if self._watch.dark:
             return
-        takers = [worker for worker in self._workers if len(worker.chunks) < self._depth]
+        takers = self._workers
         while takers:
             takers = [
                 worker
                 for worker in takers
-                if self._give(worker, finished) and len(worker.chunks) < self._depth
+                if len(worker.pieces) < self._depth and self._give(worker)
             ]
 
-    def _give(self, worker: _Worker, finished: list[dict[str, Any]]) -> bool:
+    def _give(self, worker: _Worker) -> bool:
         """One chunk for a worker. Returns whether there was one, and it could be sent."""
         if not self._spread.may(worker.mount, self._usable()):
             return False
-        found = self._next(worker.mount, finished)
-        if found is None:
+        piece = self._next(worker.mount)
+        if piece is None:
             return False
-        chunk = found[1]
-        self._spread.take(worker.mount, chunk.cost)
-        if not worker.chunks:
+        self._spread.take(worker.mount, piece.chunk.cost)
+        if not worker.pieces:
             worker.heard = time.monotonic()
-        worker.chunks[chunk.number] = found
+        worker.pieces[piece.chunk.number] = piece
         try:
-            worker.pipe.send(chunk)
+            worker.pipe.send(piece.chunk)
         except OSError:
             return False  # its end is seen at the next wait
         return True
 
-    def _next(self, mount: bytes, finished: list[dict[str, Any]]) -> tuple[_Open, Chunk] | None:
-        for number, (shard, chunk, avoid) in enumerate(self._retry):
-            if avoid != mount or all(worker.mount == avoid for worker in self._workers):
+    def _next(self, mount: bytes) -> _Piece | None:
+        for number, piece in enumerate(self._retry):
+            if piece.avoid != mount or all(w.mount == piece.avoid for w in self._workers):
                 del self._retry[number]
-                return shard, chunk
+                return piece
+        settings = self._settings
         while True:
             queue = self._queues[mount]
             if not queue:  # this mount's part is handed out: help the one with the most left
@@ -216,151 +169,98 @@ class Runner:
             if not queue:
                 return None
             shard = queue.popleft()
-            threads = self._settings.threads
-            lines, amount = shard.next_lines(
-                self._settings.chunk_files, self._settings.chunk_bytes, threads
+            chunk = shard.next_chunk(
+                self._number + 1, settings.chunk_files, settings.chunk_bytes, settings.threads
             )
             if not shard.exhausted:
-                queue.insert(threads - 1, shard)  # its directories are not those of the next
-            if not lines:
-                self._maybe_finish(shard, finished)
-                continue
-            self._number += 1
-            header = shard.header
-            shard.outstanding += 1
-            return shard, Chunk(
-                self._number,
-                header.id,
-                header.kind,
-                header.of,
-                lines,
-                frozenset(to_bytes(path) for path in header.broken),
-                amount,
-            )
+                # Its directories are not those of the next.
+                queue.insert(settings.threads - 1, shard)
+            if chunk is not None:
+                self._number += 1
+                return _Piece(shard, chunk)
+            self._end_if_done(shard)
 
     # -- in ----------------------------------------------------------------------------------
 
-    def _hear(self, worker: _Worker, said: object, finished: list[dict[str, Any]]) -> None:
+    def _hear(self, worker: _Worker, said: object) -> None:
         worker.heard = time.monotonic()
         if isinstance(said, Moved):
-            self._large += said.count
+            self.ledger.moved(said.number, said.size)
         elif isinstance(said, Broken):
             if said.source:
                 raise IngestError(f"the source can't be used: {said.message}")
-            self._abandon(worker.mount, said.message, finished)
+            self._abandon(worker.mount, said.message)
         elif isinstance(said, Crashed):
-            shard, chunk = worker.chunks.pop(said.number)
-            self._spread.done(worker.mount, chunk.cost)
-            self._give_up(shard, chunk, worker.mount, said.message, finished)
+            piece = worker.pieces.pop(said.number)
+            self._spread.done(worker.mount, piece.chunk.cost)
+            self._give_up(piece, worker.mount, said.message)
         elif isinstance(said, Unanswered):
             self._watch.failed(worker.mount, said.operation)
         elif isinstance(said, Done):
-            shard, chunk = worker.chunks.pop(said.number)
-            self._spread.done(worker.mount, chunk.cost)
-            shard.outstanding -= 1
-            self._count(shard, worker.mount, self._again(shard, chunk, worker.mount, said))
-            self._maybe_finish(shard, finished)
+            piece = worker.pieces.pop(said.number)
+            self._spread.done(worker.mount, piece.chunk.cost)
+            self._count(piece.shard, worker.mount, self._again(piece, worker.mount, said))
 
-    def _again(self, shard: _Open, chunk: Chunk, mount: bytes, done: Done) -> Done:
+    def _again(self, piece: _Piece, mount: bytes, done: Done) -> Done:
         """What of a chunk failed as only this mount may is done once more over another; returns
         what the rest came to."""
-        failed = {
-            path
-            for path, operation, number, dummy in done.failures
-            if number in _OF_THE_MOUNT and (operation != "verify" or number != errno.EIO)
-        }
+        failed = {failure.path for failure in done.failures if _of_the_mount(failure)}
         # Once more, or twice: the other mount may have died as well.
-        repeats = self._repeats.pop(chunk.number, 0) + 1
+        repeats = self._repeats.pop(done.number, 0) + 1
         others = set(self._usable()) - {mount}
         if not failed or repeats >= min(_TRIES, len(self._settings.destinations)) or not others:
             return done
+        chunk = piece.chunk
         lines = []
         for line in chunk.lines:
-            directory, rows = shards.read_line(line)
-            rows = [
-                row for row in rows if (join(directory, row[0]) if row[0] else directory) in failed
-            ]
-            if rows:
-                names = [[to_text(row[0]), *row[1:]] for row in rows]
-                lines.append(json.dumps([to_text(directory), names]).encode("ascii"))
+            directory, rows = shards.read_line(chunk.rows, line)
+            texts = [row.encode() for row in rows if shards.path_of(directory, row) in failed]
+            if texts:
+                lines.append(shards.body(directory, texts))
         if not lines:
             return done
         self._number += 1
         self._repeats[self._number] = repeats
-        shard.outstanding += 1
-        self._retry.append(
-            (shard, chunk._replace(number=self._number, lines=lines, cost=0.0), mount)
-        )
-        left = [failure for failure in done.failures if failure[0] not in failed]
-        counts = list(done.counts)
-        counts[_FAILED] -= len(done.failures) - len(left)
-        return done._replace(counts=tuple(counts), failures=left)
+        piece.shard.outstanding += 1
+        again = chunk._replace(number=self._number, lines=lines, cost=0.0)
+        self._retry.append(_Piece(piece.shard, again, mount))
+        left = [failure for failure in done.failures if failure.path not in failed]
+        fewer = done.counts.failed - (len(done.failures) - len(left))
+        return done._replace(counts=done.counts._replace(failed=fewer), failures=left)
 
     def _usable(self) -> list[bytes]:
         return [mount for mount in self._settings.destinations if mount not in self.left_out]
 
-    def _count(self, shard: _Open, mount: bytes, done: Done) -> None:
-        counts = shard.mounts.setdefault(mount, [0] * len(COUNTS))
-        for number, value in enumerate(done.counts):
-            counts[number] += value
-        shard.mount_seconds[mount] = shard.mount_seconds.get(mount, 0.0) + done.seconds
-        for failure in done.failures:
-            shard.failures.append((mount,) + failure)
-        tally = dict(zip(COUNTS, done.counts))
-        if shard.header.kind != Kind.VERIFY:
-            self.files += tally["files"] + tally["skipped"]
-            self.bytes += tally["bytes"]
-        self._large = 0
-        self.failed += tally["failed"]
-        for kind, (count, path, why) in done.losses.items():
-            known = self.losses.setdefault(kind, [0, path, why])
-            known[0] += count
-        for entry in done.slow:
-            if len(self.slow) < _SLOW:
-                heapq.heappush(self.slow, entry)
-            elif entry > self.slow[0]:
-                heapq.heapreplace(self.slow, entry)
+    def _count(self, shard: OpenShard, mount: bytes, done: Done) -> None:
+        shard.add(mount, done)
+        self.ledger.add(done, shard.header.kind != Kind.VERIFY)
+        self._end_if_done(shard)
 
-    def _maybe_finish(self, shard: _Open, finished: list[dict[str, Any]]) -> None:
-        if shard.outstanding or not shard.exhausted:
-            return
-        self._shards -= 1
-        finished.append(
-            {
-                "shard": shard.header.id,
-                "mounts": {
-                    to_text(mount): dict(
-                        zip(COUNTS, counts), seconds=round(shard.mount_seconds[mount], 6)
-                    )
-                    for mount, counts in shard.mounts.items()
-                },
-                "failures": [
-                    [to_text(mount), to_text(path), operation, number, message]
-                    for mount, path, operation, number, message in shard.failures
-                ],
-            }
-        )
+    def _end_if_done(self, shard: OpenShard) -> None:
+        if shard.done:
+            self._shards -= 1
+            self._finished.append(shard.result())
 
     # -- workers that die or hang -----------------------------------------------------------------
 
-    def _lost(self, worker: _Worker, why: str, finished: list[dict[str, Any]]) -> None:
+    def _lost(self, worker: _Worker, why: str) -> None:
         """Take a worker out; what it had goes to others, or fails the third time that its worker
         ended, as it may be what ends them."""
         if worker not in self._workers:  # it went with its mount
             return
         worker.kill()
         self._workers.remove(worker)
-        for shard, chunk in worker.chunks.values():
-            self._tries[chunk.number] = self._tries.get(chunk.number, 0) + (
-                worker.mount not in self.left_out
-            )
-            if self._tries[chunk.number] < _TRIES:
-                self._spread.give_back(worker.mount, chunk.cost)
-                self._retry.append((shard, chunk, b""))
+        for number, piece in worker.pieces.items():
+            tries = self._tries.get(number, 0) + (worker.mount not in self.left_out)
+            self._tries[number] = tries
+            self.ledger.forget(number)
+            if tries < _TRIES:
+                self._spread.give_back(worker.mount, piece.chunk.cost)
+                self._retry.append(piece._replace(avoid=b""))
             else:
-                self._spread.done(worker.mount, chunk.cost)
-                self._give_up(shard, chunk, worker.mount, why, finished)
-        worker.chunks = {}
+                self._spread.done(worker.mount, piece.chunk.cost)
+                self._give_up(piece, worker.mount, why)
+        worker.pieces = {}
         usable = self._usable()
         if usable:
             count = Counter(other.mount for other in self._workers)
@@ -370,35 +270,29 @@ class Runner:
         elif not self._workers:
             raise IngestError(f"no mount can be used: {listing(self.left_out.values())}")
 
-    def _give_up(
-        self, shard: _Open, chunk: Chunk, mount: bytes, why: str, finished: list[dict[str, Any]]
-    ) -> None:
+    def _give_up(self, piece: _Piece, mount: bytes, why: str) -> None:
         failures: list[Failure] = []
-        for line in chunk.lines:
-            directory, rows = shards.read_line(line)
-            for row in rows:
-                path = directory + b"/" + row[0] if directory else row[0]
-                failures.append(Failure(path, "copy", 0, why))
-        counts = [0] * len(COUNTS)
-        counts[_FAILED] = len(failures)
-        shard.outstanding -= 1
-        self._count(shard, mount, Done(chunk.number, tuple(counts), failures, {}, [], 0.0))
-        self._maybe_finish(shard, finished)
+        for line in piece.chunk.lines:
+            directory, rows = shards.read_line(piece.chunk.rows, line)
+            failures += [Failure(shards.path_of(directory, row), "copy", 0, why) for row in rows]
+        counts = Counts(failed=len(failures))
+        done = Done(piece.chunk.number, counts, failures, {}, [], 0.0)
+        self._count(piece.shard, mount, done)
 
-    def _abandon_dead(self, finished: list[dict[str, Any]]) -> None:
+    def _abandon_dead(self) -> None:
         now = time.monotonic()
         silences: dict[bytes, float] = {}
         for worker in self._workers:
-            if worker.chunks:
+            if worker.pieces:
                 silences[worker.mount] = max(silences.get(worker.mount, 0.0), now - worker.heard)
         for mount, why in self._watch.step(silences, self._usable()).items():
-            self._abandon(mount, why, finished)
+            self._abandon(mount, why)
 
-    def _abandon(self, mount: bytes, why: str, finished: list[dict[str, Any]]) -> None:
+    def _abandon(self, mount: bytes, why: str) -> None:
         """Leave a mount out from now on."""
         self.left_out[mount] = self._watch.name(mount, why)
         for worker in [worker for worker in self._workers if worker.mount == mount]:
-            self._lost(worker, why, finished)
+            self._lost(worker, why)
 
     def close(self) -> None:
         """End all workers at once."""
@@ -417,3 +311,10 @@ class Runner:
             if worker.process.is_alive():
                 worker.process.kill()
         self._workers = []
+
+
+def _of_the_mount(failure: Failure) -> bool:
+    """Whether another mount may not have this failure. That contents differ was seen, not failed."""
+    return may_pass(failure.errno) and (
+        failure.operation != Kind.VERIFY or failure.errno != errno.EIO
+    )

@@ -26,3 +26,5 @@ class Settings(NamedTuple):
     # For the methods with rsync: the command, and how its second phase verifies.
     rsync: tuple[str, ...] = ()
     rsync_verify: str = "metadata"
+    # Whether what the second pass finds wrong is copied again at once.
+    repair: bool = False

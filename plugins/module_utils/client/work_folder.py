@@ -16,8 +16,9 @@ import time
 from typing import Any, Callable
 
 from ..core.background import Status
-from ..core.paths import to_text
+from ..core.outcome import Closing, ShardResult
 from ..plan.shards import read_package
+from .ledger import Ledger
 from .runner import Runner
 
 _FLUSH = 1.0  # seconds between results while work goes on
@@ -32,12 +33,12 @@ class Samples:
         self.entries: list[list[float]] = []
         self._interval = 0.25
 
-    def add(self, files: int, size: int, last: bool = False) -> None:
+    def add(self, ledger: Ledger, last: bool = False) -> None:
         """Note the state now, if it is time."""
         now = time.time()
         if not last and self.entries and now - self.entries[-1][0] < self._interval:
             return
-        self.entries.append([round(now, 3), files, size])
+        self.entries.append([round(now, 3), ledger.files, ledger.live_bytes])
         if len(self.entries) > _SAMPLES:
             self.entries = self.entries[::2]
             self._interval *= 2
@@ -53,7 +54,7 @@ class Job:
         self._runner = runner
         self._check = check
         self._taken = self._sent = 0
-        self._finished: list[dict[str, Any]] = []
+        self._finished: list[ShardResult] = []
         self._entries = 0
         self._flushed = 0.0
         self._samples = Samples()
@@ -72,23 +73,20 @@ class Job:
                 self._check()
                 ended = self._take() or ended
                 self._finish(runner.step(0.1 if runner.busy else 0.05))
-                self._samples.add(runner.files, runner.live_bytes)
+                self._samples.add(runner.ledger)
                 if not runner.busy and ended and not self._more():
                     break
-            self._samples.add(runner.files, runner.live_bytes, last=True)
+            self._samples.add(runner.ledger, last=True)
             self._flush()
             self._tell()
             runner.finish()
-            return {
-                "samples": self._samples.entries,
-                "slow": [
-                    [round(s, 6), to_text(p), f, b]
-                    for s, p, f, b in sorted(runner.slow, reverse=True)
-                ],
-                "losses": {k: [c, to_text(p), w] for k, (c, p, w) in runner.losses.items()},
-                "left_out": [silent._asdict() for silent in runner.left_out.values()],
-                "out": self._sent,
-            }
+            ledger = runner.ledger
+            closing = Closing(self._samples.entries, ledger.slow, ledger.losses.kinds)
+            return dict(
+                closing.to_json(),
+                left_out=[mount._asdict() for mount in runner.left_out.values()],
+                out=self._sent,
+            )
         except BaseException:
             runner.close()
             raise
@@ -111,10 +109,10 @@ class Job:
             self._taken += 1
         return ended
 
-    def _finish(self, finished: list[dict[str, Any]]) -> None:
+    def _finish(self, finished: list[ShardResult]) -> None:
         for entry in finished:
             self._finished.append(entry)
-            self._entries += 1 + len(entry["failures"])
+            self._entries += 1 + len(entry.failures)
             if self._entries > _OUT_ENTRIES:
                 self._flush()
         now = time.monotonic()
@@ -128,19 +126,19 @@ class Job:
             return
         path = os.path.join(self._folder, "out", "%d.json" % self._sent)
         with open(path + ".part", "w", encoding="ascii") as stream:
-            json.dump(self._finished, stream)
+            json.dump([entry.to_json() for entry in self._finished], stream)
         os.replace(path + ".part", path)
         self._sent += 1
         self._finished, self._entries = [], 0
 
     def _tell(self) -> None:
-        runner = self._runner
+        ledger = self._runner.ledger
         self._status.write(
             "running",
             out=self._sent,
             taken=self._taken,
-            busy=runner.busy,
-            files=runner.files,
-            bytes=runner.live_bytes,
-            failed=runner.failed,
+            busy=self._runner.busy,
+            files=ledger.files,
+            bytes=ledger.live_bytes,
+            failed=ledger.failed,
         )

@@ -14,6 +14,7 @@ from ..core.errors import OperationError
 from ..core.paths import join, split
 from ..core.want import Want
 from ..fs.refresh import refresh
+from .mend import OtherContents
 from .regular import same_file
 from .session import Session
 
@@ -110,7 +111,7 @@ def _check_file(
             )
     if digests:
         if _digest(name, source_directory) != _digest(name, target):
-            raise _differs("has other contents")
+            raise OtherContents()
         session.tally.bytes += found.st_size
 
 

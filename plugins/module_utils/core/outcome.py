@@ -147,3 +147,29 @@ class ShardResult(NamedTuple):
                 for mount, (path, *rest) in data["failures"]
             ],
         )
+
+
+class Closing(NamedTuple):
+    """What a client says of its whole work at the end: what was done by when (s by its own clock,
+    files, bytes), the directories that took longest, and what the destination can't hold."""
+
+    samples: list[list[float]]
+    slow: list[SlowDirectory]
+    losses: dict[str, Loss]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "samples": self.samples,
+            "slow": [entry.to_json() for entry in self.slow],
+            "losses": {kind: loss.to_json() for kind, loss in self.losses.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Closing:
+        """The inverse of :meth:`to_json`."""
+        return cls(
+            data["samples"],
+            [SlowDirectory.from_json(entry) for entry in data["slow"]],
+            {kind: Loss.from_json(entry) for kind, entry in data["losses"].items()},
+        )

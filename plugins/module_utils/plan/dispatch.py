@@ -10,16 +10,24 @@ from __future__ import annotations
 
 import time
 from itertools import chain
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterable, Iterator, NamedTuple
 
 from ..core.clock import boot, elapsed
-from ..core.outcome import Counts
-from ..core.paths import to_bytes, to_text
+from ..core.outcome import Closing, Counts, Failure, ShardResult, SlowDirectory
+from ..core.paths import to_text
 from ..core.vocabulary import HostState, Kind, Phase, ShardState
 from .shards import Header
 from .store import PlanStore
 
-COUNTS = Counts._fields
+
+def _insert(table: str, *columns: str) -> str:
+    return f"INSERT INTO {table}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+_RESULT = _insert("results", "shard", "host", "mount", *Counts._fields, "seconds")
+_FAILURE = _insert("failures", "shard", "host", "mount", "phase", *Failure._fields)
+_SLOW = _insert("slow", "host", *SlowDirectory._fields)
+_LOSS = _insert("losses", "host", "kind", "count", "path", "message")
 
 
 class Claimed(NamedTuple):
@@ -173,12 +181,12 @@ class Dispatcher:
 
     # -- in ----------------------------------------------------------------------------------
 
-    def record(self, finished: list[dict[str, Any]]) -> None:
-        """Store what became of shards, as :meth:`..client.runner.Runner.step` returns them."""
+    def record(self, finished: Iterable[ShardResult]) -> None:
+        """Store what became of shards."""
         now = time.time()
         with self._store.transaction() as db:
-            for entry in finished:
-                shard = entry["shard"]
+            for result in finished:
+                shard = result.shard
                 found = db.execute(
                     "SELECT phase FROM shards WHERE id=? AND state=? AND claimed_by=?",
                     (shard, ShardState.CLAIMED, self._host),
@@ -190,53 +198,30 @@ class Dispatcher:
                     (ShardState.DONE, now, shard),
                 )
                 db.executemany(
-                    f"INSERT INTO results VALUES (?, ?, ?, {', '.join('?' * len(COUNTS))}, ?)",
+                    _RESULT,
                     [
-                        (shard, self._host, mount)
-                        + tuple(counts[name] for name in COUNTS)
-                        + (counts["seconds"],)
-                        for mount, counts in entry["mounts"].items()
+                        (shard, self._host, to_text(mount), *counts, seconds)
+                        for mount, (counts, seconds) in result.mounts.items()
                     ],
                 )
                 db.executemany(
-                    "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    _FAILURE,
                     [
-                        (
-                            shard,
-                            self._host,
-                            mount,
-                            found[0],
-                            to_bytes(path),
-                            operation,
-                            number,
-                            message,
-                        )
-                        for mount, path, operation, number, message in entry["failures"]
+                        (shard, self._host, to_text(mount), *found, *failure)
+                        for mount, failure in result.failures
                     ],
                 )
 
-    def record_run(
-        self, samples: list[list[float]], slow: list[list[Any]], losses: dict[str, list[Any]]
-    ) -> None:
-        """Store a client's samples [time, files, bytes], slowest directories and losses."""
+    def record_run(self, closing: Closing) -> None:
+        """Store what a client says at the end."""
         with self._store.transaction() as db:
             db.executemany(
-                "INSERT INTO samples VALUES (?, ?, ?, ?)",
-                [[self._host, *entry] for entry in samples],
+                "INSERT INTO samples(host, time, files, bytes) VALUES (?, ?, ?, ?)",
+                [(self._host, *entry) for entry in closing.samples],
             )
+            db.executemany(_SLOW, [(self._host, *entry) for entry in closing.slow])
             db.executemany(
-                "INSERT INTO slow VALUES (?, ?, ?, ?, ?)",
-                [
-                    (self._host, to_bytes(path), seconds, files, size)
-                    for seconds, path, files, size in slow
-                ],
-            )
-            db.executemany(
-                "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
-                [
-                    (self._host, kind, count, to_bytes(path), why)
-                    for kind, (count, path, why) in losses.items()
-                ],
+                _LOSS, [(self._host, kind, *loss) for kind, loss in closing.losses.items()]
             )
 
     def record_left_out(self, mounts: list[dict[str, str]]) -> None:

@@ -12,7 +12,7 @@ import time
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..core.errors import IngestError
-from ..core.paths import display, join, split, to_text
+from ..core.paths import display, join, split
 from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
 from ..index.items import items
 from ..index.reader import Directory, Entry, Index
@@ -23,6 +23,8 @@ from .store import PlanStore
 
 SHARDS_PER_HOST = 64
 BUFFERED_ROWS = 400_000
+# Ranges of a file that holds next to nothing; its size says nothing about the work.
+SPARSE_RANGES = 64
 
 
 class Limits(NamedTuple):
@@ -43,6 +45,13 @@ class Plan(NamedTuple):
     bytes: int
     shards: int
     hosts: dict[str, dict[str, float]]
+
+
+def range_length(size: int, allocated: int, wanted: int) -> int:
+    """How long the ranges of a file are, all in bytes: as ``wanted``, but longer where there is
+    little in them. What is sparse is cut into as many as its data would be, or a few."""
+    most = max(-(-allocated // wanted), SPARSE_RANGES)
+    return wanted * -(-size // (wanted * most))
 
 
 class _Shard:
@@ -162,30 +171,25 @@ class Planner:
                 host,
                 directory,
                 entry,
-                shards.row(entry, entry.rdev, to_text(leader)),
+                shards.LinkRow.text(entry.name, entry, leader),
                 0,
             )
             return
         self.bytes += size
         limits = self._limits
         if limits.range_threshold and size > limits.range_threshold:
-            plain = shards.row(entry, self._mark)
+            plain = shards.FinishRow.text(entry.name, entry, self._mark)
             # Quickly done, and everybody waits for it: by whoever comes first.
             self._add(Phase.PREPARE, Kind.PREPARE, None, directory, entry, plain, 0)
-            for part, offset in enumerate(range(0, size, limits.range_size)):
-                length = min(limits.range_size, size - offset)
-                self._add(
-                    Phase.DATA,
-                    Kind.RANGE,
-                    self._host(number + part),
-                    directory,
-                    entry,
-                    shards.row(entry, offset, length, self._mark),
-                    length,
-                )
+            step = range_length(size, entry.blocks * 512, limits.range_size)
+            for part, offset in enumerate(range(0, size, step)):
+                length = min(step, size - offset)
+                text = shards.RangeRow.text(entry.name, entry, offset, length, self._mark)
+                where = self._host(number + part)
+                self._add(Phase.DATA, Kind.RANGE, where, directory, entry, text, length)
             self._add(Phase.FINISH, Kind.FINISH, host, directory, entry, plain, 0)
             return
-        text = shards.row(entry, entry.rdev) if entry.rdev else shards.row(entry)
+        text = shards.CopyRow.text(entry.name, entry)
         self._add(Phase.DATA, Kind.COPY, host, directory, entry, text, size)
 
     def _host(self, number: int) -> str | None:
@@ -267,14 +271,7 @@ class Planner:
         shard = _Shard(phase, Kind.DIRECTORIES, host)
         for found in reversed(chunk):
             parent, name = split(found.path)
-            text = "[%s,%d,%d,%d,0,%d,%d]" % (
-                shards.quote(to_text(name)),
-                found.mode,
-                found.uid,
-                found.gid,
-                found.mtime,
-                found.atime,
-            )
+            text = shards.DirectoryRow.text(name, found)
             shard.add(parent, name, text, 0, FILE_COST, False)
         self._flush(shard)
 

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A shard's payload: compressed lines ``FILES BYTES [directory, [row, …]]``.
 
-A row is ``[name, mode, uid, gid, size, mtime, …]``, names as lossless text, times in ns. What
-follows depends on the entry and on the shard's kind: the device number of a device, the
-access time of a directory, the leader's path of a hard link; of a file in ranges offset and length of
-one, and always the mark of the run.
+A row is a JSON array, of which the shard's kind knows the fields. Names are lossless text, times
+in ns, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -13,22 +11,23 @@ from __future__ import annotations
 import json
 import zlib
 from collections import deque
-from json.encoder import encode_basestring_ascii
-from typing import IO, Any, Iterable, Iterator, NamedTuple
+from json.encoder import encode_basestring_ascii as _quote
+from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Union
 
-from ..core.paths import to_bytes, to_text
-from ..index.reader import Entry
+from ..core.paths import join, to_bytes, to_text
+from ..core.vocabulary import Kind
+from ..core.want import Want
+from ..index.reader import Directory, Entry
 
 # One line is the least that a worker is handed: small enough to keep all workers busy to the
 # end, large enough not to be felt.
 LINE_ROWS = 32
 LINE_BYTES = 1 << 20
 
-quote = encode_basestring_ascii
-
 
 class Header(NamedTuple):
-    """A shard as it travels beside its payload."""
+    """A shard as it travels beside its payload. ``of`` is the kind that a second pass checks,
+    ``broken`` are files that are not complete, as text."""
 
     id: int
     kind: str
@@ -38,25 +37,171 @@ class Header(NamedTuple):
     cost: float = 0.0
 
 
-def row(entry: Entry, *more: object) -> str:
-    """An entry as a JSON row; ``more`` are numbers or text for its end."""
-    head = "[%s,%d,%d,%d,%d,%d" % (
-        quote(to_text(entry.name)),
-        entry.mode,
-        entry.uid,
-        entry.gid,
-        entry.size,
-        entry.mtime,
+# Of each row, ``text`` is its JSON, made of what the index has: it is felt with every entry.
+
+
+class CopyRow(NamedTuple):
+    """An entry that is copied as a whole."""
+
+    name: bytes
+    want: Want
+
+    @staticmethod
+    def text(name: bytes, state: Want | Entry) -> str:
+        """The row as JSON."""
+        return f"[{_common(name, state)},{state.rdev}]"
+
+    def encode(self) -> str:
+        """The row as JSON."""
+        return self.text(*self)
+
+
+class LinkRow(NamedTuple):
+    """A further name of the file that is called ``leader``, a path."""
+
+    name: bytes
+    want: Want
+    leader: bytes
+
+    @staticmethod
+    def text(name: bytes, state: Want | Entry, leader: bytes) -> str:
+        """The row as JSON."""
+        return f"[{_common(name, state)},{state.rdev},{_quote(to_text(leader))}]"
+
+    def encode(self) -> str:
+        """The row as JSON."""
+        return self.text(*self)
+
+
+class RangeRow(NamedTuple):
+    """``length`` bytes at ``offset`` of a large file; ``run`` is the mark of the run."""
+
+    name: bytes
+    want: Want
+    offset: int
+    length: int
+    run: int
+
+    @staticmethod
+    def text(name: bytes, state: Want | Entry, offset: int, length: int, run: int) -> str:
+        """The row as JSON."""
+        return f"[{_common(name, state)},{offset},{length},{run}]"
+
+    def encode(self) -> str:
+        """The row as JSON."""
+        return self.text(*self)
+
+
+class FinishRow(NamedTuple):
+    """A large file, to be prepared or finished; ``run`` is the mark of the run."""
+
+    name: bytes
+    want: Want
+    run: int
+
+    @staticmethod
+    def text(name: bytes, state: Want | Entry, run: int) -> str:
+        """The row as JSON."""
+        return f"[{_common(name, state)},{run}]"
+
+    def encode(self) -> str:
+        """The row as JSON."""
+        return self.text(*self)
+
+
+class DirectoryRow(NamedTuple):
+    """A directory's metadata. The root of the tree has no name."""
+
+    name: bytes
+    want: Want
+
+    @staticmethod
+    def text(name: bytes, state: Want | Directory) -> str:
+        """The row as JSON."""
+        return (
+            f"[{_quote(to_text(name))},{state.mode},{state.uid},{state.gid},"
+            f"{state.mtime},{state.atime}]"
+        )
+
+    def encode(self) -> str:
+        """The row as JSON."""
+        return self.text(*self)
+
+
+Row = Union[CopyRow, LinkRow, RangeRow, FinishRow, DirectoryRow]
+
+
+def _common(name: bytes, state: Want | Entry) -> str:
+    return (
+        f"{_quote(to_text(name))},{state.mode},{state.uid},{state.gid},{state.size},{state.mtime}"
     )
-    for value in more:
-        head += "," + (quote(value) if isinstance(value, str) else str(value))
-    return head + "]"
 
 
-def line(directory: bytes, rows: list[str], size: int) -> bytes:
+def _copies(rows: list[Any]) -> list[Any]:
+    return [
+        CopyRow(to_bytes(name), Want(mode, uid, gid, size, mtime, mtime, rdev))
+        for name, mode, uid, gid, size, mtime, rdev in rows
+    ]
+
+
+def _links(rows: list[Any]) -> list[Any]:
+    return [
+        LinkRow(to_bytes(name), Want(mode, uid, gid, size, mtime, mtime, rdev), to_bytes(leader))
+        for name, mode, uid, gid, size, mtime, rdev, leader in rows
+    ]
+
+
+def _ranges(rows: list[Any]) -> list[Any]:
+    return [
+        RangeRow(to_bytes(name), Want(mode, uid, gid, size, mtime, mtime, 0), offset, length, run)
+        for name, mode, uid, gid, size, mtime, offset, length, run in rows
+    ]
+
+
+def _finishes(rows: list[Any]) -> list[Any]:
+    return [
+        FinishRow(to_bytes(name), Want(mode, uid, gid, size, mtime, mtime, 0), run)
+        for name, mode, uid, gid, size, mtime, run in rows
+    ]
+
+
+def _directories(rows: list[Any]) -> list[Any]:
+    return [
+        DirectoryRow(to_bytes(name), Want(mode, uid, gid, 0, mtime, atime, 0))
+        for name, mode, uid, gid, mtime, atime in rows
+    ]
+
+
+_DECODERS: dict[str, Callable[[List[Any]], List[Any]]] = {
+    Kind.COPY: _copies,
+    Kind.LINK: _links,
+    Kind.RANGE: _ranges,
+    Kind.PREPARE: _finishes,
+    Kind.FINISH: _finishes,
+    Kind.DIRECTORIES: _directories,
+}
+
+
+def path_of(directory: bytes, row: Row) -> bytes:
+    """The path of a row of a directory's line."""
+    return join(directory, row.name) if row.name else directory
+
+
+def body(directory: bytes, texts: list[str]) -> bytes:
+    """A directory and its encoded rows, as :func:`read_line` takes them."""
+    return f"[{_quote(to_text(directory))},[{','.join(texts)}]]".encode("ascii")
+
+
+def line(directory: bytes, texts: list[str], size: int) -> bytes:
     """One line of a payload, with its newline; ``size`` in bytes."""
-    text = "%d %d [%s,[%s]]\n" % (len(rows), size, quote(to_text(directory)), ",".join(rows))
-    return text.encode("ascii")
+    return b"%d %d %s\n" % (len(texts), size, body(directory, texts))
+
+
+def read_line(kind: str, text: bytes) -> tuple[bytes, list[Any]]:
+    """(directory, rows) of one line's body; the rows are the kind's records, such as
+    :class:`CopyRow`. For a second pass that is the kind that it checks."""
+    directory, rows = json.loads(text)
+    return to_bytes(directory), _DECODERS[kind](rows)
 
 
 def pack(lines: list[bytes]) -> bytes:
@@ -65,7 +210,7 @@ def pack(lines: list[bytes]) -> bytes:
 
 
 def unpack(payload: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The lines of a payload as (files, bytes, JSON)."""
+    """The lines of a payload as (files, bytes, body)."""
     for text in zlib.decompress(payload).splitlines():
         files, size, body = text.split(b" ", 2)
         yield int(files), int(size), body
@@ -83,14 +228,6 @@ def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int,
         yield queue.popleft()
         if queue:
             turns.append(queue)
-
-
-def read_line(body: bytes) -> tuple[bytes, list[list[Any]]]:
-    """(directory, rows) of one line's JSON; the names in the rows are bytes."""
-    directory, rows = json.loads(body)
-    for item in rows:
-        item[0] = to_bytes(item[0])
-    return to_bytes(directory), rows
 
 
 def write_package(stream: IO[bytes], shards: Iterable[tuple[Header, bytes]]) -> None:

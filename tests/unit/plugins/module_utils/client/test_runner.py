@@ -6,16 +6,28 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import COUNTS, Runner
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.line_operations import (
+    OPERATIONS,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
+    Closing,
+    Failure,
+    ShardResult,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Entry
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import Header
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.series import throughput
 
 FILES = 400
 
@@ -44,13 +56,13 @@ def shard(
                 0, 0, os.fsencode(name), "f", found.st_ino, 0, found.st_mode, 1, found.st_uid, found.st_gid,
                 found.st_size, 0, 0, 0, found.st_mtime_ns, 0,
             )  # fmt: skip
-            rows.append(shards.row(entry))
+            rows.append(shards.CopyRow.text(entry.name, entry))
         lines.append(shards.line(os.fsencode(folder), rows, 0))
     return Header(number, "copy", "", mount), shards.pack(lines)
 
 
-def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> list[dict[str, Any]]:
-    finished: list[dict[str, Any]] = []
+def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> list[ShardResult]:
+    finished: list[ShardResult] = []
     for _round in range(2000):
         finished += runner.step(0.05)
         if not runner.busy:
@@ -59,9 +71,8 @@ def run(runner: Runner, between: Callable[[], Any] = lambda: None) -> list[dict[
     raise AssertionError("the runner does not end")
 
 
-def total(finished: list[dict[str, Any]], name: str) -> int:
-    assert name in COUNTS
-    return sum(counts[name] for entry in finished for counts in entry["mounts"].values())
+def total(finished: list[ShardResult], name: str) -> int:
+    return sum(getattr(counts, name) for entry in finished for counts, _s in entry.mounts.values())
 
 
 @pytest.mark.parametrize("processes, threads", [(1, 1), (2, 1), (1, 4), (3, 2)])
@@ -71,9 +82,9 @@ def test_every_entry_once(trees: tuple[Path, Path], processes: int, threads: int
     runner.add(*shard(source))
     finished = run(runner)
     runner.finish()
-    assert [entry["shard"] for entry in finished] == [1]
-    assert total(finished, "files") == FILES == runner.files
-    assert finished[0]["failures"] == []
+    assert [entry.shard for entry in finished] == [1]
+    assert total(finished, "files") == FILES == runner.ledger.files
+    assert finished[0].failures == []
     for folder in os.listdir(source):
         for name in os.listdir(source / folder):
             assert (target / folder / name).read_bytes() == (source / folder / name).read_bytes()
@@ -96,7 +107,7 @@ def test_the_work_of_a_killed_worker_is_done_by_another(trees: tuple[Path, Path]
     kill()
     finished = run(runner)
     runner.finish()
-    assert killed and not finished[0]["failures"]
+    assert killed and not finished[0].failures
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
 
 
@@ -115,8 +126,8 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: tuple[Path, Path], tmp_
     runner.finish()
     assert list(runner.left_out) == [bytes(other)]
     assert runner.left_out[bytes(other)].mount == str(other)
-    assert sorted(entry["shard"] for entry in finished) == [1, 2]
-    assert not any(entry["failures"] for entry in finished)
+    assert sorted(entry.shard for entry in finished) == [1, 2]
+    assert not any(entry.failures for entry in finished)
     assert sum(len(os.listdir(target / folder)) for folder in os.listdir(target)) == FILES
 
 
@@ -158,4 +169,100 @@ def test_many_long_names_and_many_failures_go_through_the_pipes(tmp_path: Path) 
     finished = run(runner)
     runner.finish()
     assert len(finished) == 4
-    assert total(finished, "failed") == 2400 == sum(len(entry["failures"]) for entry in finished)
+    assert total(finished, "failed") == 2400 == sum(len(entry.failures) for entry in finished)
+
+
+def test_live_bytes_never_run_backwards(tmp_path: Path) -> None:
+    """One worker in a large file, the other in many small ones."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder, count, size in (("large", 1, 64 << 20), ("small", 500, 64 << 10)):
+        (source / folder).mkdir(parents=True)
+        for number in range(count):
+            (source / folder / f"file{number}").write_bytes(os.urandom(1024) * (size >> 10))
+    target.mkdir()
+    settings = Settings(
+        bytes(source), (bytes(target),), processes=2, bandwidth_limit=64e6, chunk_files=32
+    )
+    runner = Runner(settings)
+    runner.add(*shard(source))
+    samples: list[list[float]] = []
+
+    def note() -> None:
+        samples.append([time.time(), runner.ledger.files, runner.ledger.live_bytes])
+
+    run(runner, note)
+    note()
+    runner.finish()
+    live = [sample[2] for sample in samples]
+    assert live == sorted(live) and len(set(live)) > 3
+    assert live[-1] == runner.ledger.bytes == (64 << 20) + 500 * (64 << 10)
+    with PlanStore.create(str(tmp_path / "plan.db")) as store:
+        Dispatcher(store, "host", 60.0).record_run(Closing(samples, [], {}))
+        _width, series = throughput(store)
+    assert sum(series[0].bytes) == pytest.approx(runner.ledger.bytes)
+
+
+def test_nothing_of_a_crashed_chunk_reaches_the_next(
+    trees: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = trees
+    real = OPERATIONS["copy"]
+
+    def crashing(session: Any, directory: bytes, rows: list[Any]) -> None:
+        real(session, directory, rows)
+        if directory == b"folder0":
+            session.losses.add("owner", directory, "not his")
+            session.failures.append(Failure(directory, "copy", 1, "not its"))
+            raise KeyError("a defect")
+
+    monkeypatch.setitem(OPERATIONS, "copy", crashing)
+    runner = Runner(Settings(bytes(source), (bytes(target),), chunk_files=1))
+    runner.add(*shard(source))
+    (result,) = run(runner)
+    runner.finish()
+    there = len(os.listdir(source / "folder0"))
+    assert {failure.message for _mount, failure in result.failures} == {"KeyError: 'a defect'"}
+    assert total([result], "failed") == len(result.failures) == there
+    assert total([result], "files") == FILES - there
+    assert not runner.ledger.losses.kinds
+
+
+def test_a_second_pass_that_may_not_repair_sees_to_it_that_the_next_run_does(
+    trees: tuple[Path, Path],
+) -> None:
+    source, target = trees
+    one, count = shard(source), total
+    header, data = one
+    check = header._replace(id=2, kind="verify", of="copy")
+    name = Path("folder0") / "file0"
+
+    def go(*pieces: tuple[Header, bytes], **more: Any) -> list[ShardResult]:
+        runner = Runner(Settings(bytes(source), (bytes(target),), digests=True, **more))
+        for piece in pieces:
+            runner.add(*piece)
+        finished = run(runner)
+        runner.finish()
+        return finished
+
+    def corrupt() -> None:
+        found = os.stat(target / name)
+        (target / name).write_bytes(b"X" * found.st_size)
+        os.utime(target / name, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    assert count(go(one), "files") == FILES
+    corrupt()
+    assert count(go(one), "changed") == 0  # it looks complete
+    (found,) = go((check, data))
+    ((_mount, failure),) = found.failures
+    assert failure.path == bytes(name) and "has other contents, and was marked" in failure.message
+    assert count(go(one), "files") == 1
+    assert (target / name).read_bytes() == (source / name).read_bytes()
+    assert not go((check, data))[0].failures
+
+    corrupt()
+    (target / "folder1" / "file1").unlink()
+    repaired = go((check, data), repair=True)
+    assert not repaired[0].failures
+    assert (count(repaired, "repaired"), count(repaired, "files")) == (2, 0)
+    assert (target / name).read_bytes() == (source / name).read_bytes()
+    assert (target / "folder1" / "file1").exists()

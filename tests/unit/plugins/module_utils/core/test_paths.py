@@ -20,7 +20,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import 
     to_text,
     write_list,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Entry
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import Want
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,16 +88,12 @@ def test_lists_come_back(names: list, null: bool) -> None:
 )
 def test_payloads_come_back(directory: bytes, files: list) -> None:
     rows = [
-        shards.row(
-            Entry(0, 0, name, "f", 1, 1, 0o100644, 1, 1, 2, size, 0, 0, 0, time, 0), 7, "leader\n"
-        )
+        shards.LinkRow(name, Want(0o100644, 1, 2, size, time, time, 7), b"leader\n")
         for name, size, time in files
     ]
-    packed = shards.pack([shards.line(directory, rows, 5)])
+    packed = shards.pack([shards.line(directory, [row.encode() for row in rows], 5)])
     ((count, size, body),) = shards.unpack(packed)
     assert (count, size) == (len(files), 5)
-    found, entries = shards.read_line(body)
+    found, entries = shards.read_line("link", body)
     assert found == directory
-    assert entries == [
-        [name, 0o100644, 1, 2, size, time, 7, "leader\n"] for name, size, time in files
-    ]
+    assert entries == rows

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import (
-    COUNTS,
-    Dispatcher,
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
+    Counts,
+    Failure,
+    ShardResult,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
@@ -52,13 +54,8 @@ def players(store: PlanStore, patience: float = 60.0) -> dict[str, Dispatcher]:
 
 
 def finish(dispatcher: Dispatcher, shards: list[int]) -> None:
-    counts: dict[str, Any] = dict.fromkeys(COUNTS, 0)
-    dispatcher.record(
-        [
-            {"shard": s, "mounts": {"/d": dict(counts, files=1, seconds=0.1)}, "failures": []}
-            for s in shards
-        ]
-    )
+    done = {b"/d": (Counts(files=1), 0.1)}
+    dispatcher.record([ShardResult(shard, done, []) for shard in shards])
 
 
 def everything(dispatcher: Dispatcher, absent: bool = False) -> list[int]:
@@ -215,9 +212,9 @@ def test_a_large_file_that_lacks_a_range_is_not_finished(store: PlanStore) -> No
             assert claimed[0].header.broken == ("large",)
             break
         failures = (
-            [["/d", "large", "read", 5, "Input/output error"]]
+            [(b"/d", Failure(b"large", "read", 5, "Input/output error"))]
             if claimed[0].header.kind == "range"
             else []
         )
         for entry in claimed:
-            one.record([{"shard": entry.header.id, "mounts": {}, "failures": failures}])
+            one.record([ShardResult(entry.header.id, {}, failures)])

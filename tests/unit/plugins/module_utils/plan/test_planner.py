@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import join
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import (
+    Limits,
+    plan,
+    range_length,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
     PlanStore,
 )
@@ -57,13 +60,11 @@ def make(
 def rows(db: Any, where: str) -> list[tuple[Any, ...]]:
     """(host, path, row) of the shards that match, in the order of the plan."""
     found = []
-    for host, data in db.execute(f"SELECT host, payload FROM shards WHERE {where} ORDER BY id"):
+    query = f"SELECT host, kind, payload FROM shards WHERE {where} ORDER BY id"
+    for host, kind, data in db.execute(query):
         for _files, _bytes, body in shards.unpack(data):
-            directory, entries = shards.read_line(body)
-            found += [
-                (host, join(directory, entry[0]) if entry[0] else directory, entry)
-                for entry in entries
-            ]
+            directory, entries = shards.read_line(kind, body)
+            found += [(host, shards.path_of(directory, entry), entry) for entry in entries]
     return found
 
 
@@ -150,7 +151,7 @@ def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
     done, db = make(
         tmp_path, source, ["a", "b"], limits=Limits(range_threshold=1 << 20, range_size=3 << 20)
     )
-    ranges = sorted((row[6], row[7], host) for host, _path, row in rows(db, "kind='range'"))
+    ranges = sorted((row.offset, row.length, host) for host, _path, row in rows(db, "kind='range'"))
     assert [(offset, length) for offset, length, _host in ranges] == [
         (0, 3 << 20), (3 << 20, 3 << 20), (6 << 20, 3 << 20), (9 << 20, (1 << 20) + 5),
     ]  # fmt: skip
@@ -165,6 +166,32 @@ def test_a_large_file_becomes_ranges(tmp_path: Path) -> None:
     )
 
 
+def test_a_sparse_file_is_cut_by_what_it_holds(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with open(source / "disk", "wb") as file:
+        file.truncate(15 << 40)  # the largest that ext4 holds is 16 TiB
+        file.write(b"x" * 4096)
+    done, db = make(tmp_path, source, ["a", "b"], limits=Limits())
+    assert done.bytes == 15 << 40 and done.shards < 1000
+    ranges = sorted((row.offset, row.length) for _host, _path, row in rows(db, "kind='range'"))
+    assert len(ranges) == 64
+    assert sum(length for _offset, length in ranges) == 15 << 40
+    assert all(
+        at + length == following for (at, length), (following, _l) in zip(ranges, ranges[1:])
+    )
+
+
+def test_range_lengths() -> None:
+    mib, tib = 1 << 20, 1 << 40
+    assert range_length(1 << 30, 1 << 30, 16 * mib) == 16 * mib
+    assert range_length(1 << 30, 0, 16 * mib) == 16 * mib  # 64 of them
+    assert 24 * tib / range_length(24 * tib, 0, 16 * mib) == 64
+    # Half a million for 8 TiB of data, as many as the data would be on its own if there is less.
+    assert range_length(8 * tib, 8 * tib, 16 * mib) == 16 * mib
+    assert 8 * tib / range_length(8 * tib, 1 << 40, 16 * mib) == tib / (16 * mib)
+
+
 def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for folder in ("a", "b", "c"):
@@ -175,7 +202,7 @@ def test_hard_links_follow_their_leader(tmp_path: Path) -> None:
         os.link(source / "a" / "one", source / name)
     _done, db = make(tmp_path, source, ["x", "y", "z"])
     for _host, path, row in rows(db, "kind='link'"):
-        groups[row[7].encode()].append(path)
+        groups[row.leader].append(path)
     assert [path for _host, path, _row in rows(db, "kind='copy'")] == [b"a/one"]
     assert groups == {b"a/one": [b"b/two", b"c/three"]}
     _done, db = make(tmp_path, source, ["x"], preserve=("times",))

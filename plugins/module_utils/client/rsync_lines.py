@@ -72,10 +72,7 @@ def _granularity(destination: bytes) -> int:
 
 
 def copy_lines(
-    session: Session,
-    settings: Settings,
-    lines: list[bytes],
-    moved: Callable[[int], None],
+    session: Session, settings: Settings, lines: list[bytes], moved: Callable[[int], None]
 ) -> None:
     """Copy a chunk of a shard with rsync, both phases. What became of it is in the session's tally.
 

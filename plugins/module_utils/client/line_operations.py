@@ -42,7 +42,7 @@ def _each(doing: str, act: Callable[[Session, bytes, Any], None]) -> Operation:
 
     def operation(session: Session, directory: bytes, rows: list[Row]) -> None:
         for row in rows:
-            session.operation = doing
+            session.step = doing
             try:
                 act(session, directory, row)
             except OSError as error:
@@ -107,7 +107,7 @@ def verify(
     again if ``repair``, otherwise it is marked, so that the next run copies it."""
     for row in rows:
         path = path_of(directory, row)
-        session.operation = "verify"
+        session.step = "verify"
         try:
             try:
                 _check(session, of, directory, row, digests)
@@ -123,7 +123,7 @@ def verify(
 
 def _check(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
     leader = row.leader if of == Kind.LINK else None
-    check(session, directory, row.name, row.want, leader, digests and of != Kind.LINK)
+    check(session, directory, row.name, row.want, leader, digests)
 
 
 def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
@@ -138,6 +138,6 @@ def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool
     session.metadata.probing = False
     tally.files, tally.bytes, tally.skipped = before
     if tally.failed == failed:
-        session.operation = "verify"
+        session.step = "verify"
         _check(session, of, directory, row, digests)
         tally.repaired += 1

@@ -13,6 +13,7 @@ from ..copy.replace import look, refuse_directory
 from ..copy.rsync.shelter import Undisturbed, can_bind
 from ..copy.session import Session
 from ..core.paths import join
+from ..core.steps import MAKE_DIRECTORY
 from ..core.want import Want
 from ..fs.times import held_everywhere
 
@@ -65,7 +66,7 @@ class RsyncItems:
     def _enter(self, directory: bytes, items: list[Item]) -> list[Item]:
         """Make the directory and look what it has already; returns what the engine has to copy.
         Raises OSError."""
-        self._session.operation = "make directory"
+        self._session.step = MAKE_DIRECTORY
         target = self._session.targets.get(directory, True)
         if not self._sheltered and not all(safe(directory) for safe in self._undisturbed):
             return items

@@ -123,6 +123,7 @@ class _Worker:
     def _check(self, chunk: Chunk) -> None:
         settings, session = self._settings, self._session
         session.metadata.probing = False
+        session.look_afresh()
         for line in chunk.lines:
             directory, rows = read_line(chunk.rows, line)
             verify(session, chunk.of, directory, rows, settings.digests, settings.repair)

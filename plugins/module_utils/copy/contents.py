@@ -9,21 +9,16 @@ import os
 import time
 from typing import Callable
 
+from ..core.errnos import cannot_hold
 from ..core.errors import OperationError
+from ..core.steps import READ, SEEK, TRUNCATE, WRITE
 
 SMALL = 1 << 20
 _BLOCK = 1 << 20
 _HOLE = 1 << 16
 _ZEROS = bytes(_HOLE)
-_NO_RANGE_COPY = {
-    errno.EXDEV,
-    errno.ENOSYS,
-    errno.EINVAL,
-    errno.EOPNOTSUPP,
-    errno.EBADF,
-    errno.EPERM,
-    errno.ETXTBSY,
-}
+# Of copy_file_range, besides what says that a file system does not have it.
+_NOT_BETWEEN = (errno.EXDEV, errno.EBADF, errno.ETXTBSY)
 
 
 class Throttle:
@@ -72,7 +67,7 @@ class Contents:
         try:
             data = os.read(source, size)
         except OSError as error:
-            raise OperationError("read", error.errno or 0) from error
+            raise OperationError(READ, error.errno or 0) from error
         count = len(data)
         while count < size:
             more = _read(source, size - count)
@@ -83,7 +78,7 @@ class Contents:
         try:
             written = os.write(target, data)
         except OSError as error:
-            raise OperationError("write", error.errno or 0) from error
+            raise OperationError(WRITE, error.errno or 0) from error
         if written != count:
             _write(target, memoryview(data)[written:])
         if self._throttle:
@@ -115,7 +110,8 @@ class Contents:
                 count = os.copy_file_range(source, target, min(length - done, 8 * _BLOCK))
             except OSError as error:
                 # Some file systems fail here with what a plain read then survives or names.
-                if done == 0 and error.errno in _NO_RANGE_COPY:
+                number = error.errno or 0
+                if done == 0 and (number in _NOT_BETWEEN or cannot_hold(number)):
                     self._no_range_copy.add(pair)
                     break
                 count = 0
@@ -130,7 +126,7 @@ class Contents:
             try:
                 count = os.readv(source, [view[: min(length - done, _BLOCK)]])
             except OSError as error:
-                raise OperationError("read", error.errno or 0) from error
+                raise OperationError(READ, error.errno or 0) from error
             if count == 0:
                 break
             _write(target, view[:count])
@@ -147,7 +143,7 @@ class Contents:
                 data = os.lseek(source, at, os.SEEK_DATA)
             except OSError as error:
                 if error.errno != errno.ENXIO:
-                    raise OperationError("seek", error.errno or 0) from error
+                    raise OperationError(SEEK, error.errno or 0) from error
                 break
             data = min(data, end)
             hole = min(os.lseek(source, data, os.SEEK_HOLE), end) if data < end else end
@@ -168,7 +164,7 @@ class Contents:
             try:
                 os.ftruncate(target, length)
             except OSError as error:
-                raise OperationError("truncate", error.errno or 0) from error
+                raise OperationError(TRUNCATE, error.errno or 0) from error
         return length
 
     def _account(self, count: int) -> None:
@@ -182,7 +178,7 @@ def _read(source: int, count: int) -> bytes:
     try:
         return os.read(source, count)
     except OSError as error:
-        raise OperationError("read", error.errno or 0) from error
+        raise OperationError(READ, error.errno or 0) from error
 
 
 def _write(target: int, data: memoryview) -> None:
@@ -190,4 +186,4 @@ def _write(target: int, data: memoryview) -> None:
         while data:
             data = data[os.write(target, data) :]
     except OSError as error:
-        raise OperationError("write", error.errno or 0) from error
+        raise OperationError(WRITE, error.errno or 0) from error

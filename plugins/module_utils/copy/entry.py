@@ -10,10 +10,12 @@ import stat
 from typing import Any, Callable
 
 from ..core.paths import join
+from ..core.steps import MAKE_DIRECTORY, STAT
 from ..core.want import Want, want_of
+from .hard_link import hard_link
 from .regular import copy_file
 from .session import Session
-from .special import copy_node, hard_link
+from .special import copy_node
 
 
 def copy_entry(session: Session, directory: bytes, name: bytes, want: Want) -> None:
@@ -29,8 +31,8 @@ def _copy(session: Session, directory: bytes, name: bytes, want: Want) -> None:
     if kind == stat.S_IFREG:
         copy_file(session, directory, name, want)
     elif kind == stat.S_IFDIR:
-        session.operation = "make directory"
-        session.targets.get(join(directory, name), True)
+        session.step = MAKE_DIRECTORY
+        session.target(join(directory, name), True)
     else:
         copy_node(session, directory, name, want)
 
@@ -48,8 +50,8 @@ def copy_found(
         except OSError as error:
             return _once_more(session, directory, name, error, copy_file, None, hold_links)
     try:
-        session.operation = "stat"
-        found = os.stat(name, dir_fd=session.sources.get(directory).fd, follow_symlinks=False)
+        session.step = STAT
+        found = os.stat(name, dir_fd=session.source(directory), follow_symlinks=False)
     except OSError as error:
         session.fail(join(directory, name), error)
         return None

@@ -9,13 +9,14 @@ import os
 import stat
 from typing import Callable
 
+from ..core.errnos import cannot_hold
 from ..core.outcome import Losses
 from ..fs.times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_entry, set_times
 
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
 _LABEL = "security.selinux"
-_REMOVED = (*_ACLS, "security.capability")
-_CANNOT = (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS)
+CAPABILITIES = "security.capability"
+_REMOVED = (*_ACLS, CAPABILITIES)
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_TIME = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW)
 
@@ -31,7 +32,7 @@ class Metadata:
         self._xattrs = "xattrs" in preserve
         self.attributes = self._acls or self._xattrs
         self._losses = losses
-        self._root = os.geteuid() == 0
+        self.root = os.geteuid() == 0
         self._may_own = True
         self._bare_devices: set[int] = set()
         self._granularity: dict[int, int] = {}
@@ -57,20 +58,20 @@ class Metadata:
         """
         if not self.owner or (found.st_uid == uid and found.st_gid == gid):
             return False, True
-        if self._may_own and (self._root or found.st_gid != gid):
-            new_uid = uid if self._root else -1
+        if self._may_own and (self.root or found.st_gid != gid):
+            new_uid = uid if self.root else -1
             try:
                 if parent is None:
                     os.chown(where, new_uid, gid)
                 else:
                     os.chown(where, new_uid, gid, dir_fd=parent, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in _CANNOT:
+                if not cannot_hold(error.errno or 0):
                     raise
-                if self._root:  # a squashed root: the next one would fail as well
+                if self.root:  # a squashed root: the next one would fail as well
                     self._may_own = False
             else:
-                if self._root:
+                if self.root:
                     return self._took_owner(path, uid, gid, where, parent)
                 if found.st_uid == uid:
                     return True, True
@@ -80,7 +81,7 @@ class Metadata:
             "owner" if found.st_uid != uid else "group",
             path,
             "the destination refuses to change the owner"
-            if self._root
+            if self.root
             else "only root can give a file to another user",
         )
         return False, False
@@ -172,23 +173,34 @@ class Metadata:
 
     def copy_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
         """Give a new entry the source's attributes. Returns whether there were any."""
-        wanted = self._read(source, device, False)
+        wanted = self._read(source, device)
         for name, value in wanted.items():
             self._set(path, target, name, value)
         return bool(wanted)
 
-    def sync_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
-        """Make an existing entry's attributes the source's. Returns whether one changed."""
-        wanted = self._read(source, device, False)
-        found = self._read(target, -1, False)
-        changed = False
-        for name, value in wanted.items():
-            if found.get(name) != value:
-                changed |= self._set(path, target, name, value)
+    def attribute_changes(self, source: Where, target: Where) -> dict[str, bytes | None]:
+        """What an existing entry's attributes must become (None: removed) to be the source's."""
+        wanted = self._read(source, -1)
+        found = self._read(target, -1)
+        changes: dict[str, bytes | None] = {
+            name: value for name, value in wanted.items() if found.get(name) != value
+        }
         for name in found:
             # trusted.* may belong to the destination's file system itself.
             if name not in wanted and (name.startswith("user.") or name in _REMOVED):
+                changes[name] = None
+        return changes
+
+    def change_attributes(
+        self, path: bytes, target: Where, changes: dict[str, bytes | None]
+    ) -> bool:
+        """Make these changes. Returns whether one was made."""
+        changed = False
+        for name, value in changes.items():
+            if value is None:
                 changed |= self._remove(target, name)
+            else:
+                changed |= self._set(path, target, name, value)
         return changed
 
     def drop_inherited(self, target: Where) -> None:
@@ -206,7 +218,7 @@ class Metadata:
             return False
         return True
 
-    def _read(self, where: Where, device: int, follow: bool) -> dict[str, bytes]:
+    def _read(self, where: Where, device: int) -> dict[str, bytes]:
         if device in self._bare_devices:
             return {}
         values = {}
@@ -214,7 +226,7 @@ class Metadata:
             names = (
                 os.listxattr(where)
                 if isinstance(where, int)
-                else os.listxattr(where, follow_symlinks=follow)
+                else os.listxattr(where, follow_symlinks=_held(where))
             )
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
@@ -226,7 +238,7 @@ class Metadata:
             if not (self._acls if name in _ACLS else self._xattrs):
                 continue
             try:
-                values[name] = _get(where, name, follow)
+                values[name] = _get(where, name)
             except OSError as error:
                 if error.errno != errno.ENODATA:
                     raise
@@ -237,9 +249,9 @@ class Metadata:
             if isinstance(target, int):
                 os.setxattr(target, name, value)
             else:
-                os.setxattr(target, name, value, follow_symlinks=False)
+                os.setxattr(target, name, value, follow_symlinks=_held(target))
         except OSError as error:
-            if error.errno not in _CANNOT:
+            if not cannot_hold(error.errno or 0):
                 raise
             if error.errno == errno.EACCES and _while_writable(target, os.setxattr, name, value):
                 return True
@@ -257,33 +269,39 @@ class Metadata:
             if isinstance(target, int):
                 os.removexattr(target, name)
             else:
-                os.removexattr(target, name, follow_symlinks=False)
+                os.removexattr(target, name, follow_symlinks=_held(target))
         except OSError as error:
-            if error.errno not in _CANNOT + (errno.ENODATA,):
+            if error.errno != errno.ENODATA and not cannot_hold(error.errno or 0):
                 raise
             return error.errno == errno.EACCES and _while_writable(target, os.removexattr, name)
         return True
 
 
 def _kind(name: str) -> str:
-    """What the loss of an attribute is called. SELinux labels every file of a host that has it, and NFS 3
-    holds no label: counted by themselves they hide no file that lost its capabilities."""
+    """What the loss of an attribute is called. SELinux labels every file of a host that has it, and
+    NFS 3 holds no label: counted by themselves they hide no file that lost its capabilities."""
     if name == _LABEL:
         return "SELinux labels"
     return "acls" if name in _ACLS else f"xattrs ({name.split('.', maxsplit=1)[0]})"
 
 
-def _get(where: Where, name: str, follow: bool) -> bytes:
+def _get(where: Where, name: str) -> bytes:
     return (
         os.getxattr(where, name)
         if isinstance(where, int)
-        else os.getxattr(where, name, follow_symlinks=follow)
+        else os.getxattr(where, name, follow_symlinks=_held(where))
     )
+
+
+def _held(where: Where) -> bool:
+    """Whether this is what an open descriptor is called in /proc, which is followed, and no name in
+    a directory, which is bytes and never followed."""
+    return isinstance(where, str)
 
 
 def _label(target: Where) -> bytes:
     try:
-        return _get(target, _LABEL, False)
+        return _get(target, _LABEL)
     except OSError:
         return b""
 
@@ -292,7 +310,8 @@ def _while_writable(target: Where, act: Callable[..., None], *arguments: object)
     """Change an attribute of a file or directory that its mode makes read-only, which the kernel
     allows only root: with a mode that lets its owner write for that moment."""
     try:
-        fd = target if isinstance(target, int) else os.open(target, _STILL)
+        flags = _STILL & ~os.O_NOFOLLOW if _held(target) else _STILL
+        fd = target if isinstance(target, int) else os.open(target, flags)
     except OSError:
         return False
     try:

@@ -10,15 +10,16 @@ import os
 import stat
 
 from ..core.errors import OperationError
-from ..core.paths import join, temporary
+from ..core.paths import join
+from ..core.steps import CLOSE, CREATE, FSYNC, OPEN, READ, STAT, STAT_DESTINATION
 from ..core.want import Want, want_of
-from ..fs.directories import OpenDirectory
-from .contents import SMALL
-from .preserve import preserve_file, settle
-from .replace import free_temporary, look, put, refuse_directory, unlink_quietly
-from .session import Session
+from .preserve import preserve_file
+from .replace import look, put, refuse_directory, unlink_quietly
+from .session import Pair, Session
+from .settle import same_file, settle
+from .temporary import temporary
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES = 3
 
@@ -31,112 +32,89 @@ def copy_file(
     Returns the stat of a file with several links instead of copying it, if ``hold_links``.
     Raises OSError.
     """
-    session.operation = "open directory"
-    from_fd = session.sources.get(directory).fd
-    session.operation = "make directory"
-    target = session.targets.get(directory, True)
+    pair = session.pair(directory)
+    target = pair.target
     if target.filled:
         found = look(session, name, target.fd)
         if found is not None:
             if want is None:
-                session.operation = "stat"
-                seen = os.stat(name, dir_fd=from_fd, follow_symlinks=False)
+                session.step = STAT
+                seen = os.stat(name, dir_fd=pair.source, follow_symlinks=False)
                 if hold_links and seen.st_nlink > 1:
                     return seen
                 want = want_of(seen)
-            _settle_or_replace(session, directory, name, want, found, from_fd, target)
+            _settle_or_replace(session, pair, name, want, found)
             return None
-    session.operation = "open"
-    source = os.open(name, _READ, dir_fd=from_fd)
+    session.step = OPEN
+    source = os.open(name, READING, dir_fd=pair.source)
     try:
         state = os.fstat(source)
         if not stat.S_ISREG(state.st_mode):
-            raise OperationError("open", errno.ESTALE, "is no longer a regular file")
+            raise OperationError(OPEN, errno.ESTALE, "is no longer a regular file")
         if hold_links and state.st_nlink > 1:
             return state
-        session.operation = "create"
+        session.step = CREATE
         try:
             fd = os.open(name, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
         except FileExistsError:
             target.filled = True
         else:
-            _fill(session, join(directory, name), source, state, fd, name, target)
-            if state.st_size > SMALL and not target.created:
-                # A killed run that cut it into ranges may have left its part.
-                unlink_quietly(temporary(name), target.fd)
+            _fill(session, pair, name, source, state, fd, name)
             return None
     finally:
         os.close(source)
     found = look(session, name, target.fd)
     if found is None:
-        raise OperationError("create", errno.EEXIST, "is made and removed by somebody else")
-    _settle_or_replace(session, directory, name, want or want_of(state), found, from_fd, target)
+        raise OperationError(CREATE, errno.EEXIST, "is made and removed by somebody else")
+    _settle_or_replace(session, pair, name, want or want_of(state), found)
     return None
 
 
 def _settle_or_replace(
-    session: Session,
-    directory: bytes,
-    name: bytes,
-    want: Want,
-    found: os.stat_result,
-    from_fd: int,
-    target: OpenDirectory,
+    session: Session, pair: Pair, name: bytes, want: Want, found: os.stat_result
 ) -> None:
-    path = join(directory, name)
-    if same_file(session, want, found, name, target.fd):
-        settle(session, path, name, want, found, from_fd, target.fd)
+    same = same_file(session, want, found, name, pair.target.fd)
+    if same and settle(session, pair, name, want, found):
         return
     refuse_directory(found)
-    new = free_temporary(session, name, target.fd)
-    session.operation = "open"
-    source = os.open(name, _READ, dir_fd=from_fd)
+    session.step = OPEN
+    source = os.open(name, READING, dir_fd=pair.source)
     try:
         state = os.fstat(source)
         if not stat.S_ISREG(state.st_mode):
-            raise OperationError("open", errno.ESTALE, "is no longer a regular file")
-        session.operation = "create"
-        fd = os.open(new, _CREATE, state.st_mode & 0o777, dir_fd=target.fd)
-        _fill(session, path, source, state, fd, new, target)
+            raise OperationError(OPEN, errno.ESTALE, "is no longer a regular file")
+        session.step = CREATE
+        new = temporary()
+        fd = os.open(new, _CREATE, state.st_mode & 0o777, dir_fd=pair.target.fd)
+        _fill(session, pair, name, source, state, fd, new)
     finally:
         os.close(source)
-    put(session, new, name, target.fd)
-
-
-def same_file(
-    session: Session, want: Want, found: os.stat_result, name: bytes, directory: int
-) -> bool:
-    """Whether an entry of the destination holds what is wanted, by type, size and time."""
-    if not stat.S_ISREG(found.st_mode) or found.st_size != want.size:
-        return False
-    if not session.metadata.times:
-        return found.st_mtime_ns >= want.mtime
-    return session.metadata.same_time(name, directory, found, want.mtime)
 
 
 def _fill(
     session: Session,
-    path: bytes,
+    pair: Pair,
+    name: bytes,
     source: int,
     state: os.stat_result,
     fd: int,
-    name: bytes,
-    target: OpenDirectory,
+    new: bytes,
 ) -> None:
-    """Fill the new file ``name``, give it its metadata and close it; on any failure it is taken
-    away again."""
+    """Fill the file that was made as ``new``, give it its metadata, close it, and give it its name;
+    on any failure it is taken away again."""
+    target = pair.target
     try:
         state = _copy_contents(session, source, state, fd)
         mode = state.st_mode & 0o777
         found = target.made.get(mode)
         if found is None:
-            session.operation = "stat destination"
+            session.step = STAT_DESTINATION
             found = target.made[mode] = os.fstat(fd)
-        preserve_file(session, path, source, state, fd, target, found)
+        preserve_file(session, pair, join(pair.path, name), source, state, fd, found)
         if session.fsync:
-            session.operation = "fsync"
+            session.step = FSYNC
             os.fsync(fd)
-        session.operation = "close"  # NFS reports here what it could not write
+        session.step = CLOSE  # NFS reports here what it could not write
         closing, fd = fd, -1
         os.close(closing)
     except BaseException:
@@ -145,11 +123,14 @@ def _fill(
                 os.close(fd)
         except OSError:
             pass
-        unlink_quietly(name, target.fd)
+        unlink_quietly(new, target.fd)
         raise
-    session.tally.files += 1
-    session.tally.changed += 1
-    session.tally.bytes += state.st_size
+    if new is not name:
+        put(session, new, name, target.fd)
+    tally = session.tally
+    tally.files += 1
+    tally.changed += 1
+    tally.bytes += state.st_size
 
 
 def _copy_contents(session: Session, source: int, state: os.stat_result, fd: int) -> os.stat_result:
@@ -158,19 +139,17 @@ def _copy_contents(session: Session, source: int, state: os.stat_result, fd: int
         count = session.contents.copy(
             source, fd, state.st_size, state.st_blocks, (state.st_dev, session.device)
         )
-        session.operation = "stat"
+        session.step = STAT
         now = os.fstat(source)
         if same_state(now, state):
             if count == state.st_size:
                 return state
-            raise OperationError(
-                "read", errno.EIO, "ended after %d of %d bytes" % (count, state.st_size)
-            )
+            raise OperationError(READ, errno.EIO, f"ended after {count} of {state.st_size} bytes")
         state = now
         os.lseek(source, 0, os.SEEK_SET)
         os.ftruncate(fd, 0)
         os.lseek(fd, 0, os.SEEK_SET)
-    raise OperationError("read", errno.EBUSY, "changed while it was copied")
+    raise OperationError(READ, errno.EBUSY, "changed while it was copied")
 
 
 def same_state(now: os.stat_result, before: os.stat_result) -> bool:

@@ -9,13 +9,13 @@ import os
 import stat
 
 from ..core.errors import OperationError
-from ..core.paths import temporary
+from ..core.steps import CREATE, RENAME, STAT_DESTINATION
 from .session import Session
 
 
 def look(session: Session, name: bytes, directory: int) -> os.stat_result | None:
     """What the destination has under a name, or None."""
-    session.operation = "stat destination"
+    session.step = STAT_DESTINATION
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -25,19 +25,12 @@ def look(session: Session, name: bytes, directory: int) -> os.stat_result | None
 def refuse_directory(found: os.stat_result) -> None:
     """Raises OperationError where something else would take a directory's place."""
     if stat.S_ISDIR(found.st_mode):
-        raise OperationError("create", errno.EISDIR, "the destination has a directory here")
-
-
-def free_temporary(session: Session, name: bytes, directory: int) -> bytes:
-    """The name for what is to replace ``name``; what a killed run left there is taken away."""
-    session.operation = "remove temporary"
-    unlink_quietly(temporary(name), directory)
-    return temporary(name)
+        raise OperationError(CREATE, errno.EISDIR, "the destination has a directory here")
 
 
 def put(session: Session, new: bytes, name: bytes, directory: int) -> None:
     """Give what was made as ``new`` its name; if that fails, it is taken away again."""
-    session.operation = "rename"
+    session.step = RENAME
     try:
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:

@@ -13,29 +13,33 @@ import os
 import stat
 from typing import Callable
 
+from ..core.errnos import server_may_be_dead
 from ..core.outcome import Failure, Losses, Tally
-from ..fs.directories import DirCache
+from ..core.steps import IN_DIRECTORY, MAKE_DIRECTORY, OPEN_DIRECTORY, VERIFY
+from ..fs.directories import DirCache, OpenDirectory
 from .contents import Contents, Throttle
 from .metadata import Metadata
+from .temporary import nothing_there
 
-# What needs the directory to be writable and searchable.
-_IN_DIRECTORY = ("make directory", "stat destination", "create", "rename", "link")
-# What calls to a dead server come to, if they come back: softerr, soft and others.
-_UNANSWERED = (
-    errno.ETIMEDOUT,
-    errno.EIO,
-    errno.EHOSTUNREACH,
-    errno.ENETUNREACH,
-    errno.EHOSTDOWN,
-    errno.ECONNREFUSED,
-)
+
+class Pair:
+    """A directory of both trees: its path, the source's descriptor, the destination's directory;
+    and the turn of both caches until which they are surely open."""
+
+    __slots__ = ("path", "source", "target", "turn")
+
+    def __init__(self, path: bytes, source: int, target: OpenDirectory, turn: int) -> None:
+        self.path = path
+        self.source = source
+        self.target = target
+        self.turn = turn
 
 
 class Session:
     """A source tree and a destination mount, for one thread. What copies entries is given one.
 
-    ``operation`` is what is being done, for a failure that does not name it: an attribute, as a
-    call would be felt with each file.
+    ``step`` is what is being done (see :mod:`..core.steps`), for a failure that does not name it:
+    an attribute, as a call would be felt with each file.
     """
 
     def __init__(
@@ -53,46 +57,86 @@ class Session:
         """
         self.sources = DirCache(source)
         self.targets = DirCache(destination)
+        self._pair: Pair | None = None
         self.tally = Tally()
         self.losses = Losses()
         self.failures: list[Failure] = []
         self.metadata = Metadata(preserve, self.losses)
         self.contents = Contents("sparse" in preserve, throttle, moved)
-        self.device = os.fstat(self.targets.get(b"").fd).st_dev
+        root = self.targets.get(b"").fd
+        self.device = os.fstat(root).st_dev
+        # A session that begins when others have copied something looks for more than is needed.
+        self.clean = nothing_there(root)
         self.fsync = fsync
-        self.operation = ""
-        # Told the operation when it looks as if a server does not answer.
+        self.step = ""
+        # Told the step when it looks as if a server does not answer.
         self.suspicion: Callable[[str], None] | None = None
+        # What the destination turns out to be like; None: nobody has tried.
+        self.holds_links: bool | None = None
+        self.squashes_root: bool | None = None
+
+    # -- directories: those of two calls ago may be closed ---------------------------------------
+
+    def pair(self, path: bytes) -> Pair:
+        """A directory of both trees, made in the destination if it is missing. Raises OSError."""
+        pair = self._pair
+        if (
+            pair is not None
+            and pair.path == path
+            and pair.turn == self.sources.turn + self.targets.turn
+        ):
+            return pair
+        self.step = OPEN_DIRECTORY
+        source = self.sources.get(path).fd
+        self.step = MAKE_DIRECTORY
+        target = self.targets.get(path, True)
+        pair = self._pair = Pair(path, source, target, self.sources.turn + self.targets.turn)
+        return pair
+
+    def source(self, path: bytes) -> int:
+        """The descriptor of a directory of the source. Raises OSError."""
+        return self.sources.get(path).fd
+
+    def target(self, path: bytes, create: bool = False) -> OpenDirectory:
+        """A directory of the destination; see :meth:`..fs.directories.DirCache.get`."""
+        return self.targets.get(path, create)
+
+    def look_afresh(self) -> None:
+        """From now on find the destination's directories by their names again, from its root: what
+        is held open may have been moved away, or a link may have taken its place."""
+        self.targets.look_afresh()
+
+    # -- failures ----------------------------------------------------------------------------------
 
     def fail(self, path: bytes, error: OSError) -> None:
         """Record an item's failure."""
-        operation = getattr(error, "operation", self.operation)
+        step = getattr(error, "operation", self.step)
         message = error.strerror or str(error)
-        if error.errno in (errno.ENOTDIR, errno.ELOOP) and operation == "make directory":
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and step == MAKE_DIRECTORY:
             message += ": a link or a file is in the place of a directory in the destination"
-        self.suspect(operation, error.errno or 0)
+        self.suspect(step, error.errno or 0)
         self.tally.failed += 1
-        self.failures.append(Failure(path, operation, error.errno or 0, message))
+        self.failures.append(Failure(path, step, error.errno or 0, message))
 
-    def suspect(self, operation: str, number: int) -> None:
+    def suspect(self, step: str, number: int) -> None:
         """A call has failed: perhaps because its server is dead."""
         if (
-            number in _UNANSWERED
-            and self.suspicion
-            and not (operation == "verify" and number == errno.EIO)
+            self.suspicion
+            and server_may_be_dead(number)
+            and not (step == VERIFY and number == errno.EIO)
         ):
-            self.suspicion(operation)
+            self.suspicion(step)
 
     def open_up(self, directory: bytes) -> bool:
         """After EACCES: let a user other than root into its own read-only directories of an earlier
         run, until the last phase gives them their modes again. Returns whether there was one."""
-        if os.geteuid() == 0 or self.operation not in _IN_DIRECTORY:
+        if os.geteuid() == 0 or self.step not in IN_DIRECTORY:
             return False
         opened = False
         names = directory.split(b"/")
         for count in range(1 if directory else 0, len(names) + 1 if directory else 1):
             try:
-                target = self.targets.get(b"/".join(names[:count]))
+                target = self.target(b"/".join(names[:count]))
             except OSError:
                 break
             found = os.fstat(target.fd)

@@ -19,6 +19,7 @@ from ..core.errors import IngestError
 from ..core.outcome import Failure, Losses
 from ..core.paths import display, join, split
 from ..core.processes import SMALL
+from ..core.steps import LIST, MAKE_DIRECTORY, STAT
 from ..core.task_pool import Batch, Task, TaskPool
 from ..core.want import want_of
 from ..fs.worker_count import workers_for
@@ -84,7 +85,8 @@ def check_apart(source: bytes, destination: bytes) -> None:
     for inner, outer in (real, real[::-1]):
         if (inner + b"/").startswith(outer.rstrip(b"/") + b"/"):
             raise IngestError(
-                f"the source {display(source)} and the destination {display(destination)} lie in each other"
+                f"the source {display(source)} and the destination {display(destination)} "
+                "lie in each other"
             )
 
 
@@ -281,15 +283,15 @@ class _Worker:
         names: list[bytes] = []
         chunks: list[bytes] = []
         try:
-            session.operation = "make directory"
-            session.targets.get(path, True)
+            session.step = MAKE_DIRECTORY
+            session.target(path, True)
         except OSError as error:
             session.fail(path, error)
             self._listed.append((path, [], [], True))
             return
         try:
-            session.operation = "list"
-            fd = session.sources.get(path).fd
+            session.step = LIST
+            fd = session.source(path)
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
@@ -325,8 +327,8 @@ class _Worker:
     def _finish(self, path: bytes) -> None:
         session = self._session
         try:
-            session.operation = "stat"
-            want = want_of(os.fstat(session.sources.get(path).fd))
+            session.step = STAT
+            want = want_of(os.fstat(session.source(path)))
         except OSError as error:
             session.fail(path, error)
         else:
@@ -338,8 +340,8 @@ class _Worker:
         path = task[-1]
         directory, name = split(path)
         try:
-            session.operation = "stat"
-            found = os.stat(name, dir_fd=session.sources.get(directory).fd, follow_symlinks=False)
+            session.step = STAT
+            found = os.stat(name, dir_fd=session.source(directory), follow_symlinks=False)
         except OSError as error:
             session.fail(path, error)
         else:

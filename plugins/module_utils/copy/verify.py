@@ -10,13 +10,17 @@ import os
 import stat
 from typing import Any
 
+from ..core.errnos import cannot_link
 from ..core.errors import OperationError
 from ..core.paths import join, split
+from ..core.steps import READ, VERIFY, WRITE
 from ..core.want import Want
 from ..fs.refresh import refresh
 from .mend import OtherContents
-from .regular import same_file
+from .replace import unlink_quietly
 from .session import Session
+from .settle import same_file
+from .temporary import temporary
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _BLOCK = 1 << 20
@@ -28,7 +32,8 @@ def check(
     """Compare one entry of the destination with the source: type, size, time, link text and
     hard link, and with ``digests`` the contents, read back and hashed on both sides.
 
-    Raises OSError for what is missing or differs.
+    The session looks at the destination afresh (:meth:`.session.Session.look_afresh`) once for the
+    entries that are checked together. Raises OSError for what is missing or differs.
     """
     try:
         _check(session, directory, name, want, leader, digests)
@@ -42,7 +47,7 @@ def _ask_again(session: Session, directory: bytes, name: bytes) -> None:
     parts = directory.split(b"/") if directory else []
     for count in range(len(parts) + 1):
         try:
-            fd = session.targets.get(b"/".join(parts[:count])).fd
+            fd = session.target(b"/".join(parts[:count])).fd
         except OSError:
             return
         refresh(fd)
@@ -53,38 +58,63 @@ def _ask_again(session: Session, directory: bytes, name: bytes) -> None:
 def _check(
     session: Session, directory: bytes, name: bytes, want: Want, leader: bytes | None, digests: bool
 ) -> None:
-    path = join(directory, name) if name else directory
     if stat.S_ISDIR(want.mode):
-        found = os.fstat(session.targets.get(path).fd)
-        target = session.targets.get(path).fd
+        _check_directory(session, join(directory, name) if name else directory, want)
     else:
-        target = session.targets.get(directory).fd
+        target = session.target(directory).fd
         found = os.stat(name, dir_fd=target, follow_symlinks=False)
-    if stat.S_IFMT(found.st_mode) != stat.S_IFMT(want.mode):
-        raise _differs("is of another type")
-    if leader is not None and "links" not in session.losses.kinds:
-        leader_directory, leader_name = split(leader)
-        lead = os.stat(
-            leader_name, dir_fd=session.targets.get(leader_directory).fd, follow_symlinks=False
-        )
-        target = session.targets.get(directory).fd
-        if not os.path.samestat(found, lead) and lead.st_nlink > 1:
-            raise _differs("is not the hard link that it is in the source")
-    if stat.S_ISLNK(want.mode):
-        source = session.sources.get(directory).fd
-        if os.readlink(name, dir_fd=source) != os.readlink(name, dir_fd=target):
-            raise _differs("is a link to something else")
-    elif stat.S_ISREG(want.mode):
-        _check_file(session, directory, name, want, found, digests)
-    elif not stat.S_ISDIR(want.mode) and found.st_rdev != want.rdev:
-        raise _differs("is another device")
-    if (
-        stat.S_ISDIR(want.mode)
-        and session.metadata.times
-        and not session.metadata.same_time("/proc/self/fd/%d" % target, None, found, want.mtime)
+        if stat.S_IFMT(found.st_mode) != stat.S_IFMT(want.mode):
+            raise _differs("is of another type")
+        linked = leader is not None and _is_link(session, found, leader)
+        if stat.S_ISLNK(want.mode):
+            source = session.source(directory)
+            if os.readlink(name, dir_fd=source) != os.readlink(name, dir_fd=target):
+                raise _differs("is a link to something else")
+        elif stat.S_ISREG(want.mode):
+            # The contents of a link were read back under its first name.
+            _check_file(session, directory, name, want, found, digests and not linked)
+        elif found.st_rdev != want.rdev:
+            raise _differs("is another device")
+    session.tally.skipped += 1
+
+
+def _check_directory(session: Session, path: bytes, want: Want) -> None:
+    target = session.target(path).fd
+    found = os.fstat(target)
+    if session.metadata.times and not session.metadata.same_time(
+        "/proc/self/fd/%d" % target, None, found, want.mtime
     ):
         raise _differs("has another time")
-    session.tally.skipped += 1
+
+
+def _is_link(session: Session, found: os.stat_result, leader: bytes) -> bool:
+    """Whether an entry is a hard link to its leader; False if the destination can't have it, so
+    that it is a copy. Raises OperationError if it could."""
+    directory, name = split(leader)
+    target = session.target(directory).fd
+    lead = os.stat(name, dir_fd=target, follow_symlinks=False)
+    if os.path.samestat(found, lead):
+        return True
+    if session.holds_links is None:
+        session.holds_links = _can_link(name, target)
+    # One file can have too many links for one more.
+    if session.holds_links and (lead.st_nlink == 1 or _can_link(name, target)):
+        raise _differs("is not the hard link that it is in the source")
+    return False
+
+
+def _can_link(name: bytes, directory: int) -> bool:
+    """Whether a file can have one more name. Where it can, what is checked is wrong, and that its
+    directory has another time then hides nothing."""
+    new = temporary()
+    try:
+        os.link(name, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        if not cannot_link(error.errno or 0):
+            raise
+        return False
+    unlink_quietly(new, directory)
+    return True
 
 
 def _check_file(
@@ -95,44 +125,60 @@ def _check_file(
     found: os.stat_result,
     digests: bool,
 ) -> None:
-    source_directory = session.sources.get(directory).fd
-    target = session.targets.get(directory).fd
+    source = session.source(directory)
+    target = session.target(directory).fd
     if not same_file(session, want, found, name, target):
         # The source may have changed between the scan and the copy, which copied what it found.
-        now = os.stat(name, dir_fd=source_directory, follow_symlinks=False)
+        now = os.stat(name, dir_fd=source, follow_symlinks=False)
         if now.st_size != found.st_size or (
             session.metadata.times
             and not session.metadata.same_time(name, target, found, now.st_mtime_ns)
         ):
             raise _differs(
-                "has %d bytes, the source %d" % (found.st_size, now.st_size)
+                f"has {found.st_size} bytes, the source {now.st_size}"
                 if now.st_size != found.st_size
                 else "has another time"
             )
     if digests:
-        if _digest(name, source_directory) != _digest(name, target):
+        if digest(name, source) != digest(name, target, True):
             raise OtherContents()
         session.tally.bytes += found.st_size
 
 
-def _digest(name: bytes, directory: int) -> bytes:
-    digest = _hash()
+def digest(name: bytes, directory: int, written: bool = False) -> bytes:
+    """A hash of a file's contents; if this host may have ``written`` it, as it is stored. Raises
+    OSError."""
+    found = _hash()
     fd = os.open(name, _READ, dir_fd=directory)
     try:
+        if written:
+            read_from_storage(fd)
         while True:
             try:
                 block = os.read(fd, _BLOCK)
             except OSError as error:
-                raise OperationError("read", error.errno or 0) from error
+                raise OperationError(READ, error.errno or 0) from error
             if not block:
-                return digest.digest()
-            digest.update(block)
+                return bytes(found.digest())
+            found.update(block)
     finally:
         os.close(fd)
 
 
+def read_from_storage(fd: int) -> None:
+    """Make what is read next come from the disk or the server, and not from what this host has
+    written: its memory has that without a fault. Raises OperationError."""
+    try:
+        os.fdatasync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EROFS):
+            raise OperationError(WRITE, error.errno or 0) from error
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _hash() -> Any:
-    """BLAKE2b, or SHA-256 where only that is allowed: Red Hat's Python in FIPS mode refuses the first."""
+    """BLAKE2b, or SHA-256 where only that is allowed: Red Hat's Python in FIPS mode refuses the
+    first."""
     try:
         return hashlib.blake2b()
     except ValueError:
@@ -140,4 +186,4 @@ def _hash() -> Any:
 
 
 def _differs(message: str) -> OperationError:
-    return OperationError("verify", errno.EIO, message)
+    return OperationError(VERIFY, errno.EIO, message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an errno means here. Three questions; what is retried, forgiven or blamed on a server follows."""
+"""What an errno means here: what is retried, forgiven or blamed on a server follows from it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _SILENT = frozenset(
     ]
 )
 _UNSUPPORTED = frozenset([errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.EACCES, errno.ENOSYS])
+# One file has too many links, or the two names are not on one file system.
+_NO_LINK = frozenset([errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV])
 
 
 def server_may_be_dead(number: int) -> bool:
@@ -38,3 +40,8 @@ def cannot_hold(number: int) -> bool:
     """Whether the destination, or this user in it, can't have what was to be set: an owner, an
     attribute. A loss, and no failure."""
     return number in _UNSUPPORTED
+
+
+def cannot_link(number: int) -> bool:
+    """Whether the destination can't have a hard link here: the name becomes a copy, and a loss."""
+    return number in _NO_LINK

@@ -23,7 +23,8 @@ class Failure(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How much was done. ``files`` are all entries but directories that were copied now."""
+    """How much was done. ``files`` are all entries but directories that were copied now;
+    ``removed`` is what dead runs had left unfinished in the destination."""
 
     files: int = 0
     directories: int = 0
@@ -32,6 +33,7 @@ class Counts(NamedTuple):
     changed: int = 0
     failed: int = 0
     repaired: int = 0
+    removed: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Both together."""
@@ -45,7 +47,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.files = self.directories = self.bytes = 0
-        self.skipped = self.changed = self.failed = self.repaired = 0
+        self.skipped = self.changed = self.failed = self.repaired = self.removed = 0
 
     def take(self) -> Counts:
         """The counts; they start again from 0."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Iterable, Iterator
 
@@ -44,12 +43,6 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     """``(directory, name)`` of a relative path, the inverse of :func:`join`."""
     directory, dummy, name = path.rpartition(b"/")
     return directory, name
-
-
-def temporary(name: bytes) -> bytes:
-    """What the file ``name`` is called until it is complete. The same at each try, so that what
-    a killed run left is found and replaced."""
-    return b".ingest-" + hashlib.sha256(name).hexdigest()[:24].encode()
 
 
 def check_relative(path: bytes) -> bytes:

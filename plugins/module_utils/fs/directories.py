@@ -11,6 +11,7 @@ from collections import OrderedDict
 from functools import lru_cache
 
 from ..core.paths import join, split
+from .refresh import refresh
 
 # A directory is only looked things up in, so O_PATH will do: on NFS it costs no OPEN and no
 # ACCESS, and it asks for no read permission. O_NOFOLLOW: a link in the tree is never followed.
@@ -36,16 +37,18 @@ class OpenDirectory:
 
     ``created``: this process made it. ``filled``: some entry was found to exist already, so it
     pays to look before creating. ``inherits``: new entries get an ACL from it (None: unknown).
+    ``swept``: what dead runs left in it is gone.
     ``made``: what new files of a mode turned out to be; the server decides it alike for all.
     """
 
-    __slots__ = ("fd", "created", "filled", "inherits", "made")
+    __slots__ = ("fd", "created", "filled", "inherits", "swept", "made")
 
     def __init__(self, fd: int, created: bool) -> None:
         self.fd = fd
         self.created = created
         self.filled = False
         self.inherits: bool | None = None
+        self.swept = False
         self.made: dict[int, os.stat_result] = {}
 
 
@@ -63,7 +66,10 @@ class DirCache:
     def __init__(self, root: bytes) -> None:
         """Open the tree. Raises OSError if ``root`` is not a directory."""
         self.root = root
-        self._root = OpenDirectory(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), False)
+        self._root: OpenDirectory | None = None
+        self._asking = False
+        self.turn = 0  # counts up whenever a directory may have been closed
+        self._top()
         self._open: OrderedDict[bytes, OpenDirectory] = OrderedDict()
         self._count(1)
 
@@ -80,7 +86,7 @@ class DirCache:
         link or a file in the way).
         """
         if not path:
-            return self._root
+            return self._top()
         found = self._open.get(path)
         if found is not None:
             self._open.move_to_end(path)
@@ -88,19 +94,22 @@ class DirCache:
         return self._enter(path, create)
 
     def _enter(self, path: bytes, create: bool) -> OpenDirectory:
+        self.turn += 1
         missing = []
         at: OpenDirectory | None = None
         rest = path
         while at is None:
             rest, name = split(rest)
             missing.append(name)
-            at = self._root if not rest else self._open.get(rest)
+            at = self._open.get(rest) if rest else self._top()
         most = max(2, min(_MOST, self.share()))
         where = rest
         last = next(reversed(self._open), path)
         for name in reversed(missing):
             where = join(where, name)
             at = self._child(at, name, create)
+            if self._asking:
+                refresh(at.fd)
             self._open[where] = at
             if last in self._open:
                 self._open.move_to_end(last)
@@ -128,15 +137,32 @@ class DirCache:
         """How many directories each tree of this process may hold open."""
         return budget() // max(1, cls._caches)
 
+    def _top(self) -> OpenDirectory:
+        if self._root is None:
+            fd = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._root = OpenDirectory(fd, False)
+            if self._asking:
+                refresh(fd)
+        return self._root
+
     def forget(self) -> None:
-        """Close all but the root."""
+        """Close all. What is asked for next is found by its names again."""
+        self.turn += 1
         while self._open:
             os.close(self._open.popitem()[1].fd)
+        if self._root is not None:
+            os.close(self._root.fd)
+            self._root = None
+
+    def look_afresh(self) -> None:
+        """From now on find directories by their names again, from the root's path, each with a word
+        from its server (one GETATTR): another client may have moved them."""
+        self.forget()
+        self._asking = True
 
     def close(self) -> None:
         """Close all."""
         self.forget()
-        os.close(self._root.fd)
         self._count(-1)
 
 

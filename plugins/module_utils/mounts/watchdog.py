@@ -14,6 +14,7 @@ from typing import Iterable
 
 from ..core.errors import IngestError
 from ..core.paths import to_text
+from ..core.steps import ON_DESTINATION
 from ..fs.mount_table import origin
 from .left_out import LeftOut, listing
 from .probes import Look, look
@@ -22,24 +23,6 @@ PATIENCE = 5  # times the limit: for what answers, but says nothing, and when th
 _STRIKES = 3
 _PAUSE = 5.0  # seconds between questions, at most
 _SOFT = 60.0  # seconds without any answer, when nothing else is asked for
-# What can only have failed in the destination.
-_OF_DESTINATION = frozenset(
-    [
-        "make directory",
-        "stat destination",
-        "create",
-        "write",
-        "truncate",
-        "close",
-        "fsync",
-        "rename",
-        "link",
-        "set owner",
-        "set mode",
-        "set times",
-        "open destination",
-    ]
-)
 
 
 class Watch:
@@ -120,7 +103,7 @@ class Watch:
             or (self._stall and silences.get(mount, 0.0) >= 0.8 * self._stall)
         }
         for mount, operations in self._asked.items():
-            if mount in answering and operations & _OF_DESTINATION:
+            if mount in answering and operations & ON_DESTINATION:
                 self._strikes[mount] += 1
                 if self._strikes[mount] >= _STRIKES and any(
                     not self._strikes[other] for other in answering

@@ -13,7 +13,6 @@ import tempfile
 from typing import Any, Callable, Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import temporary
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import engine, trees
 from ansible_collections.scaleout.ingest.tests.support.compare import compare_trees, show
@@ -317,7 +316,10 @@ def test_tree_destination_fails(faulty_destination, op, path):
 def test_destination_call_fails(faulty_destination, op, path, number, offset, ranges):
     place = faulty_destination
     cut = ranges and path.startswith(b"big")
-    match = "/big/" + temporary(path[4:]).decode() if cut else "/" + path.decode()
+    if cut:  # the only one, as nobody can know what it is called while it is filled
+        for name in {b"bad", b"good", b"sparse"} - {path[4:]}:
+            os.unlink(place.source + b"/big/" + name)
+    match = "/big/.ingest-*" if cut else "/" + path.decode()
     # The first write is that of the mark.
     place.faults.rule(
         op=op, match=match, errno=number, skip=int(cut and op == "write"), **{"from": offset}
@@ -532,8 +534,7 @@ def test_unreadable_for_the_user(place):
 
     failures, again, _losses = _as_nobody(place, work)
     failed = {path: number for path, operation, number in failures if operation != "verify"}
-    # The attributes of a directory that can't be searched can't be read.
-    expected = ["open/secret", "closed", "listed only", "listed only/file", "searched only"]
+    expected = ["open/secret", "closed", "listed only/file", "searched only"]
     assert failed == dict.fromkeys(expected, errno.EACCES)
     found = compare_trees(place.source, place.destination, ignore=frozenset(["owner", "root"]))
     missing = {line.split(": ")[0] for line in found if ": missing: " in line}

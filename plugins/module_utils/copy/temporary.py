@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an entry is called until it is complete, and how what a killed run left of that goes away.
+
+No two runs, and no two tries, use one name, and none can be that of an entry of the manifest: it is
+random, and drawn after the scan. So whatever else has such a name in a directory that nothing more
+is made in was left by a run that is dead, unless the source has it too: it may once have been the
+destination of a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+_PREFIX = b".ingest-"
+# 24 digits: what earlier versions made. The others are of the preflight and of probes of times.
+_OURS = re.compile(
+    rb"\.ingest-(?:[0-9a-f]{24}|[0-9a-f]{32}|times-\d+-\d+|(?:probe|token)-[0-9a-f]{16})\Z"
+)
+
+
+def temporary() -> bytes:
+    """A name that nothing has."""
+    return _PREFIX + os.urandom(16).hex().encode()
+
+
+def temporary_of(name: bytes, run: int) -> bytes:
+    """What all workers of ``run``, on all hosts, call a large file while they fill it. The name
+    does not give the run's mark away: that is in the file, a proof that the run has made it."""
+    return _PREFIX + hashlib.sha256(mark_of(run) + b"/" + name).hexdigest()[:32].encode()
+
+
+def mark_of(run: int) -> bytes:
+    """What a large file that ``run`` has prepared carries behind its end."""
+    return b"%016x" % run
+
+
+def left_behind(directory: int) -> list[bytes]:
+    """What looks unfinished in a directory of the destination, given as its descriptor. Raises
+    OSError."""
+    with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if entry.name.startswith(_PREFIX) and _OURS.match(entry.name)
+        ]
+
+
+def nothing_there(root: int) -> bool:
+    """Whether a destination has no entry yet but what this collection puts beside the tree, so that
+    no dead run can have left anything in it."""
+    try:
+        with os.scandir(b"/proc/self/fd/%d" % root) as entries:
+            return all(
+                entry.name == b"lost+found"
+                or (entry.name.startswith(_PREFIX) and not _OURS.match(entry.name))
+                for entry in entries
+            )
+    except OSError:  # a user may write here, but not list
+        return False

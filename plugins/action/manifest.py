@@ -14,7 +14,10 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import LEASE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import finish
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import (
+    ResultOptions,
+    finish,
+)
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
@@ -99,7 +102,7 @@ class ActionModule(TakesLosses):
         finally:
             if os.path.lexists(file):
                 os.unlink(file)
-        return finish(options, run_dir)
+        return finish(ResultOptions.from_params(options), run_dir)
 
     def _follow(self, job: RemoteJob, status: dict[str, Any]) -> dict[str, Any]:
         """Wait for the end of the scan; its result. Raises IngestError and Lost."""

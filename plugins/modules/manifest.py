@@ -87,8 +87,9 @@ options:
     default: auto
   stall_timeout:
     description:
-      - Seconds. If nothing is heard of the source for half of them, its server is asked. If it does not answer
-        for five times as long, the scan fails; a source whose calls time out (C(soft)) gets only one time as long.
+      - Seconds. If nothing is heard of the source for half of them, its server is asked. If it does
+        not answer for five times as long, the scan fails; a source whose calls time out (C(soft))
+        gets only one time as long.
         V(0) waits for ever.
     type: int
     default: 60
@@ -283,9 +284,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core import background
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import finish
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import manifest
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.manifest import ManifestOptions
 
 ARGUMENTS = {
     "source": {"type": "str", "required": True},
@@ -317,38 +319,36 @@ _WAIT = 1.0  # s: a scan shorter than that is answered at once
 
 def run_module(params: dict[str, Any]) -> dict[str, Any]:
     """The module's result. Raises IngestError."""
-    if params["plain_files"] is not None and not params["plain_files"]["clients"]:
-        raise IngestError("plain_files: clients is not given")
     work = params["_work"]
     if work is None:
         if not params["output"]:
             raise IngestError("output is not given")
-        manifest.check(params)
-        manifest.make(params)
-        return finish(params, params["output"])
+        options = ManifestOptions.from_params(params, params["output"])
+        manifest.check(options)
+        manifest.make(options)
+        return finish(options.result, options.output)
     os.umask(0o077)  # the work directory is open to all; the names in the tree are not
-    option = "run_dir" if params["output"] else "the work directory"
-    params["output"] = params["output"] or work
-    manifest.check(params, option)
+    options = ManifestOptions.from_params(params, params["output"] or work)
+    manifest.check(options, "run_dir" if params["output"] else "the work directory")
     status = background.Status(work)
-    found = background.detach(lambda: _job(params, status), status, _WAIT)
+    packed = os.path.join(work, params["_pack"]) if params["_pack"] else None
+    found = background.detach(lambda: _job(options, status, packed), status, _WAIT)
     if found["state"] == "failed":
         raise IngestError(found["msg"])
     return {"status": found}
 
 
-def _job(params: dict[str, Any], status: background.Status) -> dict[str, Any]:
+def _job(options: ManifestOptions, status: background.Status, packed: str | None) -> dict[str, Any]:
     """Scan in the background, tell the progress, and end when nobody asks for it any more."""
 
     def progress(totals: Totals) -> None:
         status.check_lease()
         status.write("running", totals=totals._asdict())
 
-    totals = manifest.make(params, progress)
-    if not params["_pack"]:
-        return finish(params, params["output"])
-    folder = os.path.join(params["output"], "index")
-    transfer.pack(folder, os.path.join(params["_work"], params["_pack"]), 0o644)
+    totals = manifest.make(options, progress)
+    if packed is None:
+        return finish(options.result, options.output)
+    transfer.pack(options.scan.folder, packed, 0o644)
     return totals._asdict()
 
 

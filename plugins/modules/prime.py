@@ -14,8 +14,9 @@ author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Counts files, directories and bytes of a tree with many workers.
-  - On request it reads every file once, so that a cache in front of the storage holds it. Several hosts
-    share the work without talking to each other; each reads the files whose path falls to its part.
+  - On request it reads every file once, so that a cache in front of the storage holds it. Several
+    hosts share the work without talking to each other; each reads the files whose path falls to
+    its part.
   - Symbolic links are not followed.
 options:
   directory:
@@ -166,7 +167,7 @@ def run_module(module: AnsibleModule) -> None:
     options = module.params
     directory = to_bytes(options["directory"])
     if not 1 <= options["part"] <= options["parts"]:
-        raise IngestError("part: %d is not one of %d parts" % (options["part"], options["parts"]))
+        raise IngestError(f"part: {options['part']} is not one of {options['parts']} parts")
     counts = prime.prime(
         directory,
         workers(options["workers"]),
@@ -191,8 +192,8 @@ def run_module(module: AnsibleModule) -> None:
     if counts.failures:
         first = answer["failures"][0] if answer["failures"] else {}
         module.fail_json(
-            msg="%d entries below %s could not be listed or read, the first is '%s': %s"
-            % (answer["errors"], display(directory), first.get("path"), first.get("message")),
+            msg=f"{answer['errors']} entries below {display(directory)} could not be listed or "
+            f"read, the first is '{first.get('path')}': {first.get('message')}",
             **answer,
         )
     module.exit_json(changed=False, **answer)

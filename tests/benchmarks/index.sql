@@ -1,4 +1,6 @@
--- The index as plugins/module_utils/index.py documents it: a synthetic one must not follow by itself.
+-- The index as plugins/module_utils/index/schema.py makes it: a synthetic one must not follow by
+-- itself.
+PRAGMA user_version=2;
 CREATE TABLE directories(id INTEGER PRIMARY KEY, parent INTEGER, path BLOB, sort BLOB,
   depth INTEGER, inode INTEGER, device INTEGER, mode INTEGER, uid INTEGER, gid INTEGER,
   nlink INTEGER, blocks INTEGER, atime INTEGER, mtime INTEGER, ctime INTEGER, entries INTEGER,

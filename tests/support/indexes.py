@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
+from typing import Any, Callable
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index, Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import coordinator
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import ScanOptions
 
 KINDS = {
     stat.S_IFREG: "f",
@@ -20,6 +23,18 @@ KINDS = {
     stat.S_IFDIR: "d",
 }
 FIELDS = ("inode", "device", "mode", "nlink", "uid", "gid", "blocks", "mtime", "ctime")
+
+
+def scan(
+    source: str | bytes,
+    folder: str,
+    progress: Callable[[Totals], None] | None = None,
+    **options: Any,
+) -> Totals:
+    """Scan a tree with these ScanOptions."""
+    for name in ("include", "exclude", "globs"):
+        options[name] = tuple(options.get(name, ()))
+    return coordinator.scan(ScanOptions(os.fsencode(source), folder, **options), progress)
 
 
 def describe(found: os.stat_result) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import querie
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 _PACKAGE = 16 << 20
 

@@ -11,7 +11,7 @@ import random
 import sqlite3
 from typing import Any, Sequence
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import SCHEMA
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.schema import SCHEMA
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 
 START = 1_800_000_000.0

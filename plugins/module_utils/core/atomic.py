@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import IO, Iterator
+from typing import IO, Any, Iterator
 
 from .errors import IngestError
 
 
 @contextmanager
-def written(path: str) -> Iterator[IO[str]]:
-    """A text file (UTF-8) to write; it takes its name only when the block ends well.
+def written(path: str, binary: bool = False, mode: int | None = None) -> Iterator[IO[Any]]:
+    """A file to write, text (UTF-8) or ``binary``; it takes its name only when the block ends
+    well, with the permissions ``mode`` if given.
 
     Raises:
         IngestError: it can't be written. What was there before is still there then.
     """
     part = path + ".part"
     try:
-        with open(part, "w", encoding="utf-8", newline="\n") as stream:
+        with _stream(part, binary) as stream:
             yield stream
+        if mode is not None:
+            os.chmod(part, mode)
         os.replace(part, path)
     except OSError as error:
         raise IngestError(f"{path} can't be written: {error.strerror or error}") from error
@@ -29,3 +32,9 @@ def written(path: str) -> Iterator[IO[str]]:
         # After the rename there is nothing left under this name.
         if os.path.lexists(part):
             os.unlink(part)
+
+
+def _stream(part: str, binary: bool) -> IO[Any]:
+    if binary:
+        return open(part, "wb")
+    return open(part, "w", encoding="utf-8", newline="\n")

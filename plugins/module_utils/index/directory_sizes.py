@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from typing import Iterator, NamedTuple
 
+from ..core.atomic import written
 from ..core.paths import display
 from ..core.units import human
 from .items import DIRECT, WHOLE, Depths, depths
-from .reader import Directory, Index
+from .reader import Index
+from .rows import Directory
 
 BLOCK = 512
 
@@ -39,7 +40,7 @@ class _Open:
 def subtrees(
     index: Index, min_depth: int | None = None, max_depth: int | None = None
 ) -> Iterator[Subtree]:
-    """The directories of ``min_depth`` to ``max_depth`` (as in ``select.items``), or without depths
+    """The directories of ``min_depth`` to ``max_depth`` (as in ``items.items``), or without depths
     those right below the source, in pre-order. Memory is flat: SQLite keeps on disk what must wait.
 
     Raises:
@@ -145,14 +146,12 @@ def _flush(waiting: sqlite3.Connection) -> Iterator[Subtree]:
 def write_table(file: str, rows: Iterator[Subtree]) -> int:
     """Write ``directories.tsv``: count, bytes, allocated space for people, escaped path.
 
-    Returns the number of lines. Raises OSError.
+    Returns the number of lines. Raises IngestError: it can't be written.
     """
     number = 0
-    part = file + ".part"
-    with open(part, "w", encoding="utf-8") as stream:
+    with written(file) as stream:
         for row in rows:
             path = display(row.path) or "."
-            stream.write("%d\t%d\t%s\t%s\n" % (row.entries, row.bytes, human(row.disk), path))
+            stream.write(f"{row.entries}\t{row.bytes}\t{human(row.disk)}\t{path}\n")
             number += 1
-    os.replace(part, file)
     return number

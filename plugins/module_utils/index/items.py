@@ -8,7 +8,8 @@ from typing import Iterator, NamedTuple
 
 from ..core.errors import IngestError
 from ..core.paths import split
-from .reader import Directory, Entry, Index, item_entry
+from .reader import Index
+from .rows import Directory, Entry, item_entry
 
 EACH, DIRECT, WHOLE, INSIDE = range(4)
 
@@ -40,9 +41,9 @@ def depths(min_depth: int | None = None, max_depth: int | None = None) -> Depths
     """
     for name, value in (("min_depth", min_depth), ("max_depth", max_depth)):
         if value is not None and value < 0:
-            raise IngestError("%s: %d is negative" % (name, value))
+            raise IngestError(f"{name}: {value} is negative")
     if min_depth is not None and max_depth is not None and min_depth > max_depth:
-        raise IngestError("min_depth: %d is more than max_depth %d" % (min_depth, max_depth))
+        raise IngestError(f"min_depth: {min_depth} is more than max_depth {max_depth}")
     return Depths(max_depth if min_depth is None else min_depth, max_depth)
 
 

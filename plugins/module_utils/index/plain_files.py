@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, BinaryIO, Iterator
+from contextlib import ExitStack
+from typing import Any, Iterator, NamedTuple
 
+from ..core.atomic import written
 from ..core.errors import IngestError
 from ..core.paths import display, join
 from .items import INSIDE, WHOLE, Depths, depths, is_empty
@@ -29,7 +31,21 @@ def lines(
     Raises:
         IngestError: see :func:`.items.depths`.
     """
-    return _lines(index, depths(min_depth, max_depth), is_partial(index.meta(), max_depth))
+    return (piece.path or b"." for piece in pieces(index, min_depth, max_depth))
+
+
+class Piece(NamedTuple):
+    """What is copied in one go; ``whole``: with all that lies below."""
+
+    path: bytes
+    whole: bool
+
+
+def pieces(
+    index: Index, min_depth: int | None = None, max_depth: int | None = None
+) -> Iterator[Piece]:
+    """The same with what each line is. Raises IngestError: see :func:`.items.depths`."""
+    return _pieces(index, depths(min_depth, max_depth), is_partial(index.meta(), max_depth))
 
 
 def is_partial(meta: dict[str, Any], max_depth: int | None) -> bool:
@@ -39,19 +55,19 @@ def is_partial(meta: dict[str, Any], max_depth: int | None) -> bool:
     return any(glob.strip("/").count("/") + 1 > (max_depth or 0) for glob in meta.get("globs", ()))
 
 
-def _lines(index: Index, limits: Depths, partial: bool) -> Iterator[bytes]:
+def _pieces(index: Index, limits: Depths, partial: bool) -> Iterator[Piece]:
     for directory in index.directories():
         role = limits.role(directory.depth)
         if not partial and role == INSIDE:
             continue
         if is_empty(directory):
-            yield directory.path
+            yield Piece(directory.path, not partial)
         elif not partial and role == WHOLE:
             if directory.entries or directory.subdirectories:
-                yield directory.path or b"."
+                yield Piece(directory.path, True)
         else:
             for entry in index.entries(directory):
-                yield join(directory.path, entry.name)
+                yield Piece(join(directory.path, entry.name), True)
 
 
 def write_files(
@@ -70,59 +86,44 @@ def write_files(
             the files that were there are left as they were.
     """
     end = check_options(clients, separator)
-    names = ["manifest"] + ["client%d" % n for n in range(1, clients + 1)]
-    files = [os.path.join(folder, name) for name in names]
-    try:
-        count = _write(files, lines(index, min_depth, max_depth), end)
-        for file in files:
-            os.replace(file + ".part", file)
-        _remove_further(folder, clients)
-    except OSError as error:
-        raise IngestError(
-            f"plain_files: '{error.filename or folder}' can't be written: {error.strerror}"
-        ) from error
-    finally:
-        for file in files:
-            if os.path.lexists(file + ".part"):
-                os.unlink(file + ".part")
+    names = ["manifest", *(f"client{number}" for number in range(1, clients + 1))]
+    count = 0
+    with ExitStack() as files:
+        everything, *parts = [
+            files.enter_context(written(os.path.join(folder, name), binary=True)) for name in names
+        ]
+        for path in lines(index, min_depth, max_depth):
+            if end in path:
+                raise IngestError(
+                    f"plain_files: '{display(path)}' has a newline in its name and can't stand in "
+                    "a file with one path a line: use separator: null"
+                )
+            everything.write(path + end)
+            parts[count % clients].write(path + end)
+            count += 1
+    _remove_further(folder, clients)
     return count
 
 
 def check_options(clients: int, separator: str = "null") -> bytes:
     """The separator's byte. Raises IngestError if an option is not valid."""
     if not 1 <= clients <= MAX_CLIENTS:
-        raise IngestError(
-            "plain_files: clients: %d is not between 1 and %d" % (clients, MAX_CLIENTS)
-        )
+        raise IngestError(f"plain_files: clients: {clients} is not between 1 and {MAX_CLIENTS}")
     if separator not in SEPARATORS:
         raise IngestError(f"plain_files: separator: '{separator}' is neither null nor newline")
     return SEPARATORS[separator]
 
 
-def _write(files: list[str], paths: Iterator[bytes], end: bytes) -> int:
-    streams: list[BinaryIO] = []
-    count = 0
-    try:
-        for file in files:
-            streams.append(open(file + ".part", "wb"))  # noqa: SIM115
-        everything, clients = streams[0], streams[1:]
-        for path in paths:
-            if end in path:
-                raise IngestError(
-                    f"plain_files: '{display(path)}' has a newline in its name and can't stand in a file with one path a line: use separator: null"
-                )
-            everything.write(path + end)
-            clients[count % len(clients)].write(path + end)
-            count += 1
-    finally:
-        for stream in streams:
-            stream.close()
-    return count
-
-
 def _remove_further(folder: str, clients: int) -> None:
     """Remove the files of an earlier run with more clients: their lines are dealt out anew."""
     number = clients + 1
-    while os.path.isfile(os.path.join(folder, "client%d" % number)):
-        os.unlink(os.path.join(folder, "client%d" % number))
-        number += 1
+    file = os.path.join(folder, f"client{number}")
+    try:
+        while os.path.isfile(file):
+            os.unlink(file)
+            number += 1
+            file = os.path.join(folder, f"client{number}")
+    except OSError as error:
+        raise IngestError(
+            f"'{file}' of an earlier run can't be removed: {error.strerror}"
+        ) from error

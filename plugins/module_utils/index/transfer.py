@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An index as one file, to be carried from host to host: a tar of gzipped shards."""
+"""An index as one file, to be carried from host to host: a tar of gzipped parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[0-7]\.db\.gz")
 
 
 def pack(folder: str, file: str, mode: int = 0o600) -> None:
-    """Pack the shards in ``folder`` into ``file`` and remove them. Raises IngestError."""
+    """Pack the parts in ``folder`` into ``file`` and remove them. Raises IngestError."""
     try:
         _pack(folder, file, mode)
     except OSError as error:
@@ -27,8 +27,8 @@ def pack(folder: str, file: str, mode: int = 0o600) -> None:
 
 
 def _pack(folder: str, file: str, mode: int) -> None:
-    shards = sorted(name for name in os.listdir(folder) if name.endswith(".db"))
-    paths = [os.path.join(folder, name) for name in shards]
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".db"))
+    paths = [os.path.join(folder, name) for name in names]
     with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
         list(pool.map(_compress, paths))  # zlib works outside the interpreter's lock
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -46,10 +46,10 @@ def _compress(path: str) -> None:
 
 
 def unpack(file: str, folder: str) -> int:
-    """Unpack into ``folder``, in place of an index there; returns how many shards.
+    """Unpack into ``folder``, in place of an index there; returns how many parts.
 
     Raises:
-        IngestError: the file is damaged or holds something else than shards.
+        IngestError: the file is damaged or holds something else than parts of an index.
     """
     count = 0
     try:

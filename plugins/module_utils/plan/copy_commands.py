@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import BinaryIO, Iterator, NamedTuple, Sequence
+from typing import BinaryIO, Iterator, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import display, split
 from ..index.items import INSIDE, WHOLE, depths, is_empty
-from ..index.plain_files import MAX_CLIENTS, is_partial
+from ..index.plain_files import MAX_CLIENTS, Piece, is_partial, pieces
 from ..index.reader import Index
 
 NAME = "client%d_copy_commands"
@@ -22,13 +22,6 @@ _LENGTH = 60_000  # bytes of one command; the kernel takes at least 128 KiB
 _SAFE = re.compile(rb"[A-Za-z0-9_./:,+@%=-]+\Z")
 _HEAD = b"#!/bin/bash\n# %s\nstatus=0\n"
 _TAIL = b"exit $status\n"
-
-
-class _Line(NamedTuple):
-    """A path to copy; ``whole``: with everything below it."""
-
-    path: bytes
-    whole: bool
 
 
 def quote(word: bytes) -> bytes:
@@ -87,7 +80,7 @@ def write_commands(
             _Script(stream, source, destinations, number)
             for number, stream in enumerate(streams[:-1])
         ]
-        for number, line in enumerate(_lines(index, min_depth, max_depth)):
+        for number, line in enumerate(pieces(index, min_depth, max_depth)):
             scripts[number % clients].add(line)
         for script in scripts:
             script.end()
@@ -108,25 +101,6 @@ def write_commands(
     return [*paths, last]
 
 
-def _lines(index: Index, min_depth: int | None, max_depth: int | None) -> Iterator[_Line]:
-    """What is to be copied, as :func:`..index.plain_files.lines` has it."""
-    limits = depths(min_depth, max_depth)
-    partial = is_partial(index.meta(), max_depth)
-    for directory in index.directories():
-        role = limits.role(directory.depth)
-        if not partial and role == INSIDE:
-            continue
-        if is_empty(directory):
-            yield _Line(directory.path, not partial)
-        elif not partial and role == WHOLE:
-            if directory.entries or directory.subdirectories:
-                yield _Line(directory.path, True)
-        else:
-            for entry in index.entries(directory):
-                path = directory.path + b"/" + entry.name if directory.path else entry.name
-                yield _Line(path, True)
-
-
 class _Script:
     """One client's commands."""
 
@@ -143,7 +117,7 @@ class _Script:
         self._length = 0
         stream.write(_HEAD % (b"Copies one client's part."))
 
-    def add(self, line: _Line) -> None:
+    def add(self, line: Piece) -> None:
         """Add what is to be copied."""
         if not line.whole:
             self._flush()

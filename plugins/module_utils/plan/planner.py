@@ -15,7 +15,8 @@ from ..core.errors import IngestError
 from ..core.paths import display, join, split
 from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
 from ..index.items import items
-from ..index.reader import Directory, Entry, Index
+from ..index.reader import Index
+from ..index.rows import Directory, Entry
 from . import shards
 from .cost import FILE_COST, cost_of
 from .queries import number_of_shards, shares

@@ -17,7 +17,7 @@ from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Unio
 from ..core.paths import join, to_bytes, to_text
 from ..core.vocabulary import Kind
 from ..core.want import Want
-from ..index.reader import Directory, Entry
+from ..index.rows import Directory, Entry
 
 # One line is the least that a worker is handed: small enough to keep all workers busy to the
 # end, large enough not to be felt.

@@ -14,7 +14,8 @@ from ..core.errors import IngestError
 from ..core.paths import display
 from ..core.units import count as grouped
 from ..fs.times import SECOND
-from ..index.reader import Index, narrow
+from ..index.reader import Index
+from ..index.rows import narrow
 
 Holds = Dict[str, Any]
 _XATTRS = ("user", "trusted", "security")

@@ -79,9 +79,15 @@ class _Progress:
 def line(counts: Counts) -> str:
     """The counts in one line."""
     seconds = max(counts.seconds, 1e-3)
-    text = f"{count(counts.files)} files, {count(counts.directories)} directories, {size(counts.bytes)} found"
+    text = (
+        f"{count(counts.files)} files, {count(counts.directories)} directories, "
+        f"{size(counts.bytes)} found"
+    )
     if counts.files_read:
-        text += f"; {count(counts.files_read)} files, {size(counts.bytes_read)} read, {size(counts.bytes_read / seconds)}/s"
+        text += (
+            f"; {count(counts.files_read)} files, {size(counts.bytes_read)} read, "
+            f"{size(counts.bytes_read / seconds)}/s"
+        )
     return text + f" in {counts.seconds:.1f} s"
 
 
@@ -90,20 +96,20 @@ def table(directory: bytes, counts: Counts) -> str:
     seconds = max(counts.seconds, 1e-3)
     rows = [
         ("directory", display(directory)),
-        ("files", "%d" % counts.files),
-        ("directories", "%d" % counts.directories),
-        ("others", "%d" % counts.others),
-        ("bytes", "%d" % counts.bytes),
-        ("items", "%d" % counts.items),
-        ("items / %d" % BUCKETS, "%d" % counts.per_process),
+        ("files", str(counts.files)),
+        ("directories", str(counts.directories)),
+        ("others", str(counts.others)),
+        ("bytes", str(counts.bytes)),
+        ("items", str(counts.items)),
+        (f"items / {BUCKETS}", str(counts.per_process)),
     ]
     if counts.files_read:
         rows += [
-            ("files read", "%d (%.0f/s)" % (counts.files_read, counts.files_read / seconds)),
-            ("bytes read", "%d (%s/s)" % (counts.bytes_read, size(counts.bytes_read / seconds))),
+            ("files read", f"{counts.files_read} ({counts.files_read / seconds:.0f}/s)"),
+            ("bytes read", f"{counts.bytes_read} ({size(counts.bytes_read / seconds)}/s)"),
         ]
     rows += [("seconds", f"{counts.seconds:.1f}"), ("errors", f"{len(counts.failures)}")]
-    return "".join("%-12s %s\n" % row for row in rows)
+    return "".join(f"{name:12} {value}\n" for name, value in rows)
 
 
 def main(arguments: list[str] | None = None) -> int:

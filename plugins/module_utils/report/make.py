@@ -9,7 +9,8 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from ..core.errors import IngestError
-from ..index.reader import Index, shard_path
+from ..index.reader import Index
+from ..index.schema import has_index
 from ..plan.store import PlanStore
 from . import prometheus, summary
 from .failures import write_failures
@@ -65,4 +66,4 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
 
 def _index(folder: str) -> Index | None:
     # A run's index may have been thrown away to save space; the plan alone will do.
-    return Index(folder) if os.path.isfile(shard_path(folder, 0)) else None
+    return Index(folder) if has_index(folder) else None

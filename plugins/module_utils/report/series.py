@@ -5,55 +5,11 @@
 from __future__ import annotations
 
 import math
-import os
-import sqlite3
 from typing import Iterator, NamedTuple
 
-from ..index.reader import MAX_SHARDS, shard_path
 from ..plan import results
 from ..plan.results import Sample
 from ..plan.store import PlanStore
-
-
-class Bucket(NamedTuple):
-    """Regular files of ``low`` bytes up to, not including, ``high``: how many, and their bytes."""
-
-    low: int
-    high: int
-    files: int
-    bytes: int
-
-
-def histogram(folder: str) -> list[Bucket]:
-    """The sizes of an index's regular files in powers of two, from the smallest bucket in use to
-    the largest; empty files have a bucket of their own."""
-    counts: dict[int, tuple[int, int]] = {}
-    cases = " ".join(f"WHEN size < {1 << power} THEN {power}" for power in range(63))
-    query = (
-        f"SELECT CASE {cases} ELSE 63 END AS bucket, count(*), total(size) "
-        "FROM entries WHERE type = 'f' GROUP BY bucket"
-    )
-    for number in range(MAX_SHARDS):
-        path = shard_path(folder, number)
-        if not os.path.isfile(path):
-            break
-        db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
-        try:
-            for bucket, files, size in db.execute(query):
-                before = counts.get(bucket, (0, 0))
-                counts[bucket] = before[0] + files, before[1] + int(size)
-        finally:
-            db.close()
-    if not counts:
-        return []
-    return [
-        Bucket(1 << power >> 1, 1 << power, *counts.get(power, (0, 0)))
-        for power in range(min(counts), max(counts) + 1)
-    ]
-
-
-def _quoted(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 class Series(NamedTuple):

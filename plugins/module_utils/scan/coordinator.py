@@ -5,24 +5,24 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import sqlite3
 import time
 from functools import partial
-from typing import Any, Callable, Iterable
+from typing import Any, Callable
 
 from ..core.errors import IngestError
 from ..core.paths import display, to_text
 from ..core.processes import Crew, Member
 from ..fs.worker_count import waits
-from ..index.reader import MAX_SHARDS, Totals, add_totals, shard_path
+from ..index.rows import Totals, add_totals
+from ..index.writer import Completion, clear, errors_named
 from ..mounts.probes import answering
 from ..mounts.watchdog import Watch
 from .filters import Filter
 from .globs import Globs
+from .options import ScanOptions, number, processes
 from .prune import drop_fruitless
-from .worker import Group, Options, Report, work
+from .worker import Group, Report, Task, work
 
 Progress = Callable[[Totals], None]
 
@@ -32,48 +32,18 @@ _BATCH_BYTES = 16_384  # and bytes of paths, so that sending one never blocks
 _INTERVAL = 0.5  # s between calls of progress
 
 
-def scan(
-    source: str | bytes,
-    folder: str,
-    workers: int | str = "auto",
-    threads: int | str = "auto",
-    include: Iterable[bytes] = (),
-    exclude: Iterable[bytes] = (),
-    globs: Iterable[bytes] = (),
-    one_file_system: bool = False,
-    progress: Progress | None = None,
-    stall: float = 0.0,
-) -> Totals:
-    """Walk ``source`` and write its index to ``folder``, in place of an index that was there.
+def scan(options: ScanOptions, progress: Progress | None = None) -> Totals:
+    """Walk the source and write its index, in place of an index that was there.
 
     Nothing is followed below the source, and a directory is opened name by name, so that any
-    depth works. What can't be read becomes a row in ``errors``; the scan goes on.
-
-    Args:
-        workers: processes (at most 8: one shard each), or ``auto``.
-        threads: per process; more than one is for network mounts. ``auto``: 8 there, else 1.
-        include, exclude: patterns with rsync's meaning, see :class:`.filters.Filter`.
-        globs: if there are any, only what they match, whole; see :class:`.globs.Globs`.
-        one_file_system: list no directory that is another file system's.
-        progress: called about twice a second with the totals so far; what it raises ends the scan.
-        stall: seconds that the source may not answer (0: for ever).
+    depth works. What can't be read becomes a row in ``errors``; the scan goes on. ``progress`` is
+    called about twice a second with the totals so far; what it raises ends the scan.
 
     Raises:
-        IngestError: the source is no directory that can be listed, or does not answer; nothing
-            matches the globs; the folder can't be written; a worker died.
+        IngestError: an option can't be used; the source is no directory that can be listed, or
+            does not answer; nothing matches the globs; the folder can't be written; a worker died.
     """
-    return Scan(
-        source, folder, workers, threads, include, exclude, globs, one_file_system, stall
-    ).run(progress)
-
-
-def processes(workers: int | str) -> int:
-    """How many processes ``workers`` means. Raises IngestError."""
-    if workers == "auto":
-        return max(1, min(MAX_SHARDS, len(os.sched_getaffinity(0))))
-    if isinstance(workers, int) and workers >= 1:
-        return min(workers, MAX_SHARDS)
-    raise IngestError(f"workers: '{workers}' is neither 'auto' nor a number from 1")
+    return Scan(options).run(progress)
 
 
 def check_source(source: bytes) -> None:
@@ -94,41 +64,29 @@ def check_output(source: bytes, folder: str, option: str = "output") -> None:
     inner, outer = os.path.realpath(os.fsencode(folder)), os.path.realpath(source)
     if inner == outer or inner.startswith(outer.rstrip(b"/") + b"/"):
         raise IngestError(
-            f"{option} '{display(os.fsencode(folder))}' lies inside the source '{display(source)}': choose a folder elsewhere"
+            f"{option} '{display(os.fsencode(folder))}' lies inside the source "
+            f"'{display(source)}': choose a folder elsewhere"
         )
 
 
 class Scan:
     """One walk; see :func:`scan`."""
 
-    def __init__(
-        self,
-        source: str | bytes,
-        folder: str,
-        workers: int | str = "auto",
-        threads: int | str = "auto",
-        include: Iterable[bytes] = (),
-        exclude: Iterable[bytes] = (),
-        globs: Iterable[bytes] = (),
-        one_file_system: bool = False,
-        stall: float = 0.0,
-    ) -> None:
-        self.source = os.fsencode(source)
-        self.folder = folder
-        self.count = processes(workers)
-        self.include, self.exclude = list(include), list(exclude)
-        self.globs = Globs(globs)
-        if threads == "auto":
+    def __init__(self, options: ScanOptions) -> None:
+        self.options = options
+        self.source, self.folder = options.source, options.folder
+        self.count = processes(options.workers)
+        self.globs = Globs(options.globs)
+        threads = number(options.threads, "threads")
+        if not isinstance(threads, int):
             threads = 8 if waits(self.source) else 1
-        if not isinstance(threads, int) or threads < 1:
-            raise IngestError(f"threads: '{threads}' is neither 'auto' nor a number from 1")
-        self.options = Options(
+        self.task = Task(
             self.source,
-            folder,
+            self.folder,
             threads,
-            Filter(self.include, self.exclude),
+            Filter(options.include, options.exclude),
             self.globs,
-            one_file_system,
+            options.one_file_system,
         )
         self.unmatched_globs: list[bytes] = []
         self.matched: set[int] = set()
@@ -136,7 +94,7 @@ class Scan:
         self.pending = _Pending()
         self._crew = Crew()
         self._hands: dict[Member, _Hand] = {}
-        self._watch = Watch(self.source, [], stall)
+        self._watch = Watch(self.source, [], options.stall)
 
     def run(self, progress: Progress | None = None) -> Totals:
         """Walk."""
@@ -149,7 +107,7 @@ class Scan:
             os.close(lock)
 
     def _walk(self, progress: Progress | None) -> Totals:
-        self._clear_folder()
+        clear(self.folder)
         started = time.time()
         active = self.globs.start if self.globs else None
         self.pending.push([Group(0, b"", 0, active, b"")])
@@ -161,13 +119,13 @@ class Scan:
             totals = self._complete(finished, started)
         except BaseException:
             self._crew.close()
-            self._clear_folder()
+            clear(self.folder)
             raise
         finally:
             self._watch.close()
         if progress is not None:
-            progress(add_totals(totals))
-        return add_totals(totals)
+            progress(totals)
+        return totals
 
     def _lock_folder(self) -> int:
         """Make the folder and keep other scans out of it until the descriptor is closed."""
@@ -189,19 +147,9 @@ class Scan:
             pass  # a file system without locks, or a directory that NFS can't lock
         return descriptor
 
-    def _clear_folder(self) -> None:
-        try:
-            for number in range(MAX_SHARDS):
-                if os.path.lexists(shard_path(self.folder, number)):
-                    os.unlink(shard_path(self.folder, number))
-        except OSError as error:
-            raise IngestError(
-                f"the index can't be written to '{self.folder}': {error.strerror}"
-            ) from error
-
     def _start(self) -> None:
-        for number in range(self.count):
-            member = self._crew.add(partial(work, number=number, options=self.options))
+        for n in range(self.count):
+            member = self._crew.add(partial(work, number=n, task=self.task))
             self._hands[member] = _Hand()
 
     def _coordinate(self, progress: Progress | None) -> None:
@@ -226,7 +174,7 @@ class Scan:
         for have in range(_AHEAD):
             for member, hand in self._hands.items():
                 if hand.batches <= have:
-                    batch = self.pending.take(self.count, self.options.threads)
+                    batch = self.pending.take(self.count, self.task.threads)
                     if not batch:
                         return
                     member.send(batch)
@@ -258,50 +206,32 @@ class Scan:
             patterns = ", ".join(f"'{display(glob)}'" for glob in self.globs.patterns)
             raise IngestError(f"globs: nothing in '{display(self.source)}' matches {patterns}")
 
-    def _complete(self, finished: list[tuple[Totals, bool]], started: float) -> list[Totals]:
-        """What needs all shards: vanished subdirectories, fruitless ways to a glob, meta."""
-        totals = [totals for totals, _wide in finished]
-        shards = [
-            sqlite3.connect(shard_path(self.folder, n), isolation_level=None)
-            for n in range(self.count)
-        ]
-        for db in shards:
-            db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN")
-        for parent, times in self.lost.items():
-            shards[parent % MAX_SHARDS].execute(
-                "UPDATE directories SET subdirectories = subdirectories - ? WHERE id = ?",
-                (times, parent),
-            )
-        if self.globs:
-            dropped = drop_fruitless(shards)
-            totals = [
-                each._replace(directories=each.directories - number)
-                for each, number in zip(totals, dropped)
-            ]
-        for number, db in enumerate(shards):
-            meta: dict[str, Any] = {"totals": totals[number]._asdict(), "wide": finished[number][1]}
-            if number == 0:
-                meta.update(self._meta(started))
-            db.executemany(
-                "INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in meta.items()]
-            )
-            db.execute("COMMIT")
-            db.close()
-        return totals
+    def _complete(self, finished: list[tuple[Totals, bool]], started: float) -> Totals:
+        """What needs all parts: vanished subdirectories, fruitless ways to a glob, meta."""
+        with errors_named(self.folder):
+            parts = Completion(self.folder, self.count)
+            for directory, times in self.lost.items():
+                parts.lose(directory, times)
+            if self.globs:
+                finished = [
+                    (totals._replace(directories=totals.directories - dropped), wide)
+                    for (totals, wide), dropped in zip(finished, drop_fruitless(parts.parts))
+                ]
+            parts.finish(finished, self._meta(started))
+        return add_totals([totals for totals, _wide in finished])
 
     def _meta(self, started: float) -> dict[str, Any]:
         return {
             "source": to_text(self.source),
-            "include": [to_text(pattern) for pattern in self.include],
-            "exclude": [to_text(pattern) for pattern in self.exclude],
-            "globs": [to_text(glob) for glob in self.globs.patterns],
-            "unmatched_globs": [to_text(glob) for glob in self.unmatched_globs],
+            "include": list(map(to_text, self.options.include)),
+            "exclude": list(map(to_text, self.options.exclude)),
+            "globs": list(map(to_text, self.globs.patterns)),
+            "unmatched_globs": list(map(to_text, self.unmatched_globs)),
             "one_file_system": self.options.one_file_system,
             "started": started,
             "finished": time.time(),
             "workers": self.count,
-            "threads": self.options.threads,
-            "shards": self.count,
+            "threads": self.task.threads,
         }
 
 

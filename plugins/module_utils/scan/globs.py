@@ -66,7 +66,8 @@ def _parse(pattern: bytes) -> _Glob:
         parts.pop()
     if b"\0" in pattern or any(part in (b"", b".", b"..") for part in parts):
         raise IngestError(
-            f"globs: '{display(pattern)}' is not a pattern of names below the source: it must be relative, without empty parts, '.' or '..'"
+            f"globs: '{display(pattern)}' is not a pattern of names below the source: "
+            "it must be relative, without empty parts, '.' or '..'"
         )
     return _Glob(tuple(_part(part) for part in parts), only_directories)
 

@@ -81,8 +81,8 @@ def prime(
     called often with the counts so far.
 
     Raises:
-        IngestError: the directory can't be opened, ``workers`` is neither a number nor ``auto``, or a
-            worker ended.
+        IngestError: the directory can't be opened, ``workers`` is neither a number nor ``auto``,
+            or a worker ended.
     """
     if not os.path.isdir(directory):
         raise IngestError(f"'{display(directory)}' does not exist, or is not a directory")

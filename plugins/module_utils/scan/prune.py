@@ -10,27 +10,27 @@ from array import array
 from typing import Iterator
 
 
-def drop_fruitless(shards: list[sqlite3.Connection]) -> list[int]:
+def drop_fruitless(parts: list[sqlite3.Connection]) -> list[int]:
     """Delete the directories on the way to a glob below which nothing matched; count the
-    subdirectories of the others anew. Returns how many each shard lost.
+    subdirectories of the others anew. Returns how many each part lost.
 
-    Reads the table ``passing`` of each shard against pre-order, so that what lies below a
+    Reads the table ``passing`` of each part against pre-order, so that what lies below a
     directory comes just before it, and drops it. The source itself stays.
     """
-    doomed = [array("q") for dummy in shards]
-    kept = [array("q") for dummy in shards]
+    doomed = [array("q") for dummy in parts]
+    kept = [array("q") for dummy in parts]
     alive: list[int] = []  # per depth: directories kept since the last one less deep
-    streams = [_rows(db, number) for number, db in enumerate(shards)]
-    for _sort, shard, identity, depth, entries, whole in heapq.merge(*streams, reverse=True):
+    streams = [_rows(db, number) for number, db in enumerate(parts)]
+    for _sort, part, identity, depth, entries, whole in heapq.merge(*streams, reverse=True):
         while len(alive) < depth + 2:
             alive.append(0)
         below, alive[depth + 1] = alive[depth + 1], 0
         if entries or whole or below or not depth:
             alive[depth] += 1
-            kept[shard].extend((whole + below, identity))
+            kept[part].extend((whole + below, identity))
         else:
-            doomed[shard].append(identity)
-    for db, gone, counts in zip(shards, doomed, kept):
+            doomed[part].append(identity)
+    for db, gone, counts in zip(parts, doomed, kept):
         db.executemany("DELETE FROM directories WHERE id = ?", ((identity,) for identity in gone))
         db.executemany(
             "UPDATE directories SET subdirectories = ? WHERE id = ?", zip(counts[::2], counts[1::2])
@@ -39,7 +39,7 @@ def drop_fruitless(shards: list[sqlite3.Connection]) -> list[int]:
     return [len(gone) for gone in doomed]
 
 
-def _rows(db: sqlite3.Connection, shard: int) -> Iterator[tuple[bytes, int, int, int, int, int]]:
+def _rows(db: sqlite3.Connection, part: int) -> Iterator[tuple[bytes, int, int, int, int, int]]:
     yield from db.execute(
-        "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (shard,)
+        "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (part,)
     )

@@ -1,33 +1,30 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process of the scan: lists the directories it is handed and writes them to its own shard."""
+"""A process of the scan: lists the directories it is handed and writes them to its own part."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 import stat
 import sys
 import threading
-from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Iterator, NamedTuple
 
 from ..core.errnos import may_pass
-from ..core.errors import IngestError
 from ..core.paths import join
 from ..core.processes import Line
 from ..fs.directories import DirCache
 from ..fs.refresh import refresh
-from ..index.reader import MAX_SHARDS, ORDER, SCHEMA, Totals, narrow, shard_path
+from ..index.rows import Passing, ScanError, Totals
+from ..index.writer import PartWriter, errors_named
 from .filters import Filter
 from .globs import Active, Globs
 
 RUN = 50_000  # names of a directory that are held, sorted and looked up at once
 GROUP = 1_000  # names of subdirectories in one message part
-_FLUSH = 8_192  # rows per executemany
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _ENCODING = sys.getfilesystemencoding()
@@ -39,13 +36,6 @@ _TYPES = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
-_ENTRY = "INSERT %s INTO entries VALUES (" + ",".join("?" * 16) + ")"
-_DIRECTORY = "INSERT %s INTO directories VALUES (" + ",".join("?" * 22) + ")"
-# Directories on the way to what a glob may match; the coordinator drops it (see globbed.py).
-_PASSING = (
-    "CREATE TABLE passing(id INTEGER PRIMARY KEY, sort BLOB, depth INTEGER, entries INTEGER,"
-    " whole INTEGER);"
-)
 
 
 class Group(NamedTuple):
@@ -69,8 +59,8 @@ class Report(NamedTuple):
     unanswered: bool = False  # whether a call timed out: the source's server may be dead
 
 
-class Options(NamedTuple):
-    """What every worker knows."""
+class Task(NamedTuple):
+    """What every process of a scan knows."""
 
     source: bytes
     folder: str
@@ -87,64 +77,39 @@ class _Share(NamedTuple):
     left: list[int]
 
 
-def work(line: Line, number: int, options: Options) -> None:
-    """What a process does until the coordinator sends None: then it completes its shard and sends
-    its totals."""
-    with _index_errors(options.folder):
-        process = ScanProcess(line, number, options)
-    line.share(process.serve, options.threads)
-
-
-@contextmanager
-def _index_errors(folder: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise IngestError(f"the index can't be written to '{folder}': {error}") from error
+def work(line: Line, number: int, task: Task) -> None:
+    """What a process does until the coordinator sends None: then it completes its part of the
+    index and sends what :meth:`PartWriter.finish` returns."""
+    with errors_named(task.folder):
+        process = ScanProcess(line, number, task)
+    line.share(process.serve, task.threads)
 
 
 class ScanProcess:
     """The state of one process, which its threads share."""
 
-    def __init__(self, line: Line, number: int, options: Options) -> None:
+    def __init__(self, line: Line, number: int, task: Task) -> None:
         self.line = line
-        self.number = number
-        self.options = options
+        self.task = task
         self.lock = threading.Lock()
-        self.db = sqlite3.connect(
-            shard_path(options.folder, number), isolation_level=None, check_same_thread=False
-        )
-        self.db.executescript(
-            "PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-16000;"
-        )
-        self.db.executescript(SCHEMA + (_PASSING if options.globs else ""))
-        self.db.execute("BEGIN")
-        self.wide = False
-        self.entries: list[tuple[Any, ...]] = []
-        self.directories: list[tuple[Any, ...]] = []
-        self.stored = 0  # rows of entries so far, buffered ones too: the next gets this id + 1
-        self.listed = 0
-        self.device: int | None = None
-        self.counts = [0] * len(Totals._fields)
+        self.part = PartWriter(task.folder, number, bool(task.globs))
+        self.device = os.stat(task.source).st_dev if task.one_file_system else None
         self.found: list[Group] = []
         self.lost: list[int] = []
         self.matched: set[int] = set()
         self.unanswered = False
-        if options.one_file_system:
-            self.device = os.stat(options.source).st_dev
 
     def serve(self) -> None:
         """List batches until the coordinator has no more."""
-        with _index_errors(self.options.folder):
+        with errors_named(self.task.folder):
             lister = Lister(self)
             while True:
                 message = self.line.receive()
                 if message is None:
-                    self.line.tell(self.finish())
+                    self.line.tell(self.part.finish())
                 elif isinstance(message, _Share):
                     self._do_share(lister, message)
-                elif self.options.threads > 1:
+                elif self.task.threads > 1:
                     self._share_out(message)
                 else:
                     for group in message:
@@ -176,69 +141,18 @@ class ScanProcess:
         if not (batch_done or self.found or self.unanswered):
             return
         message = Report(
-            batch_done, self.found, self.lost, self.matched, Totals(*self.counts), self.unanswered
+            batch_done, self.found, self.lost, self.matched, self.part.totals, self.unanswered
         )
         self.unanswered = False
         self.found, self.lost, self.matched = [], [], set()
         self.line.tell(message)
 
-    def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
-        """Add rows of entries; returns the ids of the first and the last."""
-        with self.lock:
-            first = self.stored + 1
-            self.stored += len(rows)
-            self.entries += rows
-            if len(self.entries) >= _FLUSH:
-                self.flush()
-            self.counts = [a + b for a, b in zip(self.counts, totals)]
-            return first, self.stored
-
-    def record(
-        self, row: tuple[Any, ...], passing: tuple[int, bytes, int, int, int] | None
-    ) -> None:
-        """Add the row of a directory; ``passing`` if it counts only for what a glob finds in it."""
-        with self.lock:
-            self.counts[Totals._fields.index("directories")] += 1
-            self.directories.append(row)
-            if passing is not None:
-                self.db.execute("INSERT INTO passing VALUES (?, ?, ?, ?, ?)", passing)
-            if len(self.directories) >= _FLUSH:
-                self.flush()
-
-    def flush(self) -> None:
-        """Write the buffered rows."""
-        for statement, rows in ((_ENTRY, self.entries), (_DIRECTORY, self.directories)):
-            try:
-                self.db.executemany(statement % "", rows)
-            except OverflowError:
-                # Some rows are in already: find where this batch began and replace them.
-                self.wide = True
-                self._write_wide(statement, rows)
-        self.entries, self.directories = [], []
-
-    def _write_wide(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if statement is _ENTRY:
-            base = self.stored - len(rows)
-            rows = [(base + n, *row[1:]) for n, row in enumerate(rows, 1)]
-        self.db.executemany(statement % "OR REPLACE", [tuple(map(narrow, row)) for row in rows])
-
     def error(self, path: bytes, operation: str, error: OSError) -> None:
         """Note what could not be read."""
+        number, message = error.errno or 0, error.strerror or str(error)
         with self.lock:
-            self.unanswered = self.unanswered or may_pass(error.errno or 0)
-            self.counts[Totals._fields.index("errors")] += 1
-            self.db.execute(
-                "INSERT INTO errors VALUES (?, ?, ?, ?)",
-                (path, operation, error.errno, error.strerror or str(error)),
-            )
-
-    def finish(self) -> tuple[Totals, bool]:
-        """Complete the shard; its totals, and whether it holds numbers beyond 63 bits."""
-        self.flush()
-        self.db.execute("COMMIT")
-        self.db.execute(ORDER)
-        self.db.close()
-        return Totals(*self.counts), self.wide
+            self.unanswered = self.unanswered or may_pass(number)
+            self.part.error(ScanError(path, operation, number, message))
 
 
 class Lister:
@@ -246,9 +160,9 @@ class Lister:
 
     def __init__(self, worker: ScanProcess) -> None:
         self.worker = worker
-        self.cache = DirCache(worker.options.source)
-        self.filter = worker.options.filter
-        self.globs = worker.options.globs
+        self.cache = DirCache(worker.task.source)
+        self.filter = worker.task.filter
+        self.globs = worker.task.globs
 
     def group(self, group: Group) -> None:
         """List the subdirectories of a group."""
@@ -262,7 +176,7 @@ class Lister:
             if name:
                 descriptor = os.open(name, _LIST, dir_fd=self.cache.get(group.path).fd)
             else:
-                descriptor = os.open(self.worker.options.source, _LIST & ~os.O_NOFOLLOW)
+                descriptor = os.open(self.worker.task.source, _LIST & ~os.O_NOFOLLOW)
         except OSError as error:
             self._closed(group, name, path, error)
             return
@@ -305,9 +219,7 @@ class Listing:
         self.path = path
         self.descriptor = descriptor
         with self.worker.lock:
-            self.worker.listed += 1
-            # The shard of an id is its remainder.
-            self.id = self.worker.listed * MAX_SHARDS + self.worker.number
+            self.id = self.worker.part.next_id()
         self.first, self.last = 0, -1
         self.counts = [0, 0, 0, 0]  # entries, files, bytes, disk
         self.whole = 0  # subdirectories that come whole
@@ -413,7 +325,8 @@ class Listing:
             return
         files, links = kinds["f"], kinds["l"]
         totals = Totals(files, links, len(rows) - files - links, 0, len(rows), size, disk, 0)
-        first, self.last = self.worker.store(rows, totals)
+        with self.worker.lock:
+            first, self.last = self.worker.part.store(rows, totals)
         self.first = self.first or first
         for n, number in enumerate((len(rows), files, size, disk)):
             self.counts[n] += number
@@ -455,5 +368,6 @@ class Listing:
         )
         passing = None
         if self.active is not None:
-            passing = (self.id, sort, self.depth, self.counts[0], self.whole)
-        self.worker.record(row, passing)
+            passing = Passing(self.id, sort, self.depth, self.counts[0], self.whole)
+        with self.worker.lock:
+            self.worker.part.record(row, passing)

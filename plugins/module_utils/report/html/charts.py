@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence
 
 from ...core.paths import display, to_bytes
-from ..series import Bucket, Series
+from ...index.rows import Bucket
+from ..series import Series
 from ..summary import by_destination
 
 Json = Dict[str, Any]

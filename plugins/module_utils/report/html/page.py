@@ -23,7 +23,7 @@ from ...core.units import count, duration, megabytes, significant, size
 from ...index.reader import Index
 from ...plan.store import PlanStore
 from ..failures import Failures
-from ..series import histogram, throughput
+from ..series import throughput
 from ..summary import outcome, plural
 from .charts import chart_data
 from .markup import and_more, bdi, escape
@@ -47,7 +47,7 @@ def write_page(
     template, style, script, library = (_read(os.path.join(assets, name)) for name in FILES)
     # Its last line names a file that a browser's tools would go and look for.
     library = library.partition("\n//# sourceMappingURL")[0]
-    buckets = histogram(index.folder) if index is not None else []
+    buckets = index.size_histogram() if index is not None else []
     width, series = throughput(store)
     charts = chart_data(stats, buckets, width, series)
     word, mood = _outcome(stats)

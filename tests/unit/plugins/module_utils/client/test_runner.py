@@ -22,7 +22,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
     Failure,
     ShardResult,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Entry
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Entry
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import Header

@@ -24,8 +24,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.plain_files 
     write_files,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import copy_commands
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import compare, trees
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 # cp -p keeps neither hard links nor extended attributes
 IGNORE = frozenset({"links", "xattr", "sparse"})

@@ -17,7 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 HOSTS = ["one", "two", "three"]
 LIMITS = Limits(items=2, range_threshold=1 << 20, range_size=1 << 20)

@@ -23,7 +23,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
     PlanStore,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 SMALL = Limits(items=5, range_threshold=0)
 
@@ -255,7 +255,6 @@ def test_bad_input(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database at all, but long enough to look like one" * 30)
     with pytest.raises(IngestError, match="is not a plan"):
         PlanStore.open(str(tmp_path / "text"))
-
 
 
 def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:

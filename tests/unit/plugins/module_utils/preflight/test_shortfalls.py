@@ -18,8 +18,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.shortfal
     in_general,
     in_tree,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import trees
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 Node = trees.Node
 SECOND = 10**9

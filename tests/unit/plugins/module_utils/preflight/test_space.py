@@ -17,7 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.space im
     need,
     too_many,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 MIB = 1 << 20
 FREE = {"bytes_free": 1000, "inodes": 50, "inodes_free": 10, "empty": True}

@@ -12,6 +12,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import results
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.report import series as series_of
@@ -98,7 +99,7 @@ def test_find_counts_the_same(run: str) -> None:
     assert found["scan_seconds"] == found["scan"]["seconds"]
     # The second pass begins when all is copied.
     assert seconds + found["check_seconds"] <= found["seconds"] + 0.001
-    assert sum(bucket.files for bucket in series_of.histogram(run + "/run/index")) == len(
+    assert sum(bucket.files for bucket in Index(run + "/run/index").size_histogram()) == len(
         find(run + "/source", "-type", "f")
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -15,11 +16,13 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index, Totals
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import writer
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import coordinator as scanning
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
+from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -117,7 +120,7 @@ def test_giant_directory_is_streamed_in_runs(
 ) -> None:
     monkeypatch.setattr(worker, "RUN", 50)
     monkeypatch.setattr(worker, "GROUP", 7)
-    monkeypatch.setattr(worker, "_FLUSH", 64)
+    monkeypatch.setattr(writer, "FLUSH", 64)
     fill(source, *("flat/%d" % n for n in range(333)), *("flat/dir%d/x" % n for n in range(60)))
     seen: list[Totals] = []
     scan(source, str(tmp_path / "index"), workers=2, progress=seen.append)
@@ -517,6 +520,17 @@ def test_an_index_without_its_end_is_refused(source: bytes, tmp_path: Path) -> N
         Index(str(tmp_path / "index"))
     os.rename(tmp_path / "2.db", tmp_path / "index" / "0.db")
     with pytest.raises(IngestError, match="is not complete"):
+        Index(str(tmp_path / "index"))
+
+
+def test_an_index_of_another_version_is_refused(source: bytes, tmp_path: Path) -> None:
+    fill(source, "a")
+    scan(source, str(tmp_path / "index"), workers=1)
+    db = sqlite3.connect(str(tmp_path / "index" / "0.db"))
+    db.execute("PRAGMA user_version=0")
+    db.close()
+    message = r"0\.db was written by another version of .* \(schema 1, this one reads \d+\): scan"
+    with pytest.raises(IngestError, match=message):
         Index(str(tmp_path / "index"))
 
 

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scan is to do."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from ..core.errors import IngestError
+from ..index.schema import MAX_PARTS
+
+
+class ScanOptions(NamedTuple):
+    """What is to be scanned, and how.
+
+    ``folder`` is for the index. ``workers`` are processes (at most 8: one part of the index each),
+    or ``auto``. ``threads`` are per process; more than one is for network mounts; ``auto``: 8
+    there, else 1. ``include`` and ``exclude`` have rsync's meaning, see :class:`.filters.Filter`.
+    If there are ``globs``, only what they match is taken, whole; see :class:`.globs.Globs`.
+    ``one_file_system``: no directory that is another file system's is listed. ``stall``: seconds
+    that the source may not answer (0: for ever).
+    """
+
+    source: bytes
+    folder: str
+    workers: int | str = "auto"
+    threads: int | str = "auto"
+    include: tuple[bytes, ...] = ()
+    exclude: tuple[bytes, ...] = ()
+    globs: tuple[bytes, ...] = ()
+    one_file_system: bool = False
+    stall: float = 0.0
+
+
+def processes(workers: int | str) -> int:
+    """How many processes ``workers`` means. Raises IngestError."""
+    count = number(workers, "workers")
+    if isinstance(count, int):
+        return min(count, MAX_PARTS)
+    return max(1, min(MAX_PARTS, len(os.sched_getaffinity(0))))
+
+
+def number(value: object, option: str) -> int | str:
+    """An option that is ``auto`` or a number from 1, maybe as text. Raises IngestError."""
+    if value == "auto":
+        return "auto"
+    try:
+        count = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise IngestError(f"{option}: '{value}' is neither 'auto' nor a number from 1")
+    return count

@@ -76,7 +76,7 @@ class WantedMounts(NamedTuple):
     def _source_mount(self, now: dict[str, str] | None, configured: Fstab) -> Mount:
         address = self.source_address.strip().strip("[]")
         mount = Mount(
-            self.source.rstrip("/"),
+            self.source.rstrip("/") or "/",
             addresses.server(address, self.source_export),
             addresses.options(self.source_mount_options, address),
         )

@@ -41,6 +41,12 @@ options:
     description: Whether each file is flushed to stable storage before it counts as copied.
     type: bool
     default: false
+  repair:
+    description:
+      - Whether what the second pass finds wrong is copied again and checked again at once. If not,
+        it is a failure, and the next run copies it.
+    type: bool
+    default: false
   lease:
     description:
       - Seconds after which a host that was not heard of counts as dead and its shards go to the

@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "bandwidth_limit": {"type": "str", "default": "0"},
     "fsync": {"type": "bool", "default": False},
+    "repair": {"type": "bool", "default": False},
     "lease": {"type": "int", "default": 60},
     "stall_timeout": {"type": "int", "default": 60},
     "tolerate_failures": {"type": "bool", "default": False},

@@ -37,6 +37,7 @@ def settings(options: dict[str, Any]) -> Settings:
         options["fsync"],
         options["_verify"] == "checksum",
         *chunk_for(threads),
+        repair=options["repair"],
     )
 
 

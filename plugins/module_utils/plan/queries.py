@@ -79,12 +79,15 @@ def planned(store: PlanStore, host: str) -> Iterator[Planned]:
 
 
 def sums(store: PlanStore, host: str) -> Counts:
-    """What a host has done so far. The second pass counts with its failures alone."""
+    """What a host has done so far. Of the second pass only what it repaired counts; an item that
+    failed counts once, however often it did."""
     columns = ", ".join(
         f"coalesce(sum(r.{name}), 0)"
-        if name == "failed"
+        if name in ("changed", "repaired")
         else f"coalesce(sum(CASE WHEN s.kind<>'{Kind.VERIFY}' THEN r.{name} END), 0)"
         for name in Counts._fields
     )
     query = f"SELECT {columns} FROM results r JOIN shards s ON s.id=r.shard WHERE r.host=?"
-    return Counts(*store.db.execute(query, (host,)).fetchone())
+    done = Counts(*store.db.execute(query, (host,)).fetchone())
+    items = "SELECT count(DISTINCT path) FROM failures WHERE host=?"
+    return done._replace(failed=store.db.execute(items, (host,)).fetchone()[0])

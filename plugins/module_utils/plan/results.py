@@ -14,12 +14,15 @@ SCAN = -1  # stands for a phase in Failed
 # Whatever the plan says of ranges of a file, the file counts where it is finished.
 _WHOLE = f"kind NOT IN ('{Kind.RANGE}', '{Kind.PREPARE}')"
 _BEFORE_CHECK = f"phase IS NOT {Phase.CHECK:d}"
-# The sums of what was done; the second pass counts apart.
+# The sums of what was done; the second pass counts apart, but for what it repaired.
+_COPIED = ", ".join(
+    f"coalesce(sum(CASE WHEN {_BEFORE_CHECK} THEN r.{name} END), 0)"
+    for name in ("files", "directories", "bytes", "skipped")
+)
 _DONE = (
-    "SELECT {} coalesce(sum(r.files), 0), coalesce(sum(r.directories), 0), "
-    "coalesce(sum(r.bytes), 0), coalesce(sum(r.skipped), 0), coalesce(sum(r.changed), 0), "
-    "coalesce(sum(r.repaired), 0) "
-    f"FROM results r LEFT JOIN shards s ON s.id=r.shard WHERE {_BEFORE_CHECK} "
+    f"SELECT {{}} {_COPIED}, coalesce(sum(r.changed), 0), coalesce(sum(r.repaired), 0) "
+    "FROM results r LEFT JOIN shards s ON s.id=r.shard "
+    f"WHERE ({_BEFORE_CHECK} OR r.repaired) "
 )
 
 

@@ -161,6 +161,23 @@ def test_source_call_fails(faulty_source, op, path, number):
     place.check_complete()
 
 
+def test_hard_links_of_a_large_file_that_lacks_a_range(faulty_source):
+    """They are failures that name it, with a second pass or without, and none of them is made."""
+    place = faulty_source
+    for name in (b"/small/first", b"/small/second"):
+        os.link(place.source + b"/big/bad", place.source + name)
+    place.faults.rule(op="read", match="/big/bad", errno=errno.EIO, **{"from": 3 * MB})
+    result = place.ingest(place.faults.path, limits=RANGES, verify="none", workers=1)
+    assert set(result.errors) == {b"big/bad", b"small/first", b"small/second"}
+    said = [failure.message for failure in result.failures if failure.operation == "link"]
+    assert said == ["is a name of big/bad, which could not be copied whole"] * 2
+    assert result.counts["failed"] == 3
+    for name in result.errors:
+        assert not os.path.lexists(place.destination + b"/" + name)
+    assert sorted(os.listdir(place.destination + b"/big")) == [b"good", b"sparse"]
+    place.check_complete(limits=RANGES)
+
+
 def test_leader_of_hard_links_fails(faulty_source):
     """Neither name may be there afterwards, or both: the file can be read through the other name."""
     place = faulty_source

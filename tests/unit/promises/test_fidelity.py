@@ -420,3 +420,21 @@ def test_a_changed_file_is_copied_again(place):
     assert place.differences() == []
     assert result.counts["changed"] >= 4
     assert place.ingest().counts["changed"] == 0
+
+
+def test_a_terabyte_of_nothing(place):
+    """Quickly planned and copied, holes and all."""
+    with open(place.source + b"/disk", "wb") as file:
+        file.truncate(1 << 40)
+        for offset in (0, (1 << 39) + 12345, (1 << 40) - 9):
+            file.seek(offset)
+            file.write(b"some data")
+    result = engine.ingest(place.source, [place.destination], place.run(), workers=2)
+    assert not result.failures
+    assert result.counts["files"] == 1 and result.counts["bytes"] == 1 << 40
+    found = os.stat(place.destination + b"/disk")
+    assert (found.st_size, found.st_blocks < 1 << 14) == (1 << 40, True)
+    for offset in (0, (1 << 39) + 12345, (1 << 40) - 9):
+        with open(place.destination + b"/disk", "rb") as file:
+            file.seek(offset)
+            assert file.read(9) == b"some data"

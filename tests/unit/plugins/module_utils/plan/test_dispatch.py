@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -14,6 +15,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
     Failure,
     ShardResult,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
@@ -218,3 +220,47 @@ def test_a_large_file_that_lacks_a_range_is_not_finished(store: PlanStore) -> No
         )
         for entry in claimed:
             one.record([ShardResult(entry.header.id, {}, failures)])
+
+
+@pytest.mark.parametrize("step", [-1e6, 1e6])
+def test_a_step_of_the_clock_kills_no_host(
+    store: PlanStore, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = players(store, patience=30.0)
+    for dispatcher in hosts.values():
+        dispatcher.start()
+    prepare = hosts["one"].claim(1 << 30).claimed
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + step)
+    for host in ("two", "three", "two"):
+        assert not hosts[host].claim(1 << 30).claimed
+    finish(hosts["one"], [entry.header.id for entry in prepare])
+    mine = {entry.header.id for entry in hosts["one"].claim(1 << 30).claimed}
+    while True:
+        others = [entry.header.id for entry in hosts["two"].claim(1 << 30).claimed]
+        if not others:
+            break
+        assert not mine & set(others)
+        finish(hosts["two"], others)
+    states = {state for (state,) in store.db.execute("SELECT state FROM hosts")}
+    assert states == {"running"}
+
+
+def test_a_host_from_before_a_restart_is_dead(store: PlanStore) -> None:
+    hosts = players(store, patience=1e9)
+    for host in ("one", "two"):
+        hosts[host].start()
+    claimed = {entry.header.id for entry in hosts["one"].claim(1 << 30).claimed}
+    store.db.execute("UPDATE hosts SET boot='another start' WHERE name='one'")
+    assert claimed == {entry.header.id for entry in hosts["two"].claim(1 << 30).claimed}
+
+
+def test_an_item_fails_once(store: PlanStore) -> None:
+    one = players(store)["one"]
+    one.start()
+    for _round in range(2):
+        for entry in one.claim(1 << 30, absent=True).claimed:
+            failures = [(b"/d", Failure(b"large", "read", 5, "Input/output error"))] * 3
+            done = {b"/d": (Counts(failed=3), 0.1)}
+            one.record([ShardResult(entry.header.id, done, failures)])
+    assert queries.sums(store, "one").failed == 1

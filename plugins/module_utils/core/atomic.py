@@ -14,14 +14,14 @@ from .errors import IngestError
 @contextmanager
 def written(path: str, binary: bool = False, mode: int | None = None) -> Iterator[IO[Any]]:
     """A file to write, text (UTF-8) or ``binary``; it takes its name only when the block ends
-    well, with the permissions ``mode`` if given.
+    well, with the permissions ``mode`` if given, and no others before.
 
     Raises:
         IngestError: it can't be written. What was there before is still there then.
     """
     part = path + ".part"
     try:
-        with _stream(part, binary) as stream:
+        with _stream(part, binary, mode) as stream:
             yield stream
         if mode is not None:
             os.chmod(part, mode)
@@ -34,7 +34,10 @@ def written(path: str, binary: bool = False, mode: int | None = None) -> Iterato
             os.unlink(part)
 
 
-def _stream(part: str, binary: bool) -> IO[Any]:
+def _stream(part: str, binary: bool, mode: int | None) -> IO[Any]:
+    def opened(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, 0o666 if mode is None else mode)
+
     if binary:
-        return open(part, "wb")
-    return open(part, "w", encoding="utf-8", newline="\n")
+        return open(part, "wb", opener=opened)
+    return open(part, "w", encoding="utf-8", newline="\n", opener=opened)

@@ -18,6 +18,7 @@ import tempfile
 import time
 from typing import Any, NamedTuple, Sequence
 
+from ..core.atomic import written
 from ..core.errors import IngestError
 from ..mounts import addresses as cluster
 from ..mounts.rpc import server, silence
@@ -190,7 +191,9 @@ def _run(wanted: Wanted, script: bytes, variables: dict[str, str]) -> None:
     """Raises IngestError."""
     try:
         os.makedirs(os.path.dirname(wanted.script), exist_ok=True)
-        _write(wanted.script, script, 0o700)
+        # Never readable by others, as a script may hold secrets.
+        with written(wanted.script, binary=True, mode=0o700) as stream:
+            stream.write(script)
         os.makedirs(os.path.dirname(wanted.log), exist_ok=True)
         # What a script prints may be secret.
         handle = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -243,15 +246,6 @@ def _path() -> str:
     return ":".join(known + [folder for folder in _LOCAL if folder not in known])
 
 
-def _write(path: str, data: bytes, mode: int) -> None:
-    """Whole or not at all; at no time can others read it, as a script may hold secrets."""
-    handle, part = tempfile.mkstemp(dir=os.path.dirname(path))
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    os.chmod(part, mode)
-    os.replace(part, path)
-
-
 def _before(path: str) -> dict[str, str]:
     """What ran last, from the state file."""
     try:
@@ -265,6 +259,7 @@ def _before(path: str) -> dict[str, str]:
 def _remember(path: str, state: dict[str, str]) -> None:
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        _write(path, json.dumps(state).encode(), 0o600)
+        with written(path, mode=0o600) as stream:
+            json.dump(state, stream)
     except OSError as error:
         raise IngestError(f"{path} can't be written: {error.strerror}") from error

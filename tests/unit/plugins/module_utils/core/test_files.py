@@ -29,6 +29,13 @@ def test_a_written_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
         pass
 
 
+def test_a_private_file_is_never_open_to_others(tmp_path: Path) -> None:
+    path = str(tmp_path / "secret")
+    with written(path, mode=0o600):
+        assert os.stat(path + ".part").st_mode & 0o077 == 0
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("immutable", [False, True])
 def test_any_name_is_opened_for_reading_alone(tmp_path: Path, immutable: bool) -> None:
     path = str(tmp_path / "a %3f?mode=rwc#b%")

@@ -95,8 +95,7 @@ class ActionModule(TakesLosses):
                 "forks is %d and the plan has %d hosts: they can't all copy at once. Use --forks %d"
                 % (forks, len(meta["hosts"]), len(meta["hosts"]))
             )
-        key = hashlib.sha256(f"{self._number} {host}".encode()).hexdigest()[:16]
-        job = RemoteJob(self, host, lease, key)
+        job = RemoteJob(self, host, lease, _short(f"{self._number} {host}"))
         share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
         # In a second round every host that still has not begun is one that won't.
         share.absent = queries.has_begun(store, host)
@@ -108,18 +107,24 @@ class ActionModule(TakesLosses):
             options,
             run_dir=meta["run_dir"],
             _host=host,
+            _entry=_short(host),
             _run=meta["token"],
             _verify=meta["verify"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
         )
         try:
-            closing = share.run(self.MODULE, arguments, variables)
+            closing = share.run(
+                self.MODULE,
+                arguments,
+                variables,
+                lambda: [_short(name) for name in queries.lost_hosts(store)],
+            )
             dispatcher.end(HostState.DONE)
             dispatcher.record_left_out(closing["left_out"])
             answer["warnings"] = [
                 f"{host}: {LeftOut(**mount)!s} was left out, and its work done over the other mounts"
                 for mount in closing["left_out"]
-            ]
+            ] + closing["notes"]
         except (Lost, AnsibleConnectionFailure) as error:
             # Its lease has run out, so its part is free for the others, which will finish it.
             dispatcher.end(HostState.DEAD, str(error))
@@ -147,6 +152,11 @@ class ActionModule(TakesLosses):
                 % (sums.failed, host, os.path.join(meta["run_dir"], "plan.db")),
             )
         return answer
+
+
+def _short(text: str) -> str:
+    """A plain name for something with a name."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _same_as_planned(meta: dict[str, Any], method: str, options: dict[str, Any]) -> None:

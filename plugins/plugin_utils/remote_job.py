@@ -51,6 +51,7 @@ class RemoteJob:
         self._word: float | None = None
         self._word_at = self._contact = time.monotonic()
         self._gone = 0
+        self._playbook = os.getppid()
         self.folder = ""
         self.process = 0  # the job's, if its death is to be seen at once
 
@@ -119,7 +120,14 @@ class RemoteJob:
 
     def look(self, files: Sequence[str] = (), perhaps: str = "") -> list[Any]:
         """Renew the lease; the job's status, and what is in ``files`` in its folder, and in
-        ``perhaps`` if it is there. Raises Lost: the host, or the job, has died."""
+        ``perhaps`` if it is there.
+
+        Raises:
+            Lost: the host, or the job, has died.
+            IngestError: the playbook was killed, and only this process of it was not.
+        """
+        if os.getppid() != self._playbook:
+            raise IngestError("the playbook has ended")
         paths = " ".join(f"{self.folder}/{file}" for file in ("status.json", *files))
         more = f"; cat {self.folder}/{perhaps} 2>/dev/null" if perhaps else ""
         there = f"kill -0 {self.process} 2>/dev/null || echo gone; " if self.process else ""

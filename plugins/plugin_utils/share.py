@@ -8,7 +8,7 @@ import os
 import shlex
 import tempfile
 import time
-from typing import Any
+from typing import Any, Callable
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -57,9 +57,14 @@ class Share:
         self.absent = False
 
     def run(
-        self, module: str, arguments: dict[str, Any], variables: dict[str, Any]
+        self,
+        module: str,
+        arguments: dict[str, Any],
+        variables: dict[str, Any],
+        lost: Callable[[], list[str]],
     ) -> dict[str, Any]:
-        """Work until nothing is left for this host. Returns the job's closing words.
+        """Work until nothing is left for this host. Returns the job's closing words. ``lost`` tells
+        the entries in the destination's lock of hosts that died.
 
         Raises:
             Lost: the host died on the way.
@@ -73,7 +78,7 @@ class Share:
             if answer.get("failed") or "status" not in answer:
                 raise IngestError(str(answer.get("msg", answer)))
             self._serve()
-            return self._end()
+            return self._end(lost())
         finally:
             job.remove()
 
@@ -177,8 +182,9 @@ class Share:
             and self._status["out"] == self._heard
         )
 
-    def _end(self) -> dict[str, Any]:
-        self._job.command(f"touch {self._job.folder}/inbox/end")
+    def _end(self, lost: list[str]) -> dict[str, Any]:
+        end = f"{self._job.folder}/inbox/end"
+        self._job.command(f"echo {' '.join(lost)} > {end}.part && mv {end}.part {end}")
         while self._status.get("state", "running") == "running":  # no word yet if it had no work
             time.sleep(_SHORT)
             self._look()

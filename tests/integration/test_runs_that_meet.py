@@ -79,10 +79,15 @@ def wait_for_files(place: Place, number: int = 5) -> None:
         time.sleep(0.05)
 
 
-def kill(run: subprocess.Popen[str]) -> None:
-    """The controller dies: all its processes, and none on the hosts."""
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
+def kill(run: subprocess.Popen[str], wholly: bool) -> None:
+    """The playbook's process is killed, or all that the controller has of the run; no job on a
+    host, which is no child of theirs."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(run.pid)], stdout=subprocess.PIPE, check=False
+    )
+    for process in [run.pid, *map(int, listed.stdout.split() if wholly else ())]:
+        os.kill(process, signal.SIGKILL)
+    run.wait()
 
 
 def jobs_of(place: Place) -> list[str]:
@@ -193,15 +198,15 @@ def test_a_plan_is_not_used_for_something_else(
     assert not os.path.exists(place.destination) and not os.path.exists(folder + "/elsewhere")
 
 
-@pytest.mark.parametrize("method", ["copy", "rsync"])
-def test_a_killed_controller_s_run_goes_on_at_once(folder: str, method: str) -> None:
+@pytest.mark.parametrize("method, wholly", [("copy", True), ("rsync", True), ("copy", False)])
+def test_a_killed_controller_s_run_goes_on_at_once(folder: str, method: str, wholly: bool) -> None:
     """With the same run folder: the jobs of the dead run end, and what they left is gone."""
     place = tree(folder, "a", files=300, size=20_000)
     run = start(
         place, LOCAL, run_dir=place.run, bandwidth_limit=300_000, method=method, lease=40, workers=1
     )
     wait_for_files(place)
-    kill(run)
+    kill(run, wholly)
     assert jobs_of(place)
     begun = time.monotonic()
     again = ingest(
@@ -213,3 +218,84 @@ def test_a_killed_controller_s_run_goes_on_at_once(folder: str, method: str) -> 
     assert stats(place.run)["failed"] == 0
     assert jobs_of(place) == []
     assert ".ingest-lock" not in os.listdir(place.destination)
+
+
+@pytest.mark.parametrize("method", ["copy", "rsync"])
+def test_one_run_at_a_time_writes_a_destination(folder: str, method: str) -> None:
+    places = [tree(folder, letter, files=120, size=20_000) for letter in "ab"]
+    for place in places:
+        place.destination = folder + "/destination"
+    options = {"method": method, "lease": 10, "workers": 1, "bandwidth_limit": 80_000}
+    runs = [start(place, LOCAL, **options) for place in places]
+    outputs = [ended(run) for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 2], outputs
+    for place, run, output in zip(places, runs, outputs):
+        if run.returncode == 0:
+            assert place.differences() == []
+        else:
+            assert (
+                f"'{folder}/destination' is being written by another run, {folder}/runs/" in output
+            )
+
+
+def test_a_run_waits_for_what_a_killed_one_left(folder: str) -> None:
+    """In a folder of its own it can't end the other's jobs; they end by themselves."""
+    place = tree(folder, "a", files=300, size=20_000)
+    options = {"method": "rsync", "lease": 30, "workers": 1}
+    run = start(place, run_dir=place.run, bandwidth_limit=100_000, **options)
+    wait_for_files(place)
+    kill(run, wholly=True)
+    again = ingest(
+        folder,
+        inventory=ALONE,
+        source=place.source,
+        destinations=[place.destination],
+        run_dir=folder + "/second",
+        **options,
+    )
+    output = " ".join(again.output.split())
+    assert again.status == 0, output
+    assert f"localhost waits: '{place.destination}' is locked by another run, {place.run}" in output
+    assert place.differences() == []
+    assert ".ingest-lock" not in os.listdir(place.destination)
+    third = ingest(
+        folder,
+        inventory=ALONE,
+        source=place.source,
+        destinations=[place.destination],
+        run_dir=folder + "/third",
+    )
+    assert third.status == 0 and third.changed == 0, third.output
+
+
+def test_a_source_with_an_entry_that_is_called_like_the_lock(folder: str) -> None:
+    place = tree(folder, "a")
+    os.mkdir(place.source + "/.ingest-lock")
+    Path(place.source, ".ingest-lock", "f" * 32 + "." + "0" * 16).write_text("mine")
+    for number, changed in (("1", True), ("2", False)):
+        run = ingest(
+            folder,
+            inventory=ALONE,
+            source=place.source,
+            destinations=[place.destination],
+            run_dir=place.run + number,
+        )
+        assert run.status == 0, run.output
+        assert bool(run.changed) is changed, run.output
+        assert "so the destination is not locked" in " ".join(run.output.split())
+        assert place.differences() == []
+
+
+def test_without_a_lock(folder: str) -> None:
+    place = tree(folder, "a")
+    os.makedirs(place.destination + "/.ingest-lock")
+    Path(place.destination, ".ingest-lock", "f" * 32 + "." + "0" * 16).write_text("{}")
+    run = ingest(
+        folder,
+        inventory=ALONE,
+        source=place.source,
+        destinations=[place.destination],
+        destination_lock=False,
+    )
+    assert run.status == 0, run.output
+    assert os.listdir(place.destination + "/.ingest-lock") == ["f" * 32 + "." + "0" * 16]

@@ -33,8 +33,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "destination_lock": {"type": "bool", "default": True},
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
-    # The host's name in the inventory, and what is the same for all hosts of one plan.
+    # The host's name in the inventory, and in the destination's lock; there, the plan's name too.
     "_host": {"type": "str"},
+    "_entry": {"type": "str"},
     "_run": {"type": "str"},
 }
 # What the module parallel_rsync takes besides.

@@ -15,9 +15,11 @@ from ..fs.worker_count import chunk_for, workers, workers_for
 from ..mounts.left_out import LeftOut
 from ..mounts.probes import answering
 from ..mounts.same_export import make
+from .destination_lock import NAME, Lock, Member, take
+from .lock_keeper import Keeper
 from .runner import Runner
 from .settings import Settings
-from .work_folder import Job
+from .work_folder import Job, lost_hosts
 
 
 def settings(options: dict[str, Any]) -> Settings:
@@ -75,6 +77,41 @@ def run(
 ) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""
-    runner = Runner(wanted, options["stall_timeout"])
-    runner.left_out.update((to_bytes(mount.mount), mount) for mount in silent)
-    return Job(status, runner, status.check_lease).run()
+    notes: list[str] = []
+    # Before the workers, which keep it alive as long as one of them lives.
+    keeper = _lock(options, wanted, status, notes)
+    try:
+        runner = Runner(wanted, options["stall_timeout"])
+        runner.left_out.update((to_bytes(mount.mount), mount) for mount in silent)
+
+        def check() -> None:
+            status.check_lease()
+            if keeper:
+                keeper.check(runner.left_out)
+
+        return dict(Job(status, runner, check).run(), notes=notes)
+    finally:
+        if keeper:
+            keeper.leave(lost_hosts(status.folder))
+
+
+def _lock(
+    options: dict[str, Any], wanted: Settings, status: Status, notes: list[str]
+) -> Keeper | None:
+    """Lock the destination, if that is wanted and can be. Raises IngestError."""
+    if not options["destination_lock"]:
+        return None
+    if os.path.lexists(os.path.join(wanted.source, NAME)):
+        notes.append(
+            f"the source has an entry '{display(NAME)}' of its own, so the destination is not locked"
+        )
+        return None
+    folder, lease = options["run_dir"], float(options["lease"])
+    member = Member(options["_run"], options["_entry"], options["_host"], folder, lease)
+
+    def wait(reason: str) -> None:
+        status.check_lease()
+        status.write("running", waits=reason)
+
+    take(Lock(wanted.destinations[0], member), wait)
+    return Keeper(wanted.destinations, member)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from typing import Any, Callable
 
@@ -42,6 +43,16 @@ class Samples:
         if len(self.entries) > _SAMPLES:
             self.entries = self.entries[::2]
             self._interval *= 2
+
+
+def lost_hosts(folder: str) -> list[str]:
+    """The entries that hosts which the run has lost have in the destination's lock: they are in
+    ``inbox/end``."""
+    try:
+        with open(os.path.join(folder, "inbox", "end"), encoding="ascii") as stream:
+            return [word for word in stream.read().split() if re.fullmatch("[0-9a-f]{16}", word)]
+    except (OSError, ValueError):
+        return []
 
 
 class Job:

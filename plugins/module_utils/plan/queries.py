@@ -55,6 +55,12 @@ def has_begun(store: PlanStore, host: str) -> bool:
     return store.db.execute(query, (host, HostState.PLANNED)).fetchone() is not None
 
 
+def lost_hosts(store: PlanStore) -> list[str]:
+    """The hosts that died on the way."""
+    query = "SELECT name FROM hosts WHERE state=?"
+    return [name for (name,) in store.db.execute(query, (HostState.DEAD,))]
+
+
 def shares(store: PlanStore) -> dict[str, Share]:
     """What is planned for each host; ``any`` is for whoever is free."""
     return {

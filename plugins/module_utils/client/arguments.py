@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of the modules that copy a host's part of a plan. Loads no engine, as the controller
-reads them too."""
+"""The arguments of the modules that copy a host's part of a plan. Loads no engine, as the
+controller reads them too."""
 
 from __future__ import annotations
 

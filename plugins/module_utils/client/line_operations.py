@@ -13,6 +13,7 @@ from ..copy.mend import OtherContents, can_be_mended, mark
 from ..copy.preserve import preserve_directory
 from ..copy.session import Session
 from ..copy.verify import check
+from ..core import steps
 from ..core.errors import OperationError
 from ..core.paths import display, join
 from ..core.vocabulary import Kind
@@ -69,19 +70,19 @@ def _discard(session: Session, directory: bytes, row: FinishRow) -> None:
 
 def _leave_unlinked(session: Session, directory: bytes, row: LinkRow) -> None:
     why = f"is a name of {display(row.leader)}, which could not be copied whole"
-    raise OperationError("link", errno.ENOENT, why)
+    raise OperationError(steps.LINK, errno.ENOENT, why)
 
 
 OPERATIONS: dict[str, Operation] = {
     Kind.COPY: _copy,
     Kind.LINK: _link,
     Kind.DIRECTORIES: _directories,
-    Kind.PREPARE: _each("create", _prepare),
-    Kind.RANGE: _each("copy range", _range),
-    Kind.FINISH: _each("finish", _finish),
+    Kind.PREPARE: _each(steps.CREATE, _prepare),
+    Kind.RANGE: _each(steps.COPY_RANGE, _range),
+    Kind.FINISH: _each(steps.FINISH, _finish),
 }
-_discard_all = _each("remove temporary", _discard)
-_leave_all_unlinked = _each("link", _leave_unlinked)
+_discard_all = _each(steps.REMOVE_TEMPORARY, _discard)
+_leave_all_unlinked = _each(steps.LINK, _leave_unlinked)
 
 
 def without(
@@ -107,7 +108,7 @@ def verify(
     again if ``repair``, otherwise it is marked, so that the next run copies it."""
     for row in rows:
         path = path_of(directory, row)
-        session.step = "verify"
+        session.step = steps.VERIFY
         try:
             try:
                 _check(session, of, directory, row, digests)
@@ -138,6 +139,6 @@ def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool
     session.metadata.probing = False
     tally.files, tally.bytes, tally.skipped = before
     if tally.failed == failed:
-        session.step = "verify"
+        session.step = steps.VERIFY
         _check(session, of, directory, row, digests)
         tally.repaired += 1

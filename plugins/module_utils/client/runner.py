@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import time
 from collections import Counter, deque
-from multiprocessing.connection import Connection, wait
+from functools import partial
 from typing import NamedTuple
 
 from ..core.errnos import may_pass
 from ..core.errors import IngestError
 from ..core.outcome import Counts, Failure, ShardResult
+from ..core.processes import Crew, Ended, Member
 from ..core.vocabulary import Kind
 from ..mounts.left_out import LeftOut, listing
 from ..mounts.watchdog import Watch
@@ -26,7 +26,6 @@ from .open_shard import OpenShard
 from .settings import Settings
 from .worker import work
 
-_CONTEXT = multiprocessing.get_context("fork")
 _TRIES = 3
 
 
@@ -39,29 +38,13 @@ class _Piece(NamedTuple):
 
 
 class _Worker:
-    """A worker process as its parent sees it."""
+    """What is known of a worker process."""
 
-    def __init__(self, settings: Settings, mount: bytes, others: list[Connection]) -> None:
+    def __init__(self, member: Member, mount: bytes) -> None:
+        self.member = member
         self.mount = mount
-        self.pipe, theirs = _CONTEXT.Pipe()
-        self.process = _CONTEXT.Process(
-            target=_start, args=(theirs, settings, mount, others + [self.pipe]), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self.pieces: dict[int, _Piece] = {}
+        self.pieces: dict[int, _Piece] = {}  # by their chunks' numbers
         self.heard = time.monotonic()
-
-    def kill(self) -> None:
-        """End it now. Never waits: a process that hangs in a dead mount can't be joined."""
-        self.process.kill()
-        self.pipe.close()
-
-
-def _start(pipe: Connection, settings: Settings, mount: bytes, others: list[Connection]) -> None:
-    for other in others:  # or no worker would ever see the end of its pipe
-        other.close()
-    work(pipe, settings, mount)
 
 
 class Runner:
@@ -81,6 +64,7 @@ class Runner:
         self._number = 0  # of the last chunk
         self._shards = 0  # unfinished
         self._finished: list[ShardResult] = []
+        self._crew = Crew()
         self._workers: list[_Worker] = []
         self.ledger = Ledger()
         self.left_out: dict[bytes, LeftOut] = {}  # mounts, and why
@@ -88,8 +72,9 @@ class Runner:
             self._spawn(settings.destinations[number % len(settings.destinations)])
 
     def _spawn(self, mount: bytes) -> None:
-        others = [worker.pipe for worker in self._workers]
-        self._workers.append(_Worker(self._settings, mount, others))
+        # Each mount has processes of its own: what hangs in a dead one takes no other along.
+        member = self._crew.add(partial(work, self._settings, mount))
+        self._workers.append(_Worker(member, mount))
 
     def add(self, header: Header, data: bytes) -> None:
         """Take on a shard."""
@@ -110,16 +95,15 @@ class Runner:
             IngestError: no worker can work, or the source does not answer.
         """
         self._hand_out()
-        pipes: dict[object, _Worker] = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait([worker.pipe for worker in self._workers], timeout):
-            worker = pipes[pipe]
+        workers = {worker.member: worker for worker in self._workers}
+        for member in self._crew.wait(timeout):
+            worker = workers[member]
             try:
-                while True:
-                    self._hear(worker, worker.pipe.recv())
-                    if not worker.pipe.poll():
-                        break
-            except (EOFError, OSError):
-                self._lost(worker, "a worker process ended unexpectedly")
+                # It may go with its mount, by what it or another one says.
+                while worker in self._workers and member.poll():
+                    self._hear(worker, member.receive())
+            except Ended as error:
+                self._lost(worker, str(error))
         self._abandon_dead()
         self._hand_out()
         finished, self._finished = self._finished, []
@@ -150,11 +134,7 @@ class Runner:
         if not worker.pieces:
             worker.heard = time.monotonic()
         worker.pieces[piece.chunk.number] = piece
-        try:
-            worker.pipe.send(piece.chunk)
-        except OSError:
-            return False  # its end is seen at the next wait
-        return True
+        return worker.member.send(piece.chunk)
 
     def _next(self, mount: bytes) -> _Piece | None:
         for number, piece in enumerate(self._retry):
@@ -248,7 +228,7 @@ class Runner:
         ended, as it may be what ends them."""
         if worker not in self._workers:  # it went with its mount
             return
-        worker.kill()
+        self._crew.remove(worker.member)
         self._workers.remove(worker)
         for number, piece in worker.pieces.items():
             tries = self._tries.get(number, 0) + (worker.mount not in self.left_out)
@@ -297,24 +277,18 @@ class Runner:
     def close(self) -> None:
         """End all workers at once."""
         self._watch.close()
-        for worker in self._workers:
-            worker.kill()
+        self._crew.close()
         self._workers = []
 
     def finish(self) -> None:
         """Let the idle workers end."""
         self._watch.close()
-        for worker in self._workers:
-            worker.pipe.close()
-        for worker in self._workers:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
+        self._crew.finish()
         self._workers = []
 
 
 def _of_the_mount(failure: Failure) -> bool:
-    """Whether another mount may not have this failure. That contents differ was seen, not failed."""
+    """Whether another mount may not have it. That something differs was seen, and no failure."""
     return may_pass(failure.errno) and (
         failure.operation != Kind.VERIFY or failure.errno != errno.EIO
     )

@@ -54,8 +54,8 @@ def check_mounts(wanted: Settings) -> None:
 def start(
     options: dict[str, Any], configure: Callable[[dict[str, Any], Settings], Settings] | None = None
 ) -> dict[str, Any]:
-    """Start the job in the work folder, and return its first status. A mount that does not answer is
-    left out. Raises IngestError."""
+    """Start the job in the work folder, and return its first status. A mount that does not answer
+    is left out. Raises IngestError."""
     if not options["_work"]:
         raise IngestError("this module works only through its action plugin")
     # Over before the controller gives this host up, so that no item is written twice at once.

@@ -103,7 +103,7 @@ class Job:
             raise
 
     def _package(self, number: int) -> str:
-        return os.path.join(self._folder, "inbox", "%d.work" % number)
+        return os.path.join(self._folder, "inbox", f"{number}.work")
 
     def _more(self) -> bool:
         return os.path.exists(self._package(self._taken))
@@ -135,7 +135,7 @@ class Job:
     def _flush(self) -> None:
         if not self._finished:
             return
-        path = os.path.join(self._folder, "out", "%d.json" % self._sent)
+        path = os.path.join(self._folder, "out", f"{self._sent}.json")
         with open(path + ".part", "w", encoding="ascii") as stream:
             json.dump([entry.to_json() for entry in self._finished], stream)
         os.replace(path + ".part", path)

@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
 from typing import Callable
 
 from ..copy.contents import Throttle
 from ..copy.session import Session
 from ..core.outcome import SlowDirectory
+from ..core.processes import Line
 from ..core.vocabulary import Kind
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, verify, without
@@ -27,57 +24,31 @@ _SLOWEST = 5  # directories of a chunk that are told
 Tell = Callable[[object], None]
 
 
-def work(pipe: Connection, settings: Settings, mount: bytes) -> None:
-    """The process' main function: serve chunks until the pipe ends.
-
-    This thread only receives: were it to work as well, it could wait for room for a result while
-    its parent waits for room for the next chunk.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def work(settings: Settings, mount: bytes, line: Line) -> None:
+    """The process' main function: serve chunks until the line ends."""
     if "mode" in settings.preserve:
         os.umask(0)
-    chunks: SimpleQueue[Chunk | None] = SimpleQueue()
-    writing = threading.Lock()
-
-    def tell(what: object) -> None:
-        with writing:
-            pipe.send(what)
-
-    def serve() -> None:
-        try:
-            _serve(settings, mount, chunks, tell)
-        except OSError:
-            pass  # nobody listens any more
-
-    threads = [threading.Thread(target=serve, daemon=True) for _number in range(settings.threads)]
-    for thread in threads:
-        thread.start()
-    try:
-        while True:
-            chunks.put(pipe.recv())
-    except (EOFError, OSError):
-        pass  # the client's main process is gone, or has no more work
-    for _thread in threads:
-        chunks.put(None)
+    line.listen()
+    line.share(lambda: _serve(settings, mount, line), settings.threads)
 
 
-def _serve(settings: Settings, mount: bytes, chunks: SimpleQueue[Chunk | None], tell: Tell) -> None:
+def _serve(settings: Settings, mount: bytes, line: Line) -> None:
     """What each thread does."""
     try:
-        worker = _Worker(settings, mount, tell)
+        worker = _Worker(settings, mount, line.tell)
     except OSError as error:
         where = error.filename or mount
-        tell(Broken(f"{os.fsdecode(where)}: {error.strerror}", where == settings.source))
+        line.tell(Broken(f"{os.fsdecode(where)}: {error.strerror}", where == settings.source))
         return
-    for chunk in iter(chunks.get, None):
+    while True:
+        chunk: Chunk = line.receive()
         try:
             done: object = worker.chunk(chunk)
         except Exception as error:  # pylint: disable=broad-except
             # A defect here must not take the run along: its items fail, and say why.
             worker.forget()
             done = Crashed(chunk.number, f"{type(error).__name__}: {error}")
-        tell(done)
+        line.tell(done)
 
 
 class _Worker:

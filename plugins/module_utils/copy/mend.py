@@ -14,6 +14,7 @@ import os
 import stat
 
 from ..core.errors import OperationError
+from ..core.steps import VERIFY
 from ..core.want import Want
 from .session import Session
 
@@ -24,12 +25,12 @@ class OtherContents(OperationError):
     """A file whose contents are not the source's, though size and time are."""
 
     def __init__(self, message: str = "has other contents") -> None:
-        super().__init__("verify", errno.EIO, message)
+        super().__init__(VERIFY, errno.EIO, message)
 
 
 def can_be_mended(error: OSError) -> bool:
     """Whether a check failed because of how the destination is: something differs or is missing."""
-    differs = getattr(error, "operation", "") == "verify" and error.errno == errno.EIO
+    differs = getattr(error, "operation", "") == VERIFY and error.errno == errno.EIO
     return differs or error.errno == errno.ENOENT
 
 

@@ -10,7 +10,7 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def elapsed() -> float:
-    """Seconds since this machine was started, its sleep included: the same for all its processes."""
+    """Seconds since this machine's start, its sleep included: the same for all its processes."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

@@ -15,7 +15,7 @@ from ..index.items import INSIDE, WHOLE, depths, is_empty
 from ..index.plain_files import MAX_CLIENTS, Piece, is_partial, pieces
 from ..index.reader import Index
 
-NAME = "client%d_copy_commands"
+NAME = "client{}_copy_commands"
 LAST = "last_copy_commands"
 _NAMES = 100  # in one command
 _LENGTH = 60_000  # bytes of one command; the kernel takes at least 128 KiB
@@ -68,8 +68,8 @@ def write_commands(
         IngestError: too many clients, unusable depths, or a file that can't be written.
     """
     if not 1 <= clients <= MAX_CLIENTS:
-        raise IngestError("clients: %d is not a number from 1 to %d" % (clients, MAX_CLIENTS))
-    paths = [os.path.join(folder, NAME % (number + 1)) for number in range(clients)]
+        raise IngestError(f"clients: {clients} is not a number from 1 to {MAX_CLIENTS}")
+    paths = [os.path.join(folder, NAME.format(number + 1)) for number in range(clients)]
     last = os.path.join(folder, LAST)
     parts = [path + ".part" for path in [*paths, last]]
     streams: list[BinaryIO] = []
@@ -91,7 +91,8 @@ def write_commands(
             os.replace(part, part[: -len(".part")])
     except OSError as error:
         raise IngestError(
-            f"the copy commands in '{display(os.fsencode(folder))}' can't be written: {error.strerror}"
+            f"the copy commands in '{display(os.fsencode(folder))}' can't be written: "
+            f"{error.strerror}"
         ) from error
     finally:
         for stream, part in zip(streams, parts):

@@ -225,7 +225,8 @@ class Dispatcher:
             )
 
     def record_left_out(self, mounts: list[dict[str, str]]) -> None:
-        """Store mounts of this host that were left out, as :class:`..mounts.left_out.LeftOut` has them."""
+        """Store mounts of this host that were left out, as the records of
+        :class:`..mounts.left_out.LeftOut` have them."""
         known = {
             mount
             for (mount,) in self._db.execute(

@@ -14,8 +14,8 @@ MOUNTS = (b"a", b"b", b"c")
 def simulate(
     rates: dict[bytes, float], pieces: list[float], workers: int = 6
 ) -> tuple[float, dict[bytes, int]]:
-    """(when the last piece is done, pieces by mount) with so many workers on each mount, whose pieces
-    share its rate."""
+    """(when the last piece is done, pieces by mount) with so many workers on each mount, whose
+    pieces share its rate."""
     now = 0.0
     spread = Spread(list(rates), lambda: now)
     for piece in pieces:

@@ -22,7 +22,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
     Failure,
     ShardResult,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Entry
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import Header
@@ -52,11 +52,7 @@ def shard(
         rows = []
         for name in sorted(names or os.listdir(source / folder)):
             found = os.lstat(source / folder / name)
-            entry = Entry(
-                0, 0, os.fsencode(name), "f", found.st_ino, 0, found.st_mode, 1, found.st_uid, found.st_gid,
-                found.st_size, 0, 0, 0, found.st_mtime_ns, 0,
-            )  # fmt: skip
-            rows.append(shards.CopyRow.text(entry.name, entry))
+            rows.append(shards.CopyRow(os.fsencode(name), want_of(found)).encode())
         lines.append(shards.line(os.fsencode(folder), rows, 0))
     return Header(number, "copy", "", mount), shards.pack(lines)
 
@@ -98,7 +94,7 @@ def test_the_work_of_a_killed_worker_is_done_by_another(trees: tuple[Path, Path]
 
     def kill() -> None:
         if not killed:
-            victim = runner._workers[0].process.pid
+            victim = runner._workers[0].member.pid
             assert victim
             os.kill(victim, signal.SIGKILL)
             killed.append(victim)
@@ -117,7 +113,7 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: tuple[Path, Path], tmp_
     other = tmp_path / "other"
     other.symlink_to(target)
     runner = Runner(Settings(bytes(source), (bytes(target), bytes(other)), processes=2), stall=0.5)
-    hanging = [worker.process.pid for worker in runner._workers if worker.mount == bytes(other)]
+    hanging = [worker.member.pid for worker in runner._workers if worker.mount == bytes(other)]
     for pid in hanging:
         os.kill(pid or 0, signal.SIGSTOP)
     runner.add(*shard(source, 1, 0))
@@ -134,7 +130,7 @@ def test_a_mount_that_does_not_answer_is_left_out(trees: tuple[Path, Path], tmp_
 def test_no_mount_answers(trees: tuple[Path, Path]) -> None:
     source, target = trees
     runner = Runner(Settings(bytes(source), (bytes(target),)), stall=0.2)
-    os.kill(runner._workers[0].process.pid or 0, signal.SIGSTOP)
+    os.kill(runner._workers[0].member.pid or 0, signal.SIGSTOP)
     runner.add(*shard(source))
     with pytest.raises(
         IngestError, match="no mount can be used: .*target .nothing was done over it for 1 s"

@@ -20,9 +20,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner impor
     plan,
     range_length,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import (
-    PlanStore,
-)
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 SMALL = Limits(items=5, range_threshold=0)
@@ -230,7 +228,8 @@ def test_directories_come_deepest_first_and_unsearchable_ones_last(tmp_path: Pat
 def test_each_shard_is_checked_by_another_host_over_another_mount(tmp_path: Path) -> None:
     _done, db = make(tmp_path, tree(tmp_path), ["a", "b", "c"], mounts=2)
     pairs = db.execute(
-        "SELECT s.host, s.mount, v.host, v.mount FROM shards v JOIN shards s ON s.id=v.of WHERE v.kind='verify'"
+        "SELECT s.host, s.mount, v.host, v.mount FROM shards v JOIN shards s ON s.id=v.of "
+        "WHERE v.kind='verify'"
     ).fetchall()
     assert pairs and all(host != other and mount != over for host, mount, other, over in pairs)
     assert Counter(host for host, _mount, _other, _over in pairs).keys() == {"a", "b", "c"}
@@ -242,8 +241,10 @@ def test_bad_input(tmp_path: Path) -> None:
     scan(str(tree(tmp_path)), str(tmp_path / "index"))
     index, path = str(tmp_path / "index"), str(tmp_path / "plan.db")
     for hosts, split, message in (
-        ([], "balanced", "ingestors"), (["a", "a"], "balanced", "twice: a, a"), (["a"], "fair", "split: 'fair'"),
-    ):  # fmt: skip
+        ([], "balanced", "ingestors"),
+        (["a", "a"], "balanced", "twice: a, a"),
+        (["a"], "fair", "split: 'fair'"),
+    ):
         with pytest.raises(IngestError, match=message):
             plan(index, path, hosts, split)
     with pytest.raises(IngestError, match="index"):

@@ -11,6 +11,20 @@ from typing import Iterable, Iterator, NamedTuple
 
 ENGINE = os.path.join("plugins", "module_utils")
 FULL = "ansible_collections.scaleout.ingest.plugins.module_utils"
+# A room, and the rooms, or single files of rooms, that it may import besides its own.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "core": (),
+    "fs": ("core",),
+    "index": ("core",),
+    "mounts": ("core", "fs"),
+    "scan": ("core", "fs", "mounts", "index"),
+    "plan": ("core", "index"),
+    "copy": ("core", "fs"),
+    "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost"),
+    "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
+    "report": ("core", "index", "plan.store", "plan.results"),
+    "provision": ("core", "fs", "mounts", "copy", "scan.prime"),
+}
 
 
 class Import(NamedTuple):

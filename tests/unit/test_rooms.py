@@ -14,25 +14,15 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.provision import e
 from ansible_collections.scaleout.ingest.tests.support import rooms
 from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT
 
-# A room, and the rooms, or single files of rooms, that it may import besides its own.
-MAY_IMPORT = {
-    "core": (),
-    "fs": ("core",),
-    "index": ("core",),
-    "mounts": ("core", "fs"),
-    "scan": ("core", "fs", "mounts", "index"),
-    "plan": ("core", "index"),
-    "copy": ("core", "fs"),
-    "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost"),
-    "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
-    "report": ("core", "index", "plan.store", "plan.results"),
-    "provision": ("core", "fs", "mounts", "copy", "scan.prime"),
-}
 # The controller holds playbooks for a thousand hosts: of what works on a host it loads only what
 # the arguments of both halves are checked by.
 ENGINE_ROOMS = ("copy", "client", "scan", "provision")
 CONTROLLER_MAY_LOAD = ("client.arguments", "copy.rsync.options", "provision.executables")
 CONTROLLER = ("action", "plugin_utils", "callback", "lookup")
+# Where the SQL is: of an index, and of plan.db.
+DATABASES = ("index.", "plan.")
+# Sorts names in a database that nobody else sees.
+OWN_DATABASE = (os.path.join(rooms.ENGINE, "preflight", "shortfalls.py"),)
 # What has no room for any word of the tests.
 PRODUCT = ("playbooks", "roles", "plugins")
 
@@ -49,9 +39,11 @@ def walls(root: str) -> list[str]:
     for file in rooms.files(root):
         room = rooms.module_of(file).split(".")[0]
         for one in rooms.imports(root, file):
-            if one.target.split(".")[0] == room or _within(one.target, MAY_IMPORT.get(room, ())):
+            if one.target.split(".")[0] == room or _within(
+                one.target, rooms.MAY_IMPORT.get(room, ())
+            ):
                 continue
-            may = ", ".join(MAY_IMPORT.get(room, ())) or "nothing of the engine"
+            may = ", ".join(rooms.MAY_IMPORT.get(room, ())) or "nothing of the engine"
             broken.append(f"{one}, but the room {room} may import {may}")
     return broken
 
@@ -62,7 +54,7 @@ def homeless(root: str) -> list[str]:
         f"{file} is in no room: docs/code.md says which there are"
         for file in rooms.files(root)
         if os.path.basename(file) != "__init__.py"
-        and rooms.module_of(file).split(".")[0] not in MAY_IMPORT
+        and rooms.module_of(file).split(".")[0] not in rooms.MAY_IMPORT
     ]
 
 
@@ -158,7 +150,23 @@ def signs(root: str) -> list[str]:
     return broken
 
 
-CHECKS = (walls, homeless, controller, ansible, private, circles, signs)
+def strays(root: str) -> list[str]:
+    """Files that ask a database themselves, and not its room."""
+    broken = []
+    for file in rooms.files(root, "plugins"):
+        if rooms.module_of(file).startswith(DATABASES):
+            continue
+        for node in ast.walk(rooms.tree(root, file)):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("execute", "executemany", "executescript")
+                and file not in OWN_DATABASE
+            ):
+                broken.append(f"{file}:{node.lineno} asks a database: index/ and plan/ do that")
+    return broken
+
+
+CHECKS = (walls, homeless, controller, ansible, private, circles, signs, strays)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -217,6 +225,11 @@ BROKEN = [
         "plugins/module_utils/core/__init__.py is to hold a docstring",
     ),
     (signs, {"core/x.py": ""}, "plugins/module_utils/core/__init__.py is missing"),
+    (
+        strays,
+        {"report/x.py": "db.execute('SELECT 1')", "plan/y.py": "db.execute('SELECT 1')"},
+        "plugins/module_utils/report/x.py:1 asks a database",
+    ),
 ]
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others ask of a plan: the action plugins, the preview, the report."""
+"""What others ask of a plan: the action plugins and the preview."""
 
 from __future__ import annotations
 

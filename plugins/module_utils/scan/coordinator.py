@@ -14,6 +14,7 @@ from ..core.errors import IngestError
 from ..core.paths import display, to_text
 from ..core.processes import Crew, Member
 from ..fs.worker_count import waits
+from ..index.prune import drop_fruitless
 from ..index.rows import Totals, add_totals
 from ..index.writer import Completion, clear, errors_named
 from ..mounts.probes import answering
@@ -21,7 +22,6 @@ from ..mounts.watchdog import Watch
 from .filters import Filter
 from .globs import Globs
 from .options import ScanOptions, number, processes
-from .prune import drop_fruitless
 from .worker import Group, Report, Task, work
 
 Progress = Callable[[Totals], None]

@@ -23,13 +23,13 @@ _ENOUGH = 1 << 16
 
 @lru_cache(maxsize=None)
 def budget() -> int:
-    """How many directories this process may hold open: half of what it may open, after it has been
-    given all that it may ask for. A login has 1,024, which some threads soon use up."""
+    """How many directories this process may hold open: a third of what it may open, after it has
+    been given all that it may ask for. A login has 1,024, which some threads soon use up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most // 2
+    return most // 3
 
 
 class OpenDirectory:

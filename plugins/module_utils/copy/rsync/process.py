@@ -10,11 +10,14 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import IO, Any, Callable, Iterator, NamedTuple, Sequence
 
 from ...core.outcome import Failure
+from ...fs.directories import budget
 from .messages import REPORT, Change, Reader, ending
 from .options import environment
 from .shelter import Shelter
@@ -23,6 +26,7 @@ Progress = Callable[[int, int], None]
 _LINGER = 10.0  # seconds
 _BEAT = 5.0  # seconds
 _TELL = 0.5  # seconds between two words about progress
+_DESCRIPTORS = 24  # of an rsync, with those of its start
 
 
 class Ended(NamedTuple):
@@ -42,25 +46,15 @@ def rsync(
     changed: Callable[[Change], None],
     progress: Progress | None,
 ) -> Ended:
-    """Run rsync over items, ``called`` so in the shelter, and wait for its end.
+    """Run rsync over items, ``called`` so in the shelter, and wait for its end. Closes the shelter.
 
     ``changed`` hears of each item that rsync touches, ``progress`` of files and bytes since the
     last time.
     """
-    parent = os.getpid()
     with tempfile.TemporaryFile() as errors:
         ended, held = os.pipe()
         try:
-            process = subprocess.Popen(
-                [*arguments, REPORT, "--", *map(_argument, called), shelter.target + b"/"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment(),
-                pass_fds=[held, *shelter.inherited],
-                start_new_session=True,
-                preexec_fn=lambda: shelter.enter(parent),  # noqa: PLW1509
-            )
+            process = _start([*arguments, REPORT, "--"], list(called), shelter, errors, held)
         except (OSError, subprocess.SubprocessError) as error:
             os.close(ended)
             why = getattr(error, "strerror", None) or str(error)
@@ -87,6 +81,34 @@ def rsync(
         why = "only root can make this kind of file"
         told.failures[path] = Failure(path, "create", errno.EPERM, why)
     return Ended(code, told.failures, told.refused, ending(code, told.rest))
+
+
+def _start(
+    command: list[str], names: list[bytes], shelter: Shelter, errors: IO[bytes], held: int
+) -> subprocess.Popen[bytes]:
+    """Start rsync in the shelter, which this process needs no more then. Raises OSError,
+    SubprocessError: the shelter can't be entered."""
+    parent = os.getpid()
+    try:
+        return subprocess.Popen(
+            [*command, *map(_argument, names), shelter.target + b"/"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(),
+            pass_fds=[held, *shelter.inherited],
+            start_new_session=True,
+            preexec_fn=lambda: shelter.enter(parent),  # noqa: PLW1509
+        )
+    finally:
+        shelter.close()
+
+
+@lru_cache(maxsize=None)
+def slots() -> threading.Semaphore:
+    """To be held from the making of a shelter to the end of its rsync: as many at once as the files
+    allow that this process may have open."""
+    return threading.Semaphore(max(1, budget() // _DESCRIPTORS))
 
 
 def _argument(name: bytes) -> bytes:

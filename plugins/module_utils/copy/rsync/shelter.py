@@ -17,6 +17,7 @@ import os
 import signal
 import stat
 import subprocess
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +46,7 @@ def _libc() -> Any:
 
 
 _LIBC = _libc()
+_TRYING = threading.Lock()
 
 
 def _call(name: str, *arguments: Any) -> int:
@@ -154,7 +156,8 @@ def end_with_parent(parent: int) -> None:
 
 def can_bind() -> bool:
     """Whether this user may give an rsync its own namespace. Tried once, in full."""
-    return _tried(os.geteuid())
+    with _TRYING:
+        return _tried(os.geteuid())
 
 
 @lru_cache(maxsize=None)

@@ -14,7 +14,7 @@ from ...core.outcome import Failure
 from ...core.paths import split
 from ..session import Session
 from .messages import Change, worked_through
-from .process import Progress, rsync
+from .process import Progress, rsync, slots
 from .shelter import Shelter, at_once, can_bind
 
 _ARGUMENTS = 1 << 19  # bytes of names on one command line
@@ -127,14 +127,13 @@ class _Phases:
         """Run rsync over a batch; when it gives up over one item, again without that item."""
         message = ""
         for attempt in range(_FATAL_RUNS):
-            shelter = Shelter(self.session, can_bind())
-            try:
+            with slots():
+                shelter = Shelter(self.session, can_bind())
                 called = _names(shelter, batch, failures)
                 if not called:
                     return
-                ended = rsync([*self.arguments, *extra], shelter, called, changed, self.progress)
-            finally:
-                shelter.close()
+                command = [*self.arguments, *extra]
+                ended = rsync(command, shelter, called, changed, self.progress)
             failures.update(ended.failures)
             self.left |= ended.refused
             message = ended.message

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import multiprocessing.popen_fork  # noqa: F401  (one test may not read it any more)
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -20,12 +21,17 @@ from typing import Any
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client import rsync_items, rsync_lines
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import method, two_phases
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import (
+    method,
+    process,
+    two_phases,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.shelter import can_bind
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs import directories
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits
 from ansible_collections.scaleout.ingest.tests.support import compare, pipeline, trees
 from hypothesis import HealthCheck, given, settings
@@ -124,7 +130,9 @@ def swapping(tmp_path: Path, directory: bytes) -> str:
     (folder / "rsync").write_text(
         f"""#!/bin/sh
 case "$*" in *--out-format*)
-    if mkdir {tmp_path}/once 2>/dev/null; then mv {place} {place}.away; ln -s {private} {place}; fi;;
+    if mkdir {tmp_path}/once 2>/dev/null; then
+        mv {place} {place}.away; ln -s {private} {place}
+    fi;;
 esac
 exec {shutil.which("rsync")} "$@"
 """
@@ -263,6 +271,28 @@ def test_somebody_elses_file_is_the_engines(pair: tuple[bytes, bytes]) -> None:
     items.add(b"", [(name, want_of(os.lstat(os.path.join(source, name)))) for name in names])
     assert sorted(items.wants) == [b"ours", b"right"] == sorted(items.existing)
     assert session.failures == []
+
+
+def test_few_open_files_are_enough(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
+    """Each rsync takes some, and so does each directory of its shelter while it starts."""
+    source, destination = pair
+    nodes = [trees.Node((b"%d" % n, b"a", b"%d" % f)) for n in range(60) for f in range(3)]
+    trees.build(source, nodes)
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            os.closerange(3, 4096)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            directories.budget.cache_clear()
+            process.slots.cache_clear()
+            done = pipeline.ingest(
+                source, [destination], str(tmp_path / "run"), method="rsync", workers=4
+            )
+            code = int((done["files"], done["failed"]) != (180, 0))
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] >> 8 == 0
 
 
 def test_no_rsync_outlives_its_worker(pair: tuple[bytes, bytes], tmp_path: Path) -> None:

@@ -6,22 +6,21 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Tuple
 
 from ..copy.entry import copy_entry
 from ..copy.replace import look, refuse_directory
 from ..copy.rsync.shelter import Undisturbed, can_bind
 from ..copy.session import Session
+from ..copy.trust import doubtful
 from ..core.paths import join
 from ..core.steps import MAKE_DIRECTORY
 from ..core.want import Want
 from ..fs.times import held_everywhere
+from ..plan.shards import CopyRow
 
-Item = Tuple[bytes, Want]  # a name, and what is wanted of it
 # Without a shelter rsync gets whole paths, and refuses longer ones.
 _LONGEST_PATH = 4000  # bytes
 _DEEPEST_PATH = 1000  # components
-_CAPABILITIES = "security.capability"
 
 
 class RsyncItems:
@@ -35,12 +34,12 @@ class RsyncItems:
         self.wants: dict[bytes, Want] = {}
         self.existing: set[bytes] = set()
 
-    def add(self, directory: bytes, items: list[Item]) -> None:
-        """Take the items of a directory. What is not for rsync is copied at once."""
-        theirs: list[Item] = []
-        ours: list[Item] = []
-        for item in items:
-            (theirs if self._fits(directory, item) else ours).append(item)
+    def add(self, directory: bytes, rows: list[CopyRow]) -> None:
+        """Take the rows of a directory. What is not for rsync is copied at once."""
+        theirs: list[CopyRow] = []
+        ours: list[CopyRow] = []
+        for row in rows:
+            (theirs if self._fits(directory, row) else ours).append(row)
         if theirs:
             try:
                 ours += self._enter(directory, theirs)
@@ -50,11 +49,11 @@ class RsyncItems:
         for name, want in ours:
             copy_entry(self._session, directory, name, want)
 
-    def _fits(self, directory: bytes, item: Item) -> bool:
+    def _fits(self, directory: bytes, row: CopyRow) -> bool:
         """Not for rsync are directories; times that the destination may not hold, which rsync would
         set in every run; set-id files, which must be neither another user's nor filled by another
         user; and without a shelter paths that are too long for it."""
-        name, want = item
+        name, want = row
         if stat.S_ISDIR(want.mode) or not held_everywhere(want.mtime):
             return False
         if stat.S_ISREG(want.mode) and want.mode & 0o6000:
@@ -63,46 +62,41 @@ class RsyncItems:
             len(directory) + len(name) < _LONGEST_PATH and directory.count(b"/") < _DEEPEST_PATH
         )
 
-    def _enter(self, directory: bytes, items: list[Item]) -> list[Item]:
+    def _enter(self, directory: bytes, rows: list[CopyRow]) -> list[CopyRow]:
         """Make the directory and look what it has already; returns what the engine has to copy.
         Raises OSError."""
         self._session.step = MAKE_DIRECTORY
-        target = self._session.targets.get(directory, True)
+        target = self._session.target(directory, True)
         if not self._sheltered and not all(safe(directory) for safe in self._undisturbed):
-            return items
+            return rows
         ours = []
-        for name, want in items:
-            path = join(directory, name)
+        for row in rows:
+            path = join(directory, row.name)
             try:
-                found = None if target.created else look(self._session, name, target.fd)
+                found = None if target.created else look(self._session, row.name, target.fd)
                 if found is not None:
                     refuse_directory(found)
-                    if self._not_ours(directory, name, want, found):
-                        ours.append((name, want))
+                    if self._doubtful(directory, row.name, row.want, found):
+                        ours.append(row)
                         continue
                     self.existing.add(path)
             except OSError as error:
                 self._session.fail(path, error)
                 continue
-            self.wants[path] = want
-            if self._user and want.uid != self._user:
+            self.wants[path] = row.want
+            if self._user and row.want.uid != self._user:
                 why = "only root can give a file to another user"
                 self._session.losses.add("owner", path, why)
         return ours
 
-    def _not_ours(self, directory: bytes, name: bytes, want: Want, found: os.stat_result) -> bool:
-        """Whether somebody else's file would be given an owner, a group or capabilities: rsync
-        would leave its contents to that user, if size and time are right."""
-        if self._user or found.st_uid == 0 or not stat.S_ISREG(found.st_mode):
-            return False
-        if (found.st_uid, found.st_gid) != (want.uid, want.gid):
-            return True
-        return bool(want.mode & 0o111) and self._has_capabilities(directory, name)
-
-    def _has_capabilities(self, directory: bytes, name: bytes) -> bool:
-        fd = self._session.sources.get(directory).fd
-        try:
-            path = b"/proc/self/fd/%d/%s" % (fd, name)
-            return bool(os.getxattr(path, _CAPABILITIES, follow_symlinks=False))
-        except OSError:
-            return False
+    def _doubtful(self, directory: bytes, name: bytes, want: Want, found: os.stat_result) -> bool:
+        """Whether rsync could give somebody what is not theirs: it would leave the contents as they
+        are, if size and time are right."""
+        session = self._session
+        changes: dict[str, bytes | None] = {}
+        executable = found.st_uid != 0 and want.mode & 0o111
+        if session.metadata.attributes and (executable or found.st_nlink > 1):
+            source = b"/proc/self/fd/%d/%s" % (session.source(directory), name)
+            target = b"/proc/self/fd/%d/%s" % (session.target(directory).fd, name)
+            changes = session.metadata.attribute_changes(source, target)
+        return doubtful(session, want, found, changes)

@@ -64,6 +64,8 @@ class _Worker:
             self._moved,
             settings.fsync,
         )
+        if settings.rsync:  # which may be killed in this run, and leaves something then
+            self._session.clean = False
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
         self._tell = tell

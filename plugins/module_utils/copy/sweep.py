@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 
 from ..core.steps import REMOVE_TEMPORARY
+from .rsync.leftovers import left_by_rsync
 from .session import Session
-from .temporary import left_behind, mark_of
+from .temporary import left_behind, mark_of, ours
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
@@ -37,6 +38,8 @@ def sweep(session: Session, path: bytes, run: int | None = None) -> None:
             continue  # the source has it: once the destination of a run that was killed
         except FileNotFoundError:
             pass
+        if not ours(name) and not left_by_rsync(name, target.fd, session.source(path)):
+            continue
         try:
             os.unlink(name, dir_fd=target.fd)
         except (FileNotFoundError, IsADirectoryError):

@@ -14,6 +14,8 @@ import hashlib
 import os
 import re
 
+from .rsync.leftovers import final_name
+
 _PREFIX = b".ingest-"
 # 24 digits: what earlier versions made. The others are of the preflight and of probes of times.
 _OURS = re.compile(
@@ -37,14 +39,19 @@ def mark_of(run: int) -> bytes:
     return b"%016x" % run
 
 
+def ours(name: bytes) -> bool:
+    """Whether only this collection gives such names."""
+    return name.startswith(_PREFIX) and _OURS.match(name) is not None
+
+
 def left_behind(directory: int) -> list[bytes]:
-    """What looks unfinished in a directory of the destination, given as its descriptor. Raises
-    OSError."""
+    """What looks unfinished in a directory of the destination, given as its descriptor: what has
+    :func:`ours`, and what may be an rsync's. Raises OSError."""
     with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
         return [
             entry.name
             for entry in entries
-            if entry.name.startswith(_PREFIX) and _OURS.match(entry.name)
+            if ours(entry.name) or final_name(entry.name) is not None
         ]
 
 
@@ -55,7 +62,7 @@ def nothing_there(root: int) -> bool:
         with os.scandir(b"/proc/self/fd/%d" % root) as entries:
             return all(
                 entry.name == b"lost+found"
-                or (entry.name.startswith(_PREFIX) and not _OURS.match(entry.name))
+                or (entry.name.startswith(_PREFIX) and not ours(entry.name))
                 for entry in entries
             )
     except OSError:  # a user may write here, but not list

@@ -11,10 +11,10 @@ from typing import Iterable, NamedTuple
 from ...core.errnos import cannot_hold
 from ...core.outcome import Failure
 from ...core.paths import join, split
+from .leftovers import final_name
 
 REPORT = "--out-format=@item %i %l %n"
 _MARK = b"@item "  # tells the report's lines from what -v and --stats print
-TEMPORARY = re.compile(rb"^\.(.+)\.[A-Za-z0-9]{6}$", re.DOTALL)
 _ESCAPE = re.compile(rb"\\#([0-7]{3})")
 _ERRNO = re.compile(r"\((\d+)\)$")
 _UNQUOTED = (
@@ -123,9 +123,9 @@ class Reader:
             if name in self._called:
                 return name
             directory, base = split(name)
-            temporary = TEMPORARY.match(base)
-            if temporary and join(directory, temporary.group(1)) in self._called:
-                return join(directory, temporary.group(1))
+            final = final_name(base)
+            if final is not None and join(directory, final) in self._called:
+                return join(directory, final)
         return None
 
 

@@ -134,6 +134,9 @@ class _Phases:
                     return
                 command = [*self.arguments, *extra]
                 ended = rsync(command, shelter, called, changed, self.progress)
+            if not worked_through(ended.code):
+                # Look for what it left unfinished, as in directories that others have made.
+                self.session.targets.forget()
             failures.update(ended.failures)
             self.left |= ended.refused
             message = ended.message

@@ -33,6 +33,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary im
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs import directories
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import CopyRow
 from ansible_collections.scaleout.ingest.tests.support import compare, pipeline, trees
 from hypothesis import HealthCheck, given, settings
 
@@ -267,10 +268,82 @@ def test_somebody_elses_file_is_the_engines(pair: tuple[bytes, bytes]) -> None:
     os.chmod(os.path.join(source, b"set-id"), 0o4755)
     session = Session(source, destination, frozenset(PRESERVE))
     items = rsync_items.RsyncItems(session)
-    names = sorted(os.listdir(source))
-    items.add(b"", [(name, want_of(os.lstat(os.path.join(source, name)))) for name in names])
+    rows = [
+        CopyRow(name, want_of(os.lstat(os.path.join(source, name)))) for name in os.listdir(source)
+    ]
+    items.add(b"", rows)
     assert sorted(items.wants) == [b"ours", b"right"] == sorted(items.existing)
     assert session.failures == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o4755])
+def test_somebody_elses_contents_are_given_to_nobody(
+    pair: tuple[bytes, bytes], tmp_path: Path, mode: int
+) -> None:
+    """They have the right size and time, and would be root's."""
+    if not ROOT:
+        pytest.skip("only root gives files to others")
+    for root, data in zip(pair, (b"right", b"wrong")):
+        path = os.path.join(root, b"file")
+        Path(os.fsdecode(path)).write_bytes(data)
+        os.utime(path, ns=(10**18, 10**18))
+    os.chmod(os.path.join(pair[0], b"file"), mode)
+    os.chown(os.path.join(pair[1], b"file"), 65534, 65534)
+    done = pipeline.ingest(pair[0], [pair[1]], str(tmp_path / "run"), method="rsync")
+    assert (done["files"], done["failed"]) == (1, 0)
+    assert compare.compare_trees(*pair) == []
+
+
+@pytest.mark.parametrize("method", ["rsync", "copy"])
+def test_what_a_killed_rsync_left_goes_away(
+    pair: tuple[bytes, bytes], tmp_path: Path, method: str
+) -> None:
+    """And nothing that only looks like it."""
+    source, destination = pair
+    long = b"n" * 250
+    names = (b"file", b".file.KeepMe", b"config", long)
+    trees.build(source, [trees.Node((b"d", name), data=((0, b"contents"),)) for name in names])
+    os.mkdir(os.path.join(destination, b"d"))
+
+    def leave(name: bytes, data: bytes, mode: int = 0o600) -> None:
+        path = os.path.join(destination, b"d", name)
+        Path(os.fsdecode(path)).write_bytes(data)
+        os.chmod(path, mode)
+
+    leave(b".file.AbC123", b"cont")
+    leave(b".file.AbC124", b"")
+    leave(b"." + long[:247] + b".AbC123", b"c")
+    leave(b".config.backup", b"another")  # not what the source has
+    leave(b".file.public", b"cont", 0o644)
+    leave(b".other.AbC123", b"cont")
+    pipeline.ingest(source, [destination], str(tmp_path / "run"), method=method)
+    kept = {b".config.backup", b".file.public", b".other.AbC123"}
+    assert set(os.listdir(os.path.join(destination, b"d"))) == kept | set(names)
+    assert Path(os.fsdecode(destination), "d", ".file.KeepMe").read_bytes() == b"contents"
+
+
+def test_an_rsync_that_is_killed_leaves_nothing(
+    pair: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = pair
+    trees.build(source, [trees.Node((b"d", b"file"), data=((0, b"contents"),))])
+    target = os.fsdecode(destination) + "/d"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/rsync").write_text(
+        f"""#!/bin/sh
+case "$*" in *--out-format*)
+    if mkdir {tmp_path}/once 2>/dev/null; then
+        umask 077; echo -n cont > {target}/.file.AbC123; kill -9 $$
+    fi;;
+esac
+exec {shutil.which("rsync")} "$@"
+"""
+    )
+    (tmp_path / "bin/rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    done = pipeline.ingest(source, [destination], str(tmp_path / "run"), method="rsync", workers=1)
+    assert (done["files"], done["failed"]) == (1, 0)
+    assert os.listdir(target) == ["file"]
 
 
 def test_few_open_files_are_enough(pair: tuple[bytes, bytes], tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   run_dir:
-    description: The run folder on the controller, with the C(plan.db) that M(scaleout.ingest.plan) made.
+    description:
+      - The run folder on the controller, with the C(plan.db) that M(scaleout.ingest.plan) made.
     type: path
     required: true
   source:
@@ -73,14 +74,15 @@ options:
     default: warn
   destination_lock:
     description:
-      - Whether the destination is locked while hosts write it, so that only one run at a time does. A
-        run waits for what another one left behind, and is refused when another one is at work.
+      - Whether the destination is locked while hosts write it, so that only one run at a time does.
+        A run waits for what another one left behind, and is refused when another one is at work.
       - The lock is the directory C(.ingest-lock) in the destination, with a file for each host that
         is at work. It is gone at the end.
     type: bool
     default: true
   left_out:
-    description: Mounts that are left out already, as M(scaleout.ingest.preflight) found them, for the report.
+    description:
+      - Mounts left out already, as M(scaleout.ingest.preflight) found them, for the report.
     type: list
     elements: dict
     default: []

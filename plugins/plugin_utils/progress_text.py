@@ -58,7 +58,8 @@ class State:
         self._hosts: dict[str, _Host] = {}
 
     def take(self, said: dict[str, Any], now: float) -> None:
-        """Hear one message (see :func:`.progress_sender.send`). Raises KeyError or TypeError for others."""
+        """Hear one message (see :func:`.progress_sender.send`). Raises KeyError or TypeError for
+        others."""
         stage, host = str(said["stage"]), str(said["host"])
         if stage != self._stage:
             self._stage, self._hosts = stage, {}
@@ -76,7 +77,7 @@ class State:
         return "%s: %s, %d host%s" % (self._stage, self._total(), names, "s" if names > 1 else "")
 
     def block(self, width: int, height: int) -> list[str]:
-        """The lines for a terminal: a host each, the slowest first if not all fit, and the total."""
+        """The lines for a terminal: a host each, the slowest first if not all fit; the total."""
         if not self._active:
             return []
         hosts = sorted(self._hosts.items())

@@ -13,7 +13,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 
 def collection_version() -> str:
-    """From what ansible-galaxy installed, or from galaxy.yml in a checkout; empty if neither is there."""
+    """From what ansible-galaxy installed, or from galaxy.yml in a checkout; empty if neither is
+    there."""
     try:
         with open(os.path.join(_ROOT, "MANIFEST.json"), encoding="utf-8") as stream:
             return str(json.load(stream)["collection_info"]["version"])

@@ -91,8 +91,8 @@ def test_a_coarse_file_system(small: Place) -> None:
     with mounts.coarse_ext4(small.folder) as path:
         for number in ("1", "2"):
             run = ingest(
-                small.folder, source=small.source, destinations=[os.fsdecode(path)], run_dir=small.run + number,
-                preserve=CAPABLE,
+                small.folder, source=small.source, destinations=[os.fsdecode(path)],
+                run_dir=small.run + number, preserve=CAPABLE,
             )  # fmt: skip
             assert run.status == 0, run.output
             words = " ".join(about(run))

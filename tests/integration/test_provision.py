@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """playbooks/provision.yml on a plain host, what it refuses, and the user data that does without it.
-Mounts, kernel settings that act, and the bootstrap are the lab's to test (tests/lab/test_provision.py)."""
+Mounts, kernel settings that act, and the bootstrap are the lab's to test
+(tests/lab/test_provision.py)."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ def repository(folder: str) -> None:
     tree = os.path.join(folder, "tree")
     os.makedirs(tree + "/DEBIAN")
     os.makedirs(tree + "/usr/bin")
-    control = "Package: ingest-stand-in\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
+    control = "Package: ingest-stand-in\nVersion: 1\nArchitecture: all\n"
+    control += "Maintainer: nobody <nobody@example.com>\n"
     control += "Description: stands in for an NFS client\n"
     with open(tree + "/DEBIAN/control", "w", encoding="ascii") as file:
         file.write(control)
@@ -116,7 +118,10 @@ def test_a_plain_host_becomes_an_ingestor(plain: Hosts, folder: str) -> None:
         inventory=inventory, ingestor_packages=["ingest-stand-in", "no-such-package"], **settings
     )
     assert missing.status == 2
-    words = "ingestor_packages: apt can't install ingest-stand-in, no-such-package on host1 (say [] if it has them otherwise): "
+    words = (
+        "ingestor_packages: apt can't install ingest-stand-in, no-such-package on host1 "
+        "(say [] if it has them otherwise): "
+    )
     assert words + "No package matching 'no-such-package' is available" in re.sub(
         r"\s+", " ", missing.output
     )

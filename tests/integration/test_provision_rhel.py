@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/provision.yml on a host that says it is Rocky Linux 9: with the real dnf, and a repository of packages
-that stand in for the distribution's."""
+"""playbooks/provision.yml on a host that says it is Rocky Linux 9: with the real dnf, and a
+repository of packages that stand in for the distribution's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run
 
 PROVISION = os.path.join(ROOT, "playbooks", "provision.yml")
 TOOLS = ("dnf", "rpmbuild", "createrepo_c")
-RELEASE = 'NAME="Rocky Linux"\nVERSION="9.4 (Blue Onyx)"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'
+RELEASE = (
+    'NAME="Rocky Linux"\nVERSION="9.4 (Blue Onyx)"\nID="rocky"\nID_LIKE="rhel centos fedora"\n'
+    'VERSION_ID="9.4"\n'
+)
 # The list of packages never becomes too old by itself.
 REPOSITORY = "[baseos]\nname=BaseOS\nbaseurl=file://%s\ngpgcheck=0\nmetadata_expire=never\n"
 SPEC = """\
@@ -139,7 +142,10 @@ def test_a_list_of_packages_that_is_too_old(rocky: Rocky) -> None:
 def test_a_package_that_is_not_there(rocky: Rocky) -> None:
     run = rocky.provision(ingestor_packages=["rsync", "no-such-package"])
     assert run.status == 2
-    sentence = "ingestor_packages: dnf can't install rsync, no-such-package on host1 (say [] if it has them otherwise): "
+    sentence = (
+        "ingestor_packages: dnf can't install rsync, no-such-package on host1 "
+        "(say [] if it has them otherwise): "
+    )
     assert (
         sentence
         + "Failed to install some of the specified packages; No package no-such-package available."
@@ -148,13 +154,17 @@ def test_a_package_that_is_not_there(rocky: Rocky) -> None:
 
 
 def test_an_old_python(rocky: Rocky) -> None:
-    """RHEL 8 has no other than /usr/libexec/platform-python, on which Ansible's modules end with a traceback."""
+    """RHEL 8 has no other than /usr/libexec/platform-python, on which Ansible's modules end with a
+    traceback."""
     rocky.write(
         "/usr/libexec/platform-python", "SyntaxError: future feature annotations is not defined\n"
     )
     run = rocky.provision(ansible_python_interpreter="/usr/libexec/platform-python")
     assert run.status == 2
-    sentence = "host1: no module of Ansible runs there, for the reason above. It needs root and Python 3.8 or newer; RHEL 8 has"
+    sentence = (
+        "host1: no module of Ansible runs there, for the reason above. It needs root and "
+        "Python 3.8 or newer; RHEL 8 has"
+    )
     assert (
         sentence + " that only in a package such as python3.12 (docs/provisioning.md says how)."
         in words(run)

@@ -88,7 +88,8 @@ def write_list(file: str, paths: Iterable[bytes], null: bool = True) -> int:
             for path in paths:
                 if not null and b"\n" in path:
                     raise IngestError(
-                        f"'{display(path)}' has a newline in its name and can't stand in the list {file}, which has one path a line: use NUL-separated lists"
+                        f"'{display(path)}' has a newline in its name and can't stand in the list "
+                        f"{file}, which has one path a line: use NUL-separated lists"
                     )
                 stream.write(path + (b"\0" if null else b"\n"))
                 count += 1

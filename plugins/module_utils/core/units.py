@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers as people read them. Decimal units, as disks and networks use: 1 MB is 1,000,000 bytes."""
+"""Numbers as people read them, in decimal units, as disks and networks use: 1 MB is 1,000,000
+bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def count(number: float) -> str:
 
 
 def significant(number: float) -> str:
-    """Three significant digits, and all digits of larger numbers: ``0.125``, ``12.5``, ``1,250``."""
+    """Three significant digits, all digits of larger numbers: ``0.125``, ``12.5``, ``1,250``."""
     if number >= 99.95:
         return count(number)
     if number >= 9.995:
@@ -38,7 +39,7 @@ def size(number: float) -> str:
 
 
 def megabytes(rate: float) -> str:
-    """Bytes a second as the number of MB/s, without the unit (so that rates compare at a glance)."""
+    """Bytes a second as the number of MB/s, without the unit: so rates compare at a glance."""
     return significant(rate / 1e6)
 
 

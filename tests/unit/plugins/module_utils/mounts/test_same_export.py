@@ -18,6 +18,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import same
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import checks
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 
+ENGINE = "ansible_collections.scaleout.ingest.plugins.module_utils"
 ROOT = os.geteuid() == 0
 OLD = 1_234_567_890_123_456_789
 
@@ -255,9 +256,10 @@ def test_a_proof_that_is_stopped_leaves_nothing(folder: bytes) -> None:
         faults.tell("delay=100000")
         code = (
             "import sys; sys.path[:0] = [sys.argv[1]]\n"
-            "from ansible_collections.scaleout.ingest.plugins.module_utils.core import interrupted\n"
-            "from ansible_collections.scaleout.ingest.plugins.module_utils.mounts import same_export\n"
-            "interrupted.end_cleanly(); print('on', flush=True); same_export.prove([sys.argv[2].encode()] * 2)\n"
+            f"from {ENGINE}.core import interrupted\n"
+            f"from {ENGINE}.mounts import same_export\n"
+            "interrupted.end_cleanly(); print('on', flush=True)\n"
+            "same_export.prove([sys.argv[2].encode()] * 2)\n"
         )
         path = same_export.__file__.partition("/ansible_collections/")[0]
         process = subprocess.Popen(

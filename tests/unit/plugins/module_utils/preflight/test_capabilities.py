@@ -19,6 +19,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import c
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.shortfalls import in_general
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 
+ENGINE = "ansible_collections.scaleout.ingest.plugins.module_utils"
 ROOT = os.geteuid() == 0
 OLD = 1_234_567_890_123_456_789
 ATTRIBUTES = {"user_xattrs", "trusted_xattrs", "security_xattrs", "acls"}
@@ -189,8 +190,8 @@ def test_a_probe_that_is_stopped_leaves_nothing(faults: mounts.FaultFS) -> None:
     faults.tell("delay=20000")
     code = (
         "import sys; sys.path[:0] = [sys.argv[1]]\n"
-        "from ansible_collections.scaleout.ingest.plugins.module_utils.core import interrupted\n"
-        "from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import capabilities\n"
+        f"from {ENGINE}.core import interrupted\n"
+        f"from {ENGINE}.preflight import capabilities\n"
         "interrupted.end_cleanly(); capabilities.probe(sys.argv[2].encode())\n"
     )
     path = capabilities.__file__.partition("/ansible_collections/")[0]

@@ -41,7 +41,8 @@ def test_rates_that_are_none(text: str) -> None:
 
 def options(**given: Any) -> dict[str, Any]:
     return {
-        "destinations": None, "cluster_addresses": None, "mount_base": "/mnt/destination", "destination": "", **given,
+        "destinations": None, "cluster_addresses": None, "mount_base": "/mnt/destination",
+        "destination": "", **given,
     }  # fmt: skip
 
 

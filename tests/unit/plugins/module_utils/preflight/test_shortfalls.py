@@ -43,8 +43,8 @@ def folder() -> Iterator[str]:
 def holds(*lacks: str, **other: Any) -> dict[str, Any]:
     """A perfect destination but for what it lacks."""
     return {
-        "lacks": dict.fromkeys(lacks, "why"), "source_lacks": [], "granularity": 1, "oldest": None, "newest": None,
-        "longest_name": 255, "uid": 0, "owner": 0, **other,
+        "lacks": dict.fromkeys(lacks, "why"), "source_lacks": [], "granularity": 1,
+        "oldest": None, "newest": None, "longest_name": 255, "uid": 0, "owner": 0, **other,
     }  # fmt: skip
 
 
@@ -59,11 +59,14 @@ def indexed(folder: str, nodes: list[trees.Node]) -> Index:
 
 def everything() -> list[trees.Node]:
     return [
-        Node((b"d", b"file"), data=((0, b"x"),)), Node((b"d", b"hard"), "h", target=(b"d", b"file")),
+        Node((b"d", b"file"), data=((0, b"x"),)),
+        Node((b"d", b"hard"), "h", target=(b"d", b"file")),
         Node((b"d", b"link"), "l", target=b"file"), Node((b"d", b"fifo"), "p"),
         Node((b"d", b"bytes\xff")), Node((b"d", b"n" * 200)), Node((b"d", b"setuid"), mode=0o4755),
-        Node((b"d", b"early"), mtime=-5 * SECOND), Node((b"d", b"late"), mtime=9_000_000_000 * SECOND),
-        Node((b"d", b"later"), mtime=15_032_385_536 * SECOND), Node((b"late directory",), "d", mtime=5_000_000_000 * SECOND),
+        Node((b"d", b"early"), mtime=-5 * SECOND),
+        Node((b"d", b"late"), mtime=9_000_000_000 * SECOND),
+        Node((b"d", b"later"), mtime=15_032_385_536 * SECOND),
+        Node((b"late directory",), "d", mtime=5_000_000_000 * SECOND),
     ]  # fmt: skip
 
 
@@ -172,8 +175,9 @@ def test_what_no_index_tells() -> None:
 def test_names_that_become_one(folder: str) -> None:
     accent = [b"caf\xc3\xa9", b"cafe\xcc\x81"]
     index = indexed(folder, [
-        Node((b"a", b"README")), Node((b"a", b"other")), Node((b"b", b"readme")), Node((b"b", accent[0])),
-        Node((b"b", accent[1])), Node((b"c", b"\xff")), Node((b"c", b"\xfe")),
+        Node((b"a", b"README")), Node((b"a", b"other")), Node((b"b", b"readme")),
+        Node((b"b", accent[0])), Node((b"b", accent[1])),
+        Node((b"c", b"\xff")), Node((b"c", b"\xfe")),
     ])  # fmt: skip
     clashes(holds(), index)
     clashes(holds("case"), index)

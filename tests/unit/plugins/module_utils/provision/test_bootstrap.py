@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bootstrap script: what it is told, when it runs, what is said when it fails. Fetching it over NFS
-is the lab's to test."""
+"""The bootstrap script: what it is told, when it runs, what is said when it fails. Fetching it over
+NFS is the lab's to test."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def variables(one: bootstrap.Wanted, address: str = "10.0.0.1") -> Any:
 def test_the_documented_environment(tmp_path: Path) -> None:
     one = wanted(tmp_path, environment={"MINE": "a b"})
     script = (
-        b'printf "%s\\n" "$BASE_DIR" "$NODE_PREFIX" "$NODE_COUNT" "$NFS_IP_CSV" "$NFS_PATH" "$BOOTSTRAP_NFS_IP" '
-        b'"$BOOTSTRAP_SCRIPT_PATH" "$LINUX_USER" "$MINE"; echo to stderr >&2'
+        b'printf "%s\\n" "$BASE_DIR" "$NODE_PREFIX" "$NODE_COUNT" "$NFS_IP_CSV" "$NFS_PATH" '
+        b'"$BOOTSTRAP_NFS_IP" "$BOOTSTRAP_SCRIPT_PATH" "$LINUX_USER" "$MINE"; echo to stderr >&2'
     )
     assert bootstrap.run_once(one, script, variables(one))
     lines = Path(one.log).read_text(encoding="utf-8").splitlines()

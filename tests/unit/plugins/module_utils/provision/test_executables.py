@@ -60,7 +60,10 @@ def test_an_old_python_is_told_so(tmp_path: Path, small: bool) -> None:
     path = tmp_path / "ingestor"
     path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small))
     # The version that RHEL 8 has; a real one says the same.
-    code = f"import runpy, sys; sys.version_info = (3, 6, 8, 'final', 0); runpy.run_path({str(path)!r}, run_name='__main__')"
+    code = (
+        "import runpy, sys; sys.version_info = (3, 6, 8, 'final', 0); "
+        f"runpy.run_path({str(path)!r}, run_name='__main__')"
+    )
     done = run(sys.executable, "-c", code)
     assert done.returncode == 1
     assert (

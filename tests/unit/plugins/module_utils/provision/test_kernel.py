@@ -107,7 +107,7 @@ def test_readahead(root: Path) -> None:
 
 
 def test_readahead_comes_after_nfsrahead() -> None:
-    """udev reads the rules of all folders in the order of their names, and the last assignment stays."""
+    """udev reads the rules of all folders by the order of their names; the last one stays."""
     assert os.path.basename(_UDEV) > "99-nfs.rules"
 
 

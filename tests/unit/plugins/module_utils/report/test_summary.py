@@ -13,7 +13,8 @@ from ansible_collections.scaleout.ingest.tests.support import reports, samplepla
 
 
 def lines_of(folder: str) -> list[str]:
-    """The summary's lines: printable, and no wider than 80 columns but for the first, a sentence, and for paths to be copied."""
+    """The summary's lines: printable, and no wider than 80 columns but for the first, a sentence,
+    and for paths to be copied."""
     lines = reports.report(folder).summary
     for number, line in enumerate(lines):
         assert line.isprintable() or line == ""

@@ -80,6 +80,7 @@ planned:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.options import CopyOptions
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.start import start
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
@@ -88,7 +89,7 @@ def main() -> None:
     """Entry point: start the client's job and answer at once."""
     module = AnsibleModule(argument_spec=ARGUMENTS)
     try:
-        module.exit_json(changed=False, status=start(module.params))
+        module.exit_json(changed=False, status=start(CopyOptions.from_params(module.params)))
     except IngestError as error:
         module.fail_json(msg=str(error))
 

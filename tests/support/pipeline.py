@@ -8,6 +8,7 @@ import os
 import time
 from typing import Any, Sequence
 
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.options import RsyncOptions
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
@@ -83,19 +84,8 @@ def ingest(
         *chunk_for(threads),
     )
     if method != "copy":
-        settings = configure(
-            {
-                "method": method,
-                "rsync_options": rsync_options,
-                "workers": workers,
-                "_host": None,
-                "_verify": verify,
-                "verify": "plan",
-                "bucket_files": 0,
-                "bucket_bytes": 0,
-            },
-            settings,
-        )
+        wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)
+        settings = configure(wanted, settings, workers == "auto")
     with PlanStore.open(path) as store:
         run(Dispatcher(store, "localhost", 60), Runner(settings))
         store.set_meta(finished=time.time())

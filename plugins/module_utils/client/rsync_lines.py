@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, Callable
+from typing import Callable
 
 from ..copy.entry import copy_entry
 from ..copy.rsync.buckets import BUCKET_BYTES, buckets
@@ -21,26 +21,27 @@ from ..core.want import Want
 from ..fs.times import probe_granularity
 from ..fs.worker_count import waits
 from ..plan.shards import read_line
+from .options import RsyncOptions
 from .rsync_items import RsyncItems
 from .settings import Settings
 
 PROCESSES = 64  # the article's best over a network, on four cores
 
 
-def configure(options: dict[str, Any], base: Settings) -> Settings:
+def configure(options: RsyncOptions, base: Settings, auto: bool) -> Settings:
     """The settings of :func:`.start.settings` with what a method with rsync needs besides.
+    ``auto``: the number of workers is the method's to choose.
 
     Raises IngestError, as :func:`check_rsync`; no destination needs to exist for that.
     """
     preserve = frozenset(base.preserve)
-    verify = options["_verify"] if options["verify"] == "plan" else options["verify"]
-    wanted = list(options["rsync_options"])
-    host = options["_host"] or socket.gethostname()
+    wanted = list(options.options)
+    host = options.host or socket.gethostname()
     if base.fsync:
         wanted.append("--fsync")
     check_rsync(host, preserve, wanted)
     network = any(waits(path) for path in (base.source, *base.destinations))
-    if options["method"] == "msrsync" and options["workers"] == "auto" and network:
+    if options.method == "msrsync" and auto and network:
         base = base._replace(threads=-(-PROCESSES // base.processes))
     if base.bandwidth_limit:
         share = base.bandwidth_limit / (base.processes * base.threads) / 1024
@@ -50,9 +51,9 @@ def configure(options: dict[str, Any], base: Settings) -> Settings:
     )
     return base._replace(
         rsync=tuple(made),
-        rsync_verify=verify,
-        chunk_files=options["bucket_files"] or 1 << 30,
-        chunk_bytes=options["bucket_bytes"] or BUCKET_BYTES,
+        rsync_verify=options.verify,
+        chunk_files=options.bucket_files or 1 << 30,
+        chunk_bytes=options.bucket_bytes or BUCKET_BYTES,
     )
 
 

@@ -5,41 +5,40 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 from ..core.background import Status, detach
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
-from ..core.units import rate
 from ..fs.worker_count import chunk_for, workers, workers_for
 from ..mounts.left_out import LeftOut
 from ..mounts.probes import answering
 from ..mounts.same_export import make
 from .destination_lock import NAME, Lock, Member, take
 from .lock_keeper import Keeper
+from .options import CopyOptions
+from .rsync_lines import configure
 from .runner import Runner
 from .settings import Settings
 from .work_folder import Job, lost_hosts
 
 
-def settings(options: dict[str, Any]) -> Settings:
-    """The settings that the module's options mean on this host. Raises IngestError."""
-    source = to_bytes(options["source"])
-    destinations = tuple(to_bytes(path) for path in options["destinations"])
-    processes, threads = workers_for(
-        (source, *destinations), workers(options["workers"]), len(destinations)
-    )
+def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
+    """What the options mean on this host, over these mounts. Raises IngestError."""
+    source = to_bytes(options.source)
+    mounts = tuple(to_bytes(path) for path in destinations)
+    processes, threads = workers_for((source, *mounts), workers(options.workers), len(mounts))
     return Settings(
         source,
-        destinations,
-        tuple(options["preserve"]),
+        mounts,
+        options.preserve,
         processes,
         threads,
-        rate(options["bandwidth_limit"]),
-        options["fsync"],
-        options["_verify"] == "checksum",
+        options.bandwidth_limit,
+        options.fsync,
+        options.verify == "checksum",
         *chunk_for(threads),
-        repair=options["repair"],
+        repair=options.repair,
     )
 
 
@@ -51,20 +50,16 @@ def check_mounts(wanted: Settings) -> None:
     make(wanted.destinations)
 
 
-def start(
-    options: dict[str, Any], configure: Callable[[dict[str, Any], Settings], Settings] | None = None
-) -> dict[str, Any]:
+def start(options: CopyOptions) -> dict[str, Any]:
     """Start the job in the work folder, and return its first status. A mount that does not answer
     is left out. Raises IngestError."""
-    if not options["_work"]:
-        raise IngestError("this module works only through its action plugin")
     # Over before the controller gives this host up, so that no item is written twice at once.
-    status = Status(options["_work"], options["lease"] * 0.7)
-    options["destinations"], silent = answering(options["source"], options["destinations"])
-    wanted = settings(options)
+    status = Status(options.work, options.lease * 0.7)
+    destinations, silent = answering(options.source, options.destinations)
+    wanted = settings(options, destinations)
     check_mounts(wanted)
-    if configure:
-        wanted = configure(options, wanted)
+    if options.rsync:
+        wanted = configure(options.rsync, wanted, options.workers == "auto")
     os.umask(0o077)
     found = detach(lambda: run(options, wanted, status, silent), status, 0.0)
     if found["state"] == "failed":
@@ -73,7 +68,7 @@ def start(
 
 
 def run(
-    options: dict[str, Any], wanted: Settings, status: Status, silent: Sequence[LeftOut] = ()
+    options: CopyOptions, wanted: Settings, status: Status, silent: Sequence[LeftOut] = ()
 ) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""
@@ -81,7 +76,7 @@ def run(
     # Before the workers, which keep it alive as long as one of them lives.
     keeper = _lock(options, wanted, status, notes)
     try:
-        runner = Runner(wanted, options["stall_timeout"])
+        runner = Runner(wanted, options.stall_timeout)
         runner.left_out.update((to_bytes(mount.mount), mount) for mount in silent)
 
         def check() -> None:
@@ -96,18 +91,17 @@ def run(
 
 
 def _lock(
-    options: dict[str, Any], wanted: Settings, status: Status, notes: list[str]
+    options: CopyOptions, wanted: Settings, status: Status, notes: list[str]
 ) -> Keeper | None:
     """Lock the destination, if that is wanted and can be. Raises IngestError."""
-    if not options["destination_lock"]:
+    if not options.destination_lock:
         return None
     if os.path.lexists(os.path.join(wanted.source, NAME)):
         notes.append(
             f"the source has an entry '{display(NAME)}' of its own, so the destination is not locked"
         )
         return None
-    folder, lease = options["run_dir"], float(options["lease"])
-    member = Member(options["_run"], options["_entry"], options["_host"], folder, lease)
+    member = Member(options.run, options.entry, options.host, options.run_dir, options.lease)
 
     def wait(reason: str) -> None:
         status.check_lease()

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client import rsync_items, rsync_lines
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.options import RsyncOptions
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import (
     method,
@@ -469,28 +470,20 @@ def options(**more: Any) -> dict[str, Any]:
     found = {
         "method": "rsync",
         "rsync_options": [],
-        "workers": "auto",
-        "_host": "client1",
-        "_verify": "metadata",
         "host": "client7",
         "preserve": PRESERVE,
         "fsync": False,
-        "verify": "plan",
-        "bucket_files": 0,
-        "bucket_bytes": 0,
     }
     return {**found, **more}
 
 
 def test_settings(pair: tuple[bytes, bytes]) -> None:
     base = Settings(pair[0], (pair[1],), PRESERVE, 2, 2, bandwidth_limit=8 << 20)
-    made = rsync_lines.configure(
-        options(method="msrsync", bucket_files=170, bucket_bytes=1000, verify="checksum"), base
-    )
+    made = rsync_lines.configure(RsyncOptions("msrsync", (), 170, 1000, "checksum"), base, True)
     assert (made.chunk_files, made.chunk_bytes, made.rsync_verify) == (170, 1000, "checksum")
     assert "--bwlimit=2048" in made.rsync
     with pytest.raises(IngestError, match="'times'"):
-        rsync_lines.configure(options(), base._replace(preserve=("mode",)))
+        rsync_lines.configure(RsyncOptions("rsync"), base._replace(preserve=("mode",)), True)
 
 
 def test_unknown_method() -> None:

@@ -35,8 +35,8 @@ ARGUMENTS = {
 }
 TOP = (
     "run_id", "method", "split", "files", "directories", "bytes", "skipped", "failed", "seconds",
-    "files_per_second", "bytes_per_second", "bound", "repaired", "copy_seconds", "check_seconds",
-    "scan_seconds", "plan_seconds",
+    "files_per_second", "bytes_per_second", "bound", "repaired", "removed",
+    "copy_seconds", "check_seconds", "scan_seconds", "plan_seconds",
 )  # fmt: skip
 
 

@@ -108,6 +108,10 @@ stats:
       description: Items that the check found wrong and copied again.
       type: int
       sample: 0
+    removed:
+      description: Unfinished files that killed runs had left in the destination.
+      type: int
+      sample: 0
     seconds:
       description: From the first client's start to the last one's end.
       type: float

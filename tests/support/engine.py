@@ -34,7 +34,8 @@ class Failed(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a run says of itself. counts: files directories bytes skipped changed failed."""
+    """What a run says of itself. counts: files directories bytes skipped changed failed
+    removed."""
 
     counts: dict[str, int]
     failures: list[Failed]
@@ -88,7 +89,7 @@ def _losses(run: str) -> dict[str, int]:
 def copy_tree(source: bytes, destination: bytes, workers: int = 0) -> Result:
     """Copy with the engine that needs no index."""
     found = tree.copy_tree(source, destination, workers or "auto", frozenset(PRESERVE))
-    names = ("files", "directories", "bytes", "skipped", "changed")
+    names = ("files", "directories", "bytes", "skipped", "changed", "removed")
     counts = {name: getattr(found, name) for name in names}
     losses = {kind: loss[0] for kind, loss in found.losses.kinds.items()}
     return Result(

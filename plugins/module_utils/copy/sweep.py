@@ -45,6 +45,7 @@ def sweep(session: Session, path: bytes, run: int | None = None) -> None:
         except (FileNotFoundError, IsADirectoryError):
             continue
         session.tally.removed += 1
+        session.tally.changed += 1
     target.swept = True
     session.step = step
 

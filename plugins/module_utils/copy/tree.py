@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from typing import Any, Callable, NamedTuple
 
 from ..core.errors import IngestError
-from ..core.outcome import Failure, Losses
+from ..core.outcome import Counts, Failure, Losses
 from ..core.paths import display, join, split
 from ..core.processes import SMALL
 from ..core.steps import LIST, MAKE_DIRECTORY, STAT
@@ -38,6 +38,7 @@ class TreeResult:
 
     def __init__(self) -> None:
         self.files = self.directories = self.bytes = self.skipped = self.changed = 0
+        self.removed = 0  # what killed runs had left
         self.failures: list[Failure] = []
         self.losses = Losses()
         self.seconds = 0.0
@@ -166,7 +167,9 @@ class _Coordinator:
 
     def _take(self, report: _Report) -> None:
         result = self._result
-        files, directories, moved, skipped, changed = report.counts[:5]
+        counts = Counts._make(report.counts)
+        files, directories, moved, skipped, changed = counts[:5]
+        result.removed += counts.removed
         result.files += files
         result.directories += directories
         result.bytes += moved

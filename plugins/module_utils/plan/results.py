@@ -20,7 +20,8 @@ _COPIED = ", ".join(
     for name in ("files", "directories", "bytes", "skipped")
 )
 _DONE = (
-    f"SELECT {{}} {_COPIED}, coalesce(sum(r.changed), 0), coalesce(sum(r.repaired), 0) "
+    f"SELECT {{}} {_COPIED}, coalesce(sum(r.changed), 0), coalesce(sum(r.repaired), 0), "
+    "coalesce(sum(r.removed), 0) "
     "FROM results r LEFT JOIN shards s ON s.id=r.shard "
     f"WHERE ({_BEFORE_CHECK} OR r.repaired) "
 )
@@ -37,7 +38,8 @@ class Host(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What was done; ``files`` are items other than directories, ``skipped`` were right already."""
+    """What was done; ``files`` are items other than directories, ``skipped`` were right already,
+    ``removed`` is what killed runs had left."""
 
     files: int
     directories: int
@@ -45,6 +47,7 @@ class Done(NamedTuple):
     skipped: int
     changed: int
     repaired: int
+    removed: int
 
 
 class Planned(NamedTuple):

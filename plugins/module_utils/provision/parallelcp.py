@@ -96,6 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"{parser.prog}: not kept: {kind} of {count} entries, the first is {display(path)}: "
             f"{reason}\n"
         )
+    if result.removed:
+        sys.stderr.write(
+            f"{parser.prog}: removed {result.removed} unfinished files that a killed run had left\n"
+        )
     if options.verbose:
         sys.stdout.write(
             f"{result.files} files and {result.bytes} bytes copied, {result.skipped} were there, "

@@ -83,6 +83,7 @@ def gather(store: PlanStore, index: Index | None, failures: Failures, version: s
         items=planned["items"],
         changed=done.changed,
         repaired=done.repaired,
+        removed=done.removed,
         planned=planned,
         shards={"total": shards["total"], "done": shards["done"]},
         failures={"scan": failures.scan, "by_error": failures.by_error},

@@ -234,6 +234,9 @@ def _others(stats: Json) -> Iterator[str]:
         yield f"  Checked ({verify['mode']}): {plural(verify['files'], 'item')}{read}; {wrong}."
     if stats["repaired"]:
         yield f"  {plural(stats['repaired'], 'item')} copied again after the check."
+    if stats["removed"]:
+        left = plural(stats["removed"], "unfinished file")
+        yield f"  Removed what killed runs had left in the destination: {left}."
     shards = stats["shards"]
     if shards["done"] < shards["total"]:
         left = shards["total"] - shards["done"]

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What fails is a failure with its errno, everything else arrives, nothing looks complete that isn't."""
+"""What fails is a failure with its errno, everything else arrives, and nothing looks complete that
+isn't."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ class Place:
     def check(
         self, result: engine.Result, expected: dict[bytes, int], ignore: frozenset = frozenset()
     ) -> None:
-        """Exactly the expected items failed, with that errno; they are missing, all else is there."""
+        """Exactly the expected items failed, with that errno, and are missing; all else is there."""
         assert set(result.errors) == set(expected), result.failures
         for path, number in expected.items():
             assert number in [n for _operation, n in result.errors[path]], (path, result.failures)
@@ -179,7 +180,7 @@ def test_hard_links_of_a_large_file_that_lacks_a_range(faulty_source):
 
 
 def test_leader_of_hard_links_fails(faulty_source):
-    """Neither name may be there afterwards, or both: the file can be read through the other name."""
+    """Neither name may be there afterwards, or both: the other name can be read."""
     place = faulty_source
     place.faults.rule(op="read", match="/hard/one", errno=errno.EIO)
     result = place.ingest(place.faults.path)
@@ -472,6 +473,21 @@ def test_full_disk(place):
             f"{show(path)}: missing: is only in the first tree" for path in missing
         )
         assert len(missing) + len(os.listdir(destination + b"/d")) == 60
+
+
+@pytest.mark.parametrize("limits", [{}, RANGES], ids=["whole", "ranges"])
+def test_old_versions_survive_a_full_disk(place, limits):
+    """Both versions together need more room than there is."""
+    trees.build(place.source, [Node((b"d", b"big"), data=((0, b"n" * 6 * MB),))])
+    with mounts.tiny(place.at("tiny"), "10m") as destination:
+        os.mkdir(destination + b"/d")
+        with open(destination + b"/d/big", "wb") as file:
+            file.write(b"o" * 6 * MB)
+        result = place.ingest(destination=destination, limits=limits, verify="none")
+        assert {number for _step, number in result.errors[b"d/big"]} == {errno.ENOSPC}
+        assert os.listdir(destination + b"/d") == [b"big"]
+        with open(destination + b"/d/big", "rb") as file:
+            assert file.read() == b"o" * 6 * MB
 
 
 def test_out_of_inodes(place):

@@ -304,7 +304,7 @@ def test_everything_killed_then_run_again(place, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_worker_killed(place, seed):
-    """kill -9 of a worker process: the run goes on, or says what failed; the next one completes it."""
+    """kill -9 of a worker process: the run goes on, or says what failed; the next completes it."""
     chance = random.Random(seed)
     trees.build(place.source, trees.hostile() + trees.flat(6000))
     process = _engine_process(place, {"workers": 3, "limits": {"items": 50}})

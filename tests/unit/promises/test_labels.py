@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SELinux's labels, which every file of a RHEL host has: kept where they can be, else told by themselves."""
+"""SELinux's labels, which every file of a RHEL host has: kept where they can be, else told by
+themselves."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def test_labels(tmp_path: Path, method: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: security.* attributes")
 def test_the_label_of_a_whole_mount_is_no_loss(tmp_path: Path) -> None:
-    """NFS 4 without labels shows one for all files, nfs_t, and lets nobody set it, not even to the same."""
+    """NFS 4 without labels shows one for all files, nfs_t, and lets nobody set it, not even so."""
     source, destination = labelled(tmp_path), os.fsencode(tmp_path / "destination")
     os.mkdir(destination)
     (tmp_path / "destination" / "new").touch()

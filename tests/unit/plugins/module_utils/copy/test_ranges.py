@@ -11,8 +11,8 @@ from typing import Iterator
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy import ranges
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.temporary import temporary_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
 

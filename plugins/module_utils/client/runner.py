@@ -113,7 +113,7 @@ class Runner:
 
     def _hand_out(self) -> None:
         # In turn, so that a little work is spread over all mounts as well.
-        if self._watch.dark:
+        if self._watch.waiting:
             return
         takers = self._workers
         while takers:

@@ -39,7 +39,7 @@ class Watch:
         self._failed: dict[bytes, set[str]] = {}
         self._asked: dict[bytes, set[str]] = {}
         self._strikes: Counter[bytes] = Counter()
-        self._dark_since = 0.0
+        self._waiting_since = 0.0
         self._soft = False
 
     def name(self, path: bytes, why: str) -> LeftOut:
@@ -47,9 +47,9 @@ class Watch:
         return LeftOut(to_text(path), *self._origins[path], why)
 
     @property
-    def dark(self) -> bool:
+    def waiting(self) -> bool:
         """Whether nothing can be done now: the source is silent, or every mount is."""
-        return self._dark_since > 0
+        return self._waiting_since > 0
 
     def failed(self, mount: bytes, operation: str) -> None:
         """A worker of this mount had a call that failed as calls to dead servers do."""
@@ -69,7 +69,7 @@ class Watch:
         if self._look is None:
             late = bool(self._stall) and longest > self._stall / 2
             pause = min(_PAUSE, self._stall / 10) if self._stall else _PAUSE
-            if (late or self._failed or self.dark) and time.monotonic() - self._looked > pause:
+            if (late or self._failed or self.waiting) and time.monotonic() - self._looked > pause:
                 self._asked, self._failed = self._failed, {}
                 self._look = look([self._source, *usable])
         else:
@@ -82,7 +82,7 @@ class Watch:
                 self._stall
                 and seconds > PATIENCE * self._stall
                 and mount in usable
-                and not self.dark
+                and not self.waiting
             ):
                 return {mount: f"nothing was done over it for {PATIENCE * self._stall:g} s"}
         return {}
@@ -95,7 +95,7 @@ class Watch:
         if found.get(self._source) or (usable and not answering):
             self._wait(found)
             return {}
-        self._dark_since, self._soft = 0.0, False
+        self._waiting_since, self._soft = 0.0, False
         gone = {
             mount: why
             for mount, why in silent.items()
@@ -116,11 +116,11 @@ class Watch:
     def _wait(self, found: dict[bytes, str]) -> None:
         """Nothing can be done but to wait. Raises IngestError when that has taken too long."""
         now = time.monotonic()
-        self._dark_since = self._dark_since or now
+        self._waiting_since = self._waiting_since or now
         self._soft = self._soft or bool(self._asked)
         # A mount that fails calls has waited already, and would fail all that comes.
         limit = (self._stall or _SOFT) if self._soft else PATIENCE * self._stall
-        if not limit or now - self._dark_since < limit:
+        if not limit or now - self._waiting_since < limit:
             return
         why = found.pop(self._source, "")
         if why:

@@ -21,7 +21,7 @@ def test_a_watch_that_has_nothing_to_complain_of(tmp_path: Path) -> None:
         assert watch.step({here: 0.3}, [here]) == {}
     while time.monotonic() < deadline and watch._look is not None:
         assert watch.step({here: 0.3}, [here]) == {}
-    assert not watch.dark
+    assert not watch.waiting
     assert watch.step({here: 2.1}, [here]) in ({}, {here: "nothing was done over it for 2 s"})
     watch.close()
 
@@ -30,7 +30,7 @@ def test_a_watch_over_nothing_but_silence(tmp_path: Path) -> None:
     here, other = bytes(tmp_path), bytes(tmp_path / "other")
     watch = Watch(here, [other], 0.1)
     watch._wait({here: "", other: "no answer"})
-    assert watch.dark
+    assert watch.waiting
     time.sleep(0.6)
     with pytest.raises(IngestError, match="no mount answers: .*/other .no answer"):
         watch._wait({here: "", other: "no answer"})

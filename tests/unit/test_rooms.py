@@ -255,6 +255,23 @@ def test_the_commands_travel_with_the_module_that_installs_them() -> None:
     assert {f"provision.{name}" for name in executables.COMMANDS} <= set(sent)
 
 
+# The rooms of which a module that is small sends something to a host.
+SENT = {
+    "bootstrap": {"core", "mounts", "provision"},
+    "cluster_mounts": {"core", "fs", "mounts"},
+    "manifest": {"core", "fs", "index", "mounts", "scan"},
+    "nfs_tuning": {"core", "fs", "provision"},
+    "prime": {"core", "fs", "scan"},
+}
+
+
+@pytest.mark.parametrize("module", sorted(SENT))
+def test_a_module_sends_no_more_than_it_needs(module: str) -> None:
+    file = os.path.join("plugins", "modules", module + ".py")
+    sent = rooms.closure(ROOT, rooms.imports(ROOT, file))
+    assert {name.split(".")[0] for name in sent} == SENT[module], "\n".join(map(str, sent.values()))
+
+
 # -- the product stands without its tests ----------------------------------------------------------
 
 

@@ -57,9 +57,10 @@ class ActionModule(TakesLosses):
             workers(options["workers"])
             options["bandwidth_limit"] = rate(options["bandwidth_limit"])
             folder = os.path.abspath(options.pop("run_dir"))
-            with owned(folder, self._display.warning) as self._number:
-                with PlanStore.open(os.path.join(folder, "plan.db")) as store:
-                    result.update(self._share(store, host, options, variables))
+            with owned(folder, self._display.warning) as self._number, PlanStore.open(
+                os.path.join(folder, "plan.db")
+            ) as store:
+                result.update(self._share(store, host, options, variables))
         except (IngestError, sqlite3.Error) as error:
             raise AnsibleActionFail(str(error)) from error
         return result
@@ -122,7 +123,7 @@ class ActionModule(TakesLosses):
             dispatcher.end(HostState.DONE)
             dispatcher.record_left_out(closing["left_out"])
             answer["warnings"] = [
-                f"{host}: {LeftOut(**mount)!s} was left out, and its work done over the other mounts"
+                f"{host}: {LeftOut(**mount)!s} was left out, its work done over the other mounts"
                 for mount in closing["left_out"]
             ] + closing["notes"]
         except (Lost, AnsibleConnectionFailure) as error:

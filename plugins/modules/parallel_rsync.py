@@ -13,13 +13,13 @@ version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
-  - Copies the shards that M(scaleout.ingest.plan) has given to the host with many rsync processes at
-    once, over all mounts of the destination. As with M(scaleout.ingest.parallel_copy) every host
+  - Copies the shards that M(scaleout.ingest.plan) has given to the host with many rsync processes
+    at once, over all mounts of the destination. As with M(scaleout.ingest.parallel_copy) every host
     works at the same time, and the work of a host that dies goes to the others.
   - The first phase writes files in place (C(--inplace)), without the temporary file and the rename
-    that cost a cache half of its metadata calls. The second phase runs the same list without it, and
-    copies again what differs in size or time, or in contents with O(verify=checksum). It begins for
-    each list as soon as its first phase is done.
+    that cost a cache half of its metadata calls. The second phase runs the same list without it,
+    and copies again what differs in size or time, or in contents with O(verify=checksum). It begins
+    for each list as soon as its first phase is done.
   - Names travel byte for byte, as arguments or by C(--files-from=- --from0).
   - What rsync reports (its exit statuses 23, 24 and the others) becomes the failures of the items
     that it names. Hard links and the metadata of directories are made by the plan, after the data.
@@ -29,16 +29,16 @@ options:
   method:
     description:
       - V(rsync) gives each rsync a whole shard.
-      - V(msrsync) cuts the host's part into buckets of O(bucket_files) and O(bucket_bytes), and runs
-        64 processes at once where the source or the destination is a network mount.
+      - V(msrsync) cuts the host's part into buckets of O(bucket_files) and O(bucket_bytes), and
+        runs 64 processes at once where the source or the destination is a network mount.
     type: str
     choices: [rsync, msrsync]
     default: rsync
   rsync_options:
     description:
       - More options for rsync, such as C(-z), C(--bwlimit=10m) or C(--chmod=F644).
-      - C(-a) is always there. Options that would break the plan are refused, among them C(--delete),
-        C(--files-from), C(--exclude), C(--inplace), C(--dry-run) and C(--size-only).
+      - C(-a) is always there. Options that would break the plan are refused, among them
+        C(--delete), C(--files-from), C(--exclude), C(--inplace), C(--dry-run) and C(--size-only).
     type: list
     elements: str
     default: []
@@ -54,8 +54,8 @@ options:
     default: 0
   verify:
     description:
-      - The second phase. V(metadata) compares size and time, V(checksum) the contents, V(none) leaves
-        it out, V(plan) does what the plan says.
+      - The second phase. V(metadata) compares size and time, V(checksum) the contents, V(none)
+        leaves it out, V(plan) does what the plan says.
     type: str
     choices: [plan, none, metadata, checksum]
     default: plan

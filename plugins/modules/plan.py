@@ -76,7 +76,7 @@ options:
     type: int
     default: 4294967296
   range_threshold:
-    description: Files of more bytes are copied in ranges, by many workers at once. V(0) means never.
+    description: Larger files (bytes) are copied in ranges, by many workers at once; V(0) is never.
     type: int
     default: 67108864
   range_size:
@@ -183,30 +183,34 @@ hosts:
   sample: {client1: {items: 26212, files: 26212, bytes: 457648721, cost: 30.79}}
 """
 
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
+    PRESERVE,
+    SPLITS,
+    VERIFY,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits
+
+_LIMITS = Limits()
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
     "source": {"type": "str", "required": True},
     "destinations": {"type": "list", "elements": "str", "required": True},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "method": {"type": "str", "default": "copy"},
-    "split": {
-        "type": "str",
-        "choices": ["round_robin", "balanced", "dynamic"],
-        "default": "round_robin",
-    },
+    "split": {"type": "str", "choices": list(SPLITS), "default": SPLITS[0]},
     "min_depth": {"type": "int"},
     "max_depth": {"type": "int"},
     "preserve": {
         "type": "list",
         "elements": "str",
-        "choices": ["mode", "owner", "times", "xattrs", "acls", "links", "sparse"],
-        "default": ["mode", "owner", "times", "xattrs", "acls", "links", "sparse"],
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
     },
-    "verify": {"type": "str", "choices": ["none", "metadata", "checksum"], "default": "metadata"},
-    "shard_items": {"type": "int", "default": 2000},
-    "shard_bytes": {"type": "int", "default": 4 << 30},
-    "range_threshold": {"type": "int", "default": 64 << 20},
-    "range_size": {"type": "int", "default": 16 << 20},
+    "verify": {"type": "str", "choices": list(VERIFY), "default": "metadata"},
+    "shard_items": {"type": "int", "default": _LIMITS.items},
+    "shard_bytes": {"type": "int", "default": _LIMITS.bytes},
+    "range_threshold": {"type": "int", "default": _LIMITS.range_threshold},
+    "range_size": {"type": "int", "default": _LIMITS.range_size},
     "copy_commands": {"type": "bool", "default": False},
     "holds": {"type": "dict"},
     "check_space": {"type": "bool", "default": True},

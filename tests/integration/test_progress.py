@@ -45,9 +45,13 @@ def on_a_terminal(folder: str, columns: int = COLUMNS) -> tuple[list[str], list[
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     environment = dict(
-        os.environ, TERM="xterm", ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=os.path.join(ROOT, "ansible.cfg"),
-        SCALEOUT_INGEST_REFRESH_INTERVAL="0.1", LC_ALL="C.UTF-8",
-    )  # fmt: skip
+        os.environ,
+        TERM="xterm",
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_CONFIG=os.path.join(ROOT, "ansible.cfg"),
+        SCALEOUT_INGEST_REFRESH_INTERVAL="0.1",
+        LC_ALL="C.UTF-8",
+    )
     command = [
         sys.executable,
         "-m",

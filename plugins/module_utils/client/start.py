@@ -98,7 +98,8 @@ def _lock(
         return None
     if os.path.lexists(os.path.join(wanted.source, NAME)):
         notes.append(
-            f"the source has an entry '{display(NAME)}' of its own, so the destination is not locked"
+            f"the source has an entry '{display(NAME)}' of its own, "
+            "so the destination is not locked"
         )
         return None
     member = Member(options.run, options.entry, options.host, options.run_dir, options.lease)

@@ -148,13 +148,26 @@ def test_work_directory(source: Path, tmp_path: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)  # the job waits for that
 
 
+SLOWLY = """
+import sys, time
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker
+real = worker.Lister.directory
+def slow(*arguments):
+    time.sleep(0.05)
+    real(*arguments)
+worker.Lister.directory = slow
+from {} import main
+main()
+"""
+
+
 def test_abandoned_scan_ends_and_cleans_up(tmp_path: Path) -> None:
     """Many directories, so that it is still running when the lease goes."""
     source, work = tmp_path / "source", tmp_path / "work"
     work.mkdir()
     for n in range(300):
         (source / str(n // 20) / str(n)).mkdir(parents=True)
-    program = f"import sys, time\nfrom ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker\nreal = worker.Lister.directory\ndef slow(*arguments):\n    time.sleep(0.05)\n    real(*arguments)\nworker.Lister.directory = slow\nfrom {MODULE} import main\nmain()\n"
+    program = SLOWLY.format(MODULE)
     arguments = {"source": str(source), "_work": str(work), "_pack": "x", "workers": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program],

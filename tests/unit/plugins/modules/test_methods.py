@@ -144,8 +144,11 @@ def test_parallel_rsync_without_rsync(tmp_path: Path) -> None:
 def test_parallel_rsync_with_an_old_rsync(tmp_path: Path) -> None:
     program = tmp_path / "rsync"
     program.write_text(
-        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rsync  version 3.1.3  protocol version 31' && exit\n"
-        "for i; do [ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1; done\nexit 0\n"
+        "#!/bin/sh\n"
+        "[ \"$1\" = --version ] && echo 'rsync  version 3.1.3  protocol version 31' && exit\n"
+        "for i; do\n"
+        "[ \"$i\" = --fsync ] && echo 'rsync: --fsync: unknown option' >&2 && exit 1\n"
+        "done\nexit 0\n"
     )
     program.chmod(0o755)
     found = run(

@@ -136,8 +136,8 @@ stats:
       sample: 4.2
     check_seconds:
       description:
-        - How long the second pass took after it, V(0) if there was none; that of rsync is a part
-          of each shard's copy.
+        - How long the second pass took after it, V(0) if there was none. The second phase of rsync
+          is a part of each shard's copy.
       type: float
       sample: 1.6
     scan_seconds:

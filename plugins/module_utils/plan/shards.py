@@ -138,8 +138,10 @@ def _common(name: bytes, state: Want | Entry) -> str:
 
 
 def _copies(rows: list[Any]) -> list[Any]:
+    # As CopyRow() and Want() would, at half their time: there is one for each file of a tree.
+    new = tuple.__new__
     return [
-        CopyRow(to_bytes(name), Want(mode, uid, gid, size, mtime, mtime, rdev))
+        new(CopyRow, (to_bytes(name), new(Want, (mode, uid, gid, size, mtime, mtime, rdev))))
         for name, mode, uid, gid, size, mtime, rdev in rows
     ]
 

@@ -13,6 +13,7 @@ from ansible_collections.scaleout.ingest.tests.support.place import Place
 from ansible_collections.scaleout.ingest.tests.support.playbook import (
     ALONE,
     INGEST,
+    Run,
     ansible,
     ingest,
     stats,
@@ -93,6 +94,42 @@ def test_every_way_to_run_it(place: Place, variables: dict, arguments: list) -> 
         assert "forks" in run.output
     for number in ("1", "2", "3"):
         assert stats(place.run)["hosts"]["client" + number]["files"] >= 0
+
+
+def test_what_the_second_pass_finds_wrong_does_not_stay_so(place: Place) -> None:
+    """It is a failure, and the next run copies it, however it checks; or it is mended at once."""
+    victim = os.path.join(place.destination, "plain")
+    with open(os.path.join(place.source, "plain"), "wb") as file:
+        file.write(b"contents" * 100)
+
+    def run(number: int, **variables: object) -> Run:
+        trees = {"source": place.source, "destinations": [place.destination]}
+        where = f"{place.run}{number}"
+        return ingest(place.folder, inventory=ALONE, run_dir=where, **trees, **variables)
+
+    def corrupt() -> None:
+        found = os.stat(victim)
+        with open(victim, "r+b") as file:
+            file.write(b"X")
+        os.utime(victim, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    assert run(1).status == 0
+    corrupt()
+    assert run(2).status == 0  # size and time are right
+    assert place.differences() != []
+    found = run(3, verify="checksum")
+    assert found.status != 0
+    assert "has other contents, and was marked so that the next run copies it" in found.output
+    assert stats(place.run + "3")["failed"] == 1
+    mended = run(4)
+    assert mended.status == 0, mended.output
+    assert place.differences() == []
+    corrupt()
+    repaired = run(5, verify="checksum", repair=True)
+    assert repaired.status == 0, repaired.output
+    assert repaired.changed
+    assert (stats(place.run + "5")["repaired"], stats(place.run + "5")["files"]) == (1, 0)
+    assert place.differences() == []
 
 
 def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from typing import Any, Callable, List
 
 from ..copy import ranges
@@ -15,8 +17,9 @@ from ..copy.session import Session
 from ..copy.verify import check
 from ..core import steps
 from ..core.errors import OperationError
-from ..core.paths import display, join
+from ..core.paths import display, join, split
 from ..core.vocabulary import Kind
+from ..core.want import want_of
 from ..plan.shards import CopyRow, DirectoryRow, FinishRow, LinkRow, RangeRow, Row, path_of
 
 # Of the rows of a line, which are all of one kind.
@@ -115,7 +118,7 @@ def verify(
             except OSError as error:
                 if isinstance(error, OtherContents):
                     error = mark(session, directory, row.name, row.want)
-                if not repair or not can_be_mended(error):
+                if not (repair and can_be_mended(error) and _is_alone(session, of, directory, row)):
                     raise error
                 _repair(session, of, directory, row, digests)
         except OSError as error:
@@ -127,18 +130,46 @@ def _check(session: Session, of: str, directory: bytes, row: Any, digests: bool)
     check(session, directory, row.name, row.want, leader, digests)
 
 
+def _is_alone(session: Session, of: str, directory: bytes, row: Any) -> bool:
+    """Whether a new file can stand in for it. Further names of an old one, which were checked
+    already, would stay with what is wrong: the next run makes them anew."""
+    if of not in (Kind.COPY, Kind.FINISH):
+        return True
+    try:
+        target = session.target(directory).fd
+        found = os.stat(row.name, dir_fd=target, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(found.st_mode) or found.st_nlink == 1
+
+
 def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
     """Copy an entry again, and check it again. It counts as repaired, not as copied once more.
     Raises OSError if it differs even now."""
     tally = session.tally
-    before = tally.files, tally.bytes, tally.skipped
+    before = tally.files, tally.directories, tally.bytes, tally.skipped
     failed = tally.failed
-    session.metadata.probing = True
-    # A large file comes in one piece here.
-    OPERATIONS[Kind.COPY if of == Kind.FINISH else of](session, directory, [row])
-    session.metadata.probing = False
-    tally.files, tally.bytes, tally.skipped = before
+    # What others repair beside it may be unfinished: nothing is swept away.
+    clean, session.clean, session.metadata.probing = session.clean, True, True
+    try:
+        # A large file comes in one piece here.
+        OPERATIONS[Kind.COPY if of == Kind.FINISH else of](session, directory, [row])
+        _give_times_again(session, directory)
+    finally:
+        session.clean, session.metadata.probing = clean, False
+        tally.files, tally.directories, tally.bytes, tally.skipped = before
     if tally.failed == failed:
         session.step = steps.VERIFY
         _check(session, of, directory, row, digests)
         tally.repaired += 1
+
+
+def _give_times_again(session: Session, directory: bytes) -> None:
+    """What was made in a directory changed its time, perhaps after that was checked."""
+    while True:
+        session.step = steps.STAT
+        found = os.fstat(session.source(directory))
+        preserve_directory(session, directory, want_of(found))
+        if not directory:
+            return
+        directory = split(directory)[0]

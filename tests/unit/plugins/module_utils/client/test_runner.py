@@ -255,10 +255,19 @@ def test_a_second_pass_that_may_not_repair_sees_to_it_that_the_next_run_does(
     assert (target / name).read_bytes() == (source / name).read_bytes()
     assert not go((check, data))[0].failures
 
+    os.link(target / name, target / "further name")
+    corrupt()
+    assert len(go((check, data), repair=True)[0].failures) == 1  # the other name would stay wrong
+    (target / "further name").unlink()
     corrupt()
     (target / "folder1" / "file1").unlink()
+    for folder in ("folder0", "folder1", ""):
+        os.utime(target / folder, ns=(0, os.stat(source / folder).st_mtime_ns))
     repaired = go((check, data), repair=True)
     assert not repaired[0].failures
     assert (count(repaired, "repaired"), count(repaired, "files")) == (2, 0)
     assert (target / name).read_bytes() == (source / name).read_bytes()
     assert (target / "folder1" / "file1").exists()
+    for folder in ("folder0", "folder1", ""):
+        # Their times may have been checked already.
+        assert os.stat(target / folder).st_mtime_ns == os.stat(source / folder).st_mtime_ns

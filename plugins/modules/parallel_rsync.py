@@ -16,11 +16,13 @@ description:
   - Copies the shards that M(scaleout.ingest.plan) has given to the host with many rsync processes
     at once, over all mounts of the destination. As with M(scaleout.ingest.parallel_copy) every host
     works at the same time, and the work of a host that dies goes to the others.
-  - The first phase writes files in place (C(--inplace)), without the temporary file and the rename
+  - The first phase writes new files in place (C(--inplace)), without the temporary file and rename
     that cost a cache half of its metadata calls. The second phase runs the same list without it,
     and copies again what differs in size or time, or in contents with O(verify=checksum). It begins
     for each list as soon as its first phase is done.
-  - Names travel byte for byte, as arguments or by C(--files-from=- --from0).
+  - Names travel byte for byte. As root each rsync works in a mount namespace of its own, where no
+    link is followed that others put in its way; elsewhere it gets only directories that nobody else
+    can change, and the engine copies what is in the others.
   - What rsync reports (its exit statuses 23, 24 and the others) becomes the failures of the items
     that it names. Hard links and the metadata of directories are made by the plan, after the data.
 requirements:
@@ -38,7 +40,8 @@ options:
     description:
       - More options for rsync, such as C(-z), C(--bwlimit=10m) or C(--chmod=F644).
       - C(-a) is always there. Options that would break the plan are refused, among them
-        C(--delete), C(--files-from), C(--exclude), C(--inplace), C(--dry-run) and C(--size-only).
+        C(--delete), C(--files-from), C(--exclude), C(--inplace), C(--temp-dir), C(--dry-run) and
+        C(--size-only).
     type: list
     elements: str
     default: []

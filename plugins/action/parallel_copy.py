@@ -111,6 +111,7 @@ class ActionModule(TakesLosses):
             _entry=_short(host),
             _run=meta["token"],
             _verify=meta["verify"],
+            _selection=meta["selection"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
         )
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.options import RsyncOptions
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
@@ -25,6 +25,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import querie
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.selection import Selection
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 _PACKAGE = 16 << 20
@@ -41,6 +42,8 @@ def ingest(
     limits: Limits = Limits(),
     method: str = "copy",
     rsync_options: Sequence[str] = (),
+    scan_workers: int | str = "auto",
+    after_scan: Callable[[], None] = lambda: None,
     **scan_options: Any,
 ) -> dict[str, int]:
     """Copy a tree; the run's plan.db and index/ are in ``run_dir``.
@@ -53,7 +56,8 @@ def ingest(
     begun = time.time()
     if method != "copy":
         limits = limits._replace(range_threshold=0)
-    totals = scan(source, index, **scan_options)
+    totals = scan(source, index, workers=scan_workers, **scan_options)
+    after_scan()
     plan(
         index,
         path,
@@ -82,6 +86,12 @@ def ingest(
         False,
         verify == "checksum",
         *chunk_for(threads),
+    )._replace(
+        selection=Selection(
+            *(scan_options.get(name, ()) for name in ("include", "exclude", "globs")),
+            scan_options.get("one_file_system", False),
+        ),
+        second_pass=verify != "none",
     )
     if method != "copy":
         wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)

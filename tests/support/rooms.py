@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "scan": ("core", "fs", "mounts", "index"),
     "plan": ("core", "index"),
     "copy": ("core", "fs"),
-    "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost"),
+    "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
     "report": ("core", "index", "plan.store", "plan.results"),
     "provision": ("core", "fs", "mounts", "copy", "scan.prime"),

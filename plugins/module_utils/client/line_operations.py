@@ -12,6 +12,7 @@ from typing import Any, Callable, List
 from ..copy import ranges
 from ..copy.entry import copy_entry, copy_link
 from ..copy.mend import OtherContents, can_be_mended, mark
+from ..copy.newcomers import Newcomers
 from ..copy.preserve import preserve_directory
 from ..copy.session import Session
 from ..copy.verify import check
@@ -102,6 +103,19 @@ def without(
     else:
         left = []
     return [row for row in rows if row not in left] if left else rows
+
+
+def look_again(
+    session: Session, newcomers: Newcomers, directory: bytes, rows: list[DirectoryRow]
+) -> None:
+    """Note what has come to directories since the scan; it was not copied."""
+    for row in rows:
+        path = path_of(directory, row)
+        session.step = "verify"
+        try:
+            newcomers.check(path, row.seen, row.names)
+        except OSError as error:
+            session.fail(path, error)
 
 
 def verify(

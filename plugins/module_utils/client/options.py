@@ -54,6 +54,7 @@ class CopyOptions(NamedTuple):
     host: str
     run_dir: str
     rsync: RsyncOptions | None  # None: the engine copies
+    selection: Mapping[str, Any] | None = None  # what the scan took, as its index says
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> CopyOptions:
@@ -78,4 +79,5 @@ class CopyOptions(NamedTuple):
             host=params["_host"],
             run_dir=params["run_dir"],
             rsync=RsyncOptions.from_params(params) if "method" in params else None,
+            selection=params.get("_selection"),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core.vocabulary import PRESERVE
+from ..scan.selection import Selection
 
 
 class Settings(NamedTuple):
@@ -28,3 +29,7 @@ class Settings(NamedTuple):
     rsync_verify: str = "metadata"
     # Whether what the second pass finds wrong is copied again at once.
     repair: bool = False
+    # What the scan took, and whether the second pass looks for what came after it; if there is
+    # none, this is done with the last metadata.
+    selection: Selection = Selection()
+    second_pass: bool = True

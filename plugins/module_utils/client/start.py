@@ -14,6 +14,7 @@ from ..fs.worker_count import chunk_for, workers, workers_for
 from ..mounts.left_out import LeftOut
 from ..mounts.probes import answering
 from ..mounts.same_export import make
+from ..scan.selection import Selection
 from .destination_lock import NAME, Lock, Member, take
 from .lock_keeper import Keeper
 from .options import CopyOptions
@@ -39,6 +40,8 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
         options.verify == "checksum",
         *chunk_for(threads),
         repair=options.repair,
+        selection=Selection.from_meta(options.selection),
+        second_pass=options.verify != "none",
     )
 
 

@@ -9,12 +9,13 @@ import time
 from typing import Callable
 
 from ..copy.contents import Throttle
+from ..copy.newcomers import Newcomers
 from ..copy.session import Session
 from ..core.outcome import SlowDirectory
 from ..core.processes import Line
 from ..core.vocabulary import Kind
 from ..plan.shards import read_line
-from .line_operations import OPERATIONS, verify, without
+from .line_operations import OPERATIONS, look_again, verify, without
 from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
 from .rsync_lines import copy_lines
 from .settings import Settings
@@ -66,6 +67,8 @@ class _Worker:
         )
         if settings.rsync:  # which may be killed in this run, and leaves something then
             self._session.clean = False
+        selection = settings.selection
+        self._newcomers = Newcomers(self._session, selection.takes, selection.one_file_system)
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
         self._tell = tell
@@ -97,9 +100,13 @@ class _Worker:
         settings, session = self._settings, self._session
         session.metadata.probing = False
         session.look_afresh()
+        if chunk.of == Kind.DIRECTORIES:
+            session.sources.look_afresh()
         for line in chunk.lines:
             directory, rows = read_line(chunk.rows, line)
             verify(session, chunk.of, directory, rows, settings.digests, settings.repair)
+            if chunk.of == Kind.DIRECTORIES:
+                look_again(session, self._newcomers, directory, rows)
 
     def _copy(self, chunk: Chunk, last: float) -> list[SlowDirectory]:
         """Copy its lines; returns which took longest."""
@@ -113,6 +120,8 @@ class _Worker:
             if chunk.broken:
                 rows = without(session, chunk.kind, directory, rows, chunk.broken)
             operation(session, directory, rows)
+            if chunk.kind == Kind.DIRECTORIES and not self._settings.second_pass:
+                look_again(session, self._newcomers, directory, rows)
             now = time.monotonic()
             tally = session.tally
             slow.append(

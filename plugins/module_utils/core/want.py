@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+import zlib
+from typing import Iterable, NamedTuple
 
 
 class Want(NamedTuple):
@@ -18,6 +19,22 @@ class Want(NamedTuple):
     mtime: int
     atime: int
     rdev: int
+
+
+# In place of names_digest(): not all could be listed, or was to be; which has been said.
+NOT_LISTED = -1
+_TICK = 2 * 10**9  # ns: the coarsest steps in which a file system counts its times
+
+
+def as_seen(ctime: int, looked: float) -> int:
+    """A directory's ctime (ns) when it was looked at (epoch s), to be compared with a later one; 0
+    if it is so new that a change right after the look might not show."""
+    return ctime if ctime < int(looked * 1e9) - _TICK else 0
+
+
+def names_digest(entries: Iterable[bytes], directories: Iterable[bytes]) -> int:
+    """A number for the sorted names in a directory, never 0: another set has another one."""
+    return zlib.crc32(b"/".join(entries) + b"//" + b"/".join(directories)) or 1
 
 
 def want_of(found: os.stat_result) -> Want:

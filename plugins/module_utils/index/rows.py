@@ -18,6 +18,8 @@ class Directory(NamedTuple):
 
     ``sort`` is the path with ``/`` as NUL: in its order a directory comes right before all that
     lies below it. Rows ``first`` to ``last`` of its part hold its entries, maybe among others.
+    ``names`` is :func:`..core.want.names_digest` of all that was taken in it, 0 if that
+    is not known, NOT_LISTED if something is missing.
     ``part`` is the number of the part that holds it, and no column.
     """
 
@@ -43,6 +45,7 @@ class Directory(NamedTuple):
     subdirectories: int
     first: int
     last: int
+    names: int
     part: int = 0
 
 

@@ -14,6 +14,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 from ..core.errors import IngestError
 from ..core.paths import display, join, split
 from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
+from ..core.want import as_seen
 from ..index.items import items
 from ..index.reader import Index
 from ..index.rows import Directory, Entry
@@ -113,6 +114,7 @@ class Planner:
         self._cost_limit = float("inf")
         self._sequence = 0
         self._mark = secrets.randbits(63)
+        self._scanned = 0.0  # when the scan began, epoch s
         self.items = self.files = self.bytes = self.directories = 0
 
     def run(
@@ -120,6 +122,7 @@ class Planner:
     ) -> None:
         """Plan everything that the index has."""
         totals = index.totals()
+        self._scanned = float(index.meta()["started"])
         if self._how != "round_robin":
             whole = cost_of(totals.entries, totals.bytes)
             self._cost_limit = max(whole / (SHARDS_PER_HOST * len(self._hosts)), FILE_COST)
@@ -272,7 +275,8 @@ class Planner:
         shard = _Shard(phase, Kind.DIRECTORIES, host)
         for found in reversed(chunk):
             parent, name = split(found.path)
-            text = shards.DirectoryRow.text(name, found)
+            seen = as_seen(found.ctime, self._scanned)
+            text = shards.DirectoryRow.text(name, found, seen, found.names)
             shard.add(parent, name, text, 0, FILE_COST, False)
         self._flush(shard)
 
@@ -303,6 +307,10 @@ class Planner:
                 "first, last, id FROM shards WHERE id=?",
                 (Phase.CHECK, Kind.VERIFY, following.get(host), (mount + 1) % self._mounts, shard),
             )
+
+
+# What a client must know to tell what the scan takes of a directory.
+_SELECTION = ("include", "exclude", "globs", "one_file_system")
 
 
 def plan(
@@ -354,6 +362,7 @@ def plan(
             directories=planner.directories,
             bytes=planner.bytes,
             hosts=list(hosts),
+            selection={name: index.meta().get(name) for name in _SELECTION},
             plan_seconds=round(time.monotonic() - begun, 3),
             **meta,
         )

@@ -110,17 +110,20 @@ class FinishRow(NamedTuple):
 
 
 class DirectoryRow(NamedTuple):
-    """A directory's metadata. The root of the tree has no name."""
+    """A directory's metadata. The root of the tree has no name. ``seen`` is its ctime as the scan
+    saw it, ``names`` a number for the names in it; see :mod:`..core.want`."""
 
     name: bytes
     want: Want
+    seen: int = 0
+    names: int = 0
 
     @staticmethod
-    def text(name: bytes, state: Want | Directory) -> str:
+    def text(name: bytes, state: Want | Directory, seen: int = 0, names: int = 0) -> str:
         """The row as JSON."""
         return (
             f"[{_quote(to_text(name))},{state.mode},{state.uid},{state.gid},"
-            f"{state.mtime},{state.atime}]"
+            f"{state.mtime},{state.atime},{seen},{names}]"
         )
 
     def encode(self) -> str:
@@ -169,8 +172,8 @@ def _finishes(rows: list[Any]) -> list[Any]:
 
 def _directories(rows: list[Any]) -> list[Any]:
     return [
-        DirectoryRow(to_bytes(name), Want(mode, uid, gid, 0, mtime, atime, 0))
-        for name, mode, uid, gid, mtime, atime in rows
+        DirectoryRow(to_bytes(name), Want(mode, uid, gid, 0, mtime, atime, 0), seen, names)
+        for name, mode, uid, gid, mtime, atime, seen, names in rows
     ]
 
 

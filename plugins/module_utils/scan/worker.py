@@ -16,6 +16,7 @@ from typing import Any, Iterator, NamedTuple
 from ..core.errnos import may_pass
 from ..core.paths import join
 from ..core.processes import Line
+from ..core.want import NOT_LISTED, names_digest
 from ..fs.directories import DirCache
 from ..fs.refresh import refresh
 from ..index.rows import Passing, ScanError, Totals
@@ -223,6 +224,8 @@ class Listing:
         self.first, self.last = 0, -1
         self.counts = [0, 0, 0, 0]  # entries, files, bytes, disk
         self.whole = 0  # subdirectories that come whole
+        self.names = NOT_LISTED
+        self.failed = False
         self.passing = 0  # subdirectories on the way to what a glob may match
 
     def run(self, found: os.stat_result) -> None:
@@ -233,25 +236,28 @@ class Listing:
                 with os.scandir(self.descriptor) as entries:
                     self._runs(entries)
             except OSError as error:
-                self.worker.error(self.path, "list", error)
+                self._fail(self.path, "list", error)
         self.record(found)
 
     def _runs(self, entries: Iterator[os.DirEntry[str]]) -> None:
-        more = True
+        more, several, names = True, False, 0
         while more:
             run: list[os.DirEntry[str]] = []
             try:
                 run.extend(islice(entries, RUN))
                 more = len(run) == RUN
             except OSError as error:  # half a listing is better than none, if it is said
-                self.worker.error(self.path, "list", error)
+                self._fail(self.path, "list", error)
                 more = False
-            self._take(run)
+            names = self._take(run)
             if more:
                 self.worker.report(False)
+                several = True
+        if not self.failed:
+            self.names = 0 if several else names
 
-    def _take(self, run: list[os.DirEntry[str]]) -> None:
-        """Look up and store some of the names."""
+    def _take(self, run: list[os.DirEntry[str]]) -> int:
+        """Look up and store some of the names; returns the number for them."""
         named = [(entry.name.encode(_ENCODING, "surrogateescape"), entry) for entry in run]
         named.sort(key=itemgetter(0))
         excluded = self.lister.filter.excluded if self.lister.filter else None
@@ -273,7 +279,7 @@ class Listing:
                     continue
                 found = entry.stat(follow_symlinks=False)
             except OSError as error:
-                self.worker.error(join(path, name), "stat", error)
+                self._fail(join(path, name), "stat", error)
                 continue
             mode = found.st_mode
             kind = types.get(mode & 0o170000)
@@ -308,6 +314,11 @@ class Listing:
             )
         self._store(rows, kinds, size, disk * 512)
         self._descend(whole, None)
+        return names_digest([row[2] for row in rows], whole)
+
+    def _fail(self, path: bytes, operation: str, error: OSError) -> None:
+        self.failed = True
+        self.worker.error(path, operation, error)
 
     def _wanted(self, active: Active, name: bytes, is_directory: bool) -> bool:
         """Whether a glob is fulfilled by an entry; a directory on the way to one is noted."""
@@ -365,6 +376,7 @@ class Listing:
             self.whole + self.passing,
             self.first,
             self.last,
+            self.names,
         )
         passing = None
         if self.active is not None:

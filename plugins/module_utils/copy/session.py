@@ -71,9 +71,9 @@ class Session:
         self.step = ""
         # Told the step when it looks as if a server does not answer.
         self.suspicion: Callable[[str], None] | None = None
-        # What the destination turns out to be like; None: nobody has tried.
-        self.holds_links: bool | None = None
+        # Whether the destination makes what root makes somebody else's; None: nobody has tried.
         self.squashes_root: bool | None = None
+        self.checking = False
 
     # -- directories: those of two calls ago may be closed ---------------------------------------
 
@@ -102,8 +102,9 @@ class Session:
         return self.targets.get(path, create)
 
     def look_afresh(self) -> None:
-        """From now on find the destination's directories by their names again, from its root: what
-        is held open may have been moved away, or a link may have taken its place."""
+        """For the second pass: find the destination's directories by their names again, from its
+        root. What is held open may have been moved away, or a link may have taken its place."""
+        self.checking = True
         self.targets.look_afresh()
 
     # -- failures ----------------------------------------------------------------------------------

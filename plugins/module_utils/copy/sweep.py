@@ -23,7 +23,8 @@ def sweep(session: Session, path: bytes, run: int | None = None) -> None:
     """Take away what is left in the destination's directory ``path``: all, or, while this run
     still makes large files in it, all that does not carry the mark of ``run``. Raises OSError."""
     target = session.target(path)
-    if session.clean or target.created or (run is not None and target.swept):
+    # While others check and mend, what is unfinished may be theirs.
+    if session.checking or session.clean or target.created or (run is not None and target.swept):
         return
     step, session.step = session.step, REMOVE_TEMPORARY
     try:

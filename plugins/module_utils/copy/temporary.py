@@ -17,10 +17,10 @@ import re
 from .rsync.leftovers import final_name
 
 _PREFIX = b".ingest-"
-# 24 digits: what earlier versions made. The others are of the preflight and of probes of times.
-_OURS = re.compile(
-    rb"\.ingest-(?:[0-9a-f]{24}|[0-9a-f]{32}|times-\d+-\d+|(?:probe|token)-[0-9a-f]{16})\Z"
-)
+_OURS = re.compile(rb"\.ingest-(?:[0-9a-f]{24}|[0-9a-f]{32})\Z")  # 24: by earlier versions
+# What proves something of a destination for a moment, also when a host joins a run late.
+_PROOFS = re.compile(rb"\.ingest-(?:times-\d+-\d+|(?:probe|token)-[0-9a-f]{16})\Z")
+_OLD = 600.0  # s: nobody waits for such a proof any more
 
 
 def temporary() -> bytes:
@@ -41,18 +41,24 @@ def mark_of(run: int) -> bytes:
 
 def ours(name: bytes) -> bool:
     """Whether only this collection gives such names."""
-    return name.startswith(_PREFIX) and _OURS.match(name) is not None
+    return name.startswith(_PREFIX) and bool(_OURS.match(name) or _PROOFS.match(name))
 
 
-def left_behind(directory: int) -> list[bytes]:
+def left_behind(directory: int, old: float = _OLD) -> list[bytes]:
     """What looks unfinished in a directory of the destination, given as its descriptor: what has
-    :func:`ours`, and what may be an rsync's. Raises OSError."""
+    names of :func:`ours` (proofs, ``old`` seconds before the directory last changed), and what may
+    be an rsync's. Raises OSError."""
+    until = os.fstat(directory).st_ctime - old
+    found = []
     with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
-        return [
-            entry.name
-            for entry in entries
-            if ours(entry.name) or final_name(entry.name) is not None
-        ]
+        for entry in entries:
+            name = entry.name
+            if ours(name):
+                if _OURS.match(name) or entry.stat(follow_symlinks=False).st_ctime < until:
+                    found.append(name)
+            elif final_name(name) is not None:
+                found.append(name)
+    return found
 
 
 def nothing_there(root: int) -> bool:

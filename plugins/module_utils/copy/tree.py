@@ -44,6 +44,16 @@ class TreeResult:
         self.seconds = 0.0
 
 
+class _Unfinished:
+    """A directory with something outstanding in it: how much, and whether links come yet."""
+
+    __slots__ = ("left", "linked")
+
+    def __init__(self) -> None:
+        self.left = 1
+        self.linked = False
+
+
 class _Report(NamedTuple):
     """A worker's answer to one batch of tasks."""
 
@@ -114,8 +124,7 @@ class _Coordinator:
         # Chunks of large directories. One of each in turn: a kernel lets nobody else make an entry
         # in a directory as long as a server has not answered.
         self._chunks: OrderedDict[bytes, list[bytes]] = OrderedDict()
-        # Directories with something outstanding in them: how much, and whether links come yet.
-        self._open: dict[bytes, list[Any]] = {}
+        self._open: dict[bytes, _Unfinished] = {}
         self._leaders: dict[tuple[int, int], bytes] = {}
         self._links: list[Task] = []
         self._late: list[Task] = []
@@ -188,12 +197,12 @@ class _Coordinator:
     def _hold(self, file: tuple[int, int], path: bytes) -> None:
         leader = self._leaders.setdefault(file, path)
         directory = split(path)[0]
-        state = self._open.setdefault(directory, [1, False])
+        state = self._open.setdefault(directory, _Unfinished())
         if leader is path:
-            state[0] += 1
+            state.left += 1
             self._soon.append((_ITEM, path))
         else:
-            state[1] = True
+            state.linked = True
             self._links.append((_LINK, leader, path))
 
     def _listed(self, path: bytes, below: list[bytes], chunks: list[bytes], whole: bool) -> None:
@@ -201,8 +210,8 @@ class _Coordinator:
         if whole:
             self._up(path)
             return
-        state = self._open.setdefault(path, [1, False])
-        state[0] += len(below) + len(chunks)
+        state = self._open.setdefault(path, _Unfinished())
+        state.left += len(below) + len(chunks)
         self._waiting += [(_LIST, join(path, name)) for name in below]
         if chunks:
             self._chunks[path] = chunks[::-1]
@@ -212,11 +221,11 @@ class _Coordinator:
         """One thing less is outstanding in a directory, and maybe in those above it."""
         while True:
             state = self._open[path]
-            state[0] -= 1
-            if state[0]:
+            state.left -= 1
+            if state.left:
                 return
             del self._open[path]
-            if state[1]:
+            if state.linked:
                 self._late.append((_FINISH, path))
             else:
                 self._soon.append((_FINISH, path))

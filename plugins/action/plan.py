@@ -13,15 +13,46 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
+    PRESERVE,
+    SPLITS,
+    VERIFY,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import (
     write_commands,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
-from ansible_collections.scaleout.ingest.plugins.modules.plan import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
+
+_LIMITS = Limits()
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "source": {"type": "str", "required": True},
+    "destinations": {"type": "list", "elements": "str", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "method": {"type": "str", "default": "copy"},
+    "split": {"type": "str", "choices": list(SPLITS), "default": SPLITS[0]},
+    "min_depth": {"type": "int"},
+    "max_depth": {"type": "int"},
+    "preserve": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
+    },
+    "verify": {"type": "str", "choices": list(VERIFY), "default": "metadata"},
+    "shard_items": {"type": "int", "default": _LIMITS.items},
+    "shard_bytes": {"type": "int", "default": _LIMITS.bytes},
+    "range_threshold": {"type": "int", "default": _LIMITS.range_threshold},
+    "range_size": {"type": "int", "default": _LIMITS.range_size},
+    "copy_commands": {"type": "bool", "default": False},
+    "holds": {"type": "dict"},
+    "check_space": {"type": "bool", "default": True},
+    "nodes": {"type": "int", "default": 0},
+}
 
 
 class ActionModule(ActionBase):

@@ -18,7 +18,6 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     Report,
     make_report,
 )
-from ansible_collections.scaleout.ingest.plugins.modules.report import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
@@ -28,6 +27,12 @@ ASSETS = os.path.join(
     "report",
     "files",
 )
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "fail": {"type": "bool", "default": True},
+    "show": {"type": "bool", "default": True},
+    "metrics_file": {"type": "path"},
+}
 TOP = (
     "run_id", "method", "split", "files", "directories", "bytes", "skipped", "failed", "seconds",
     "files_per_second", "bytes_per_second", "bound", "repaired", "removed",

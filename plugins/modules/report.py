@@ -173,10 +173,3 @@ msg:
   type: str
   sample: "Ingest 20260102T030405 done: 78,635 files, 1.31 GB in 4.2 s"
 """
-
-ARGUMENTS = {
-    "run_dir": {"type": "path", "required": True},
-    "fail": {"type": "bool", "default": True},
-    "show": {"type": "bool", "default": True},
-    "metrics_file": {"type": "path"},
-}

@@ -131,16 +131,15 @@ def _take(folder: str, me: Owner, say: Callable[[str], None], silence: float) ->
             number, owner = _read(record)
             if owner == me:
                 return number
-            found = alive(owner) if owner else False
+            found = alive(owner) if owner else None
             sign = os.fstat(record).st_mtime_ns
             seen = sign if seen is None else seen
             quiet = sign == seen and time.monotonic() - since > silence
-            if found is False or (found is None and quiet):
+            if not owner or found is False or (found is None and quiet):
                 if owner:
                     _sweep(folder)
                 _write(record, number, me)
                 return number
-        assert owner
         if found or sign != seen:
             raise IngestError(
                 f"another run is at work in {folder} (process {owner.pid} on {owner.host}): "

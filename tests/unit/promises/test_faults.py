@@ -54,7 +54,7 @@ class Place:
     def check(
         self, result: engine.Result, expected: dict[bytes, int], ignore: frozenset = frozenset()
     ) -> None:
-        """Exactly the expected items failed, with that errno, and are missing; all else is there."""
+        """The expected items alone failed, with that errno, and are missing; the rest is here."""
         assert set(result.errors) == set(expected), result.failures
         for path, number in expected.items():
             assert number in [n for _operation, n in result.errors[path]], (path, result.failures)

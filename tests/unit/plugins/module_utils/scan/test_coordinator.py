@@ -203,7 +203,10 @@ def test_globs_property(names: list[str], globs: list[str]) -> None:
         root = os.path.join(folder, "source")
         for name in names:
             os.makedirs(os.path.join(root, name, "end"), exist_ok=True)
-        program = 'IFS=; shopt -s nullglob globskipdots 2>/dev/null; for f in $P; do printf "%s\\0" "$f"; done'
+        program = (
+            "IFS=; shopt -s nullglob globskipdots 2>/dev/null; "
+            'for f in $P; do printf "%s\\0" "$f"; done'
+        )
         matched: set[str] = set()
         for glob in globs:
             out = subprocess.run(

@@ -228,7 +228,10 @@ def test_glob_is_the_shell(tree: list[list[bytes]], pattern: bytes) -> None:
     try:
         make(root, tree)
         # The pattern comes in a variable, which the shell splits and expands, but does not parse.
-        program = 'IFS=; shopt -s nullglob globskipdots 2>/dev/null; for f in $P; do printf "%s\\0" "$f"; done'
+        program = (
+            "IFS=; shopt -s nullglob globskipdots 2>/dev/null; "
+            'for f in $P; do printf "%s\\0" "$f"; done'
+        )
         done = subprocess.run(
             ["bash", "-c", program],
             cwd=root,

@@ -43,7 +43,7 @@ def run(*command: str, cwd: str = ROOT) -> int:
 
 def ruff() -> int:
     """Style and likely bugs."""
-    return run("ruff", "check", "--quiet", ".")
+    return run("ruff", "check", "--quiet", ".") or run("ruff", "format", "--check", "--quiet", ".")
 
 
 def mypy() -> int:

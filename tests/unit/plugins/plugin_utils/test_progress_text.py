@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("ansible", reason="controller code needs ansible-core")
 
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 
 
 def said(host: str = "a", **fields: Any) -> dict[str, Any]:

@@ -17,10 +17,8 @@ import pytest
 
 pytest.importorskip("ansible", reason="controller code needs ansible-core")
 
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import (  # noqa: E402
-    IngestError,
-)
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import (  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import (
     FILE,
     PACKAGE,
     Owner,

@@ -163,14 +163,13 @@ def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool
     tally = session.tally
     before = tally.files, tally.directories, tally.bytes, tally.skipped
     failed = tally.failed
-    # What others repair beside it may be unfinished: nothing is swept away.
-    clean, session.clean, session.metadata.probing = session.clean, True, True
+    session.metadata.probing = True
     try:
         # A large file comes in one piece here.
         OPERATIONS[Kind.COPY if of == Kind.FINISH else of](session, directory, [row])
         _give_times_again(session, directory)
     finally:
-        session.clean, session.metadata.probing = clean, False
+        session.metadata.probing = False
         tally.files, tally.directories, tally.bytes, tally.skipped = before
     if tally.failed == failed:
         session.step = steps.VERIFY

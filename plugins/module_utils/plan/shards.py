@@ -49,7 +49,11 @@ class CopyRow(NamedTuple):
     @staticmethod
     def text(name: bytes, state: Want | Entry) -> str:
         """The row as JSON."""
-        return f"[{_common(name, state)},{state.rdev}]"
+        # As _common() has it: a call would be felt.
+        return (
+            f"[{_quote(to_text(name))},{state.mode},{state.uid},{state.gid},"
+            f"{state.size},{state.mtime},{state.rdev}]"
+        )
 
     def encode(self) -> str:
         """The row as JSON."""

@@ -47,6 +47,7 @@ import os
 import select
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 import threading
@@ -57,6 +58,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_sender import VARIABLE
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 
+_PREFIX, _SOCKET = "scaleout-ingest-", "progress"
 _UP_AND_CLEAR = "\x1b[%dA\r\x1b[J"
 
 
@@ -83,8 +85,9 @@ class CallbackModule(CallbackBase):
         if self._folder:
             return
         try:
-            self._folder = tempfile.mkdtemp(prefix="scaleout-ingest-")
-            path = os.path.join(self._folder, "progress")
+            _sweep()
+            self._folder = tempfile.mkdtemp(prefix=_PREFIX)
+            path = os.path.join(self._folder, _SOCKET)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.bind(path)
         except OSError as error:
@@ -176,3 +179,20 @@ class CallbackModule(CallbackBase):
             self._state.take(json.loads(data), time.monotonic())
         except (ValueError, KeyError, TypeError, AttributeError):
             pass  # not ours
+
+
+def _sweep() -> None:
+    """Remove what killed runs of this user left: sockets that nobody listens to."""
+    with os.scandir(tempfile.gettempdir()) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
+    for folder in found:
+        try:
+            own = os.lstat(folder)
+            if not stat.S_ISDIR(own.st_mode) or own.st_uid != os.geteuid():
+                continue
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+                asking.connect(os.path.join(folder, _SOCKET))
+        except ConnectionRefusedError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass  # somebody else's, or one that is being made

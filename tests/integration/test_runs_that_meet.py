@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -299,3 +300,21 @@ def test_without_a_lock(folder: str) -> None:
     )
     assert run.status == 0, run.output
     assert os.listdir(place.destination + "/.ingest-lock") == ["f" * 32 + "." + "0" * 16]
+
+
+def test_the_progress_socket_of_a_killed_run_is_swept(folder: str) -> None:
+    temporary = folder + "/tmp"
+    os.mkdir(temporary)
+    for name, listens in (("scaleout-ingest-dead", False), ("scaleout-ingest-alive", True)):
+        os.mkdir(f"{temporary}/{name}")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.bind(f"{temporary}/{name}/progress")
+        if not listens:
+            listener.close()
+    os.mkdir(temporary + "/scaleout-ingest-new")
+    with open(folder + "/play.yml", "w", encoding="utf-8") as file:
+        json.dump([{"hosts": "localhost", "gather_facts": False, "tasks": []}], file)
+    run = ansible("playbook", folder + "/play.yml", env={"TMPDIR": temporary})
+    assert run.status == 0, run.output
+    assert sorted(os.listdir(temporary)) == ["scaleout-ingest-alive", "scaleout-ingest-new"]
+    listener.close()

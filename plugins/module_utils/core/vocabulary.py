@@ -37,9 +37,6 @@ class Kind:
     VERIFY = "verify"
 
 
-KINDS = (Kind.PREPARE, Kind.COPY, Kind.RANGE, Kind.FINISH, Kind.LINK, Kind.DIRECTORIES, Kind.VERIFY)
-
-
 class ShardState:
     """What has become of a shard."""
 

@@ -11,7 +11,6 @@ from ..core.vocabulary import HostState, Kind, Phase, ShardState
 from .store import PlanStore
 
 # The phases that bring over entries. Directories have one of their own, at the end.
-SHARED = (Phase.DATA, Phase.FINISH, Phase.LINKS)
 IN_SHARED = f"phase BETWEEN {Phase.DATA:d} AND {Phase.LINKS:d}"
 
 

@@ -13,17 +13,18 @@ import os
 import stat
 import time
 from collections import OrderedDict, deque
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.outcome import Counts, Failure, Losses
 from ..core.paths import display, join, split
 from ..core.processes import SMALL
-from ..core.steps import LIST, MAKE_DIRECTORY, STAT
+from ..core.steps import LIST, MAKE_DIRECTORY, STAT, VERIFY
 from ..core.task_pool import Batch, Task, TaskPool
-from ..core.want import want_of
+from ..core.want import NOT_LISTED, as_seen, names_digest, want_of
 from ..fs.worker_count import workers_for
 from .entry import copy_found, copy_link
+from .newcomers import Newcomers
 from .preserve import preserve_directory
 from .session import Session
 
@@ -45,19 +46,33 @@ class TreeResult:
 
 
 class _Unfinished:
-    """A directory with something outstanding in it: how much, and whether links come yet."""
+    """A directory with something outstanding in it: how much, whether links come yet, and as what
+    it was listed, see :meth:`.newcomers.Newcomers.check`."""
 
-    __slots__ = ("left", "linked")
+    __slots__ = ("left", "linked", "seen", "names")
 
     def __init__(self) -> None:
         self.left = 1
         self.linked = False
+        self.seen, self.names = 0, NOT_LISTED
+
+
+class _Listed(NamedTuple):
+    """Something of a directory is done: what is to be done below it and in it yet, whether the
+    worker finished all of it; after its listing, as what it was listed."""
+
+    path: bytes
+    below: Sequence[bytes] = ()
+    chunks: Sequence[bytes] = ()
+    whole: bool = False
+    seen: int = 0
+    names: int | None = None
 
 
 class _Report(NamedTuple):
     """A worker's answer to one batch of tasks."""
 
-    listed: list[tuple[bytes, list[bytes], list[bytes], bool]]
+    listed: list[_Listed]
     held: list[tuple[int, int, bytes]]
     counts: tuple[int, ...]
     failures: list[tuple[bytes, str, int, str]]
@@ -189,8 +204,8 @@ class _Coordinator:
             result.losses.add(kind, path, why, count)
         for device, inode, path in report.held:
             self._hold((device, inode), path)
-        for path, below, chunks, whole in report.listed:
-            self._listed(path, below, chunks, whole)
+        for listed in report.listed:
+            self._listed(listed)
         if self._progress and files:
             self._progress(files, moved)
 
@@ -205,16 +220,18 @@ class _Coordinator:
             state.linked = True
             self._links.append((_LINK, leader, path))
 
-    def _listed(self, path: bytes, below: list[bytes], chunks: list[bytes], whole: bool) -> None:
-        """Something of a directory is done; ``whole`` if the worker finished all of it."""
-        if whole:
+    def _listed(self, listed: _Listed) -> None:
+        path = listed.path
+        if listed.whole:
             self._up(path)
             return
         state = self._open.setdefault(path, _Unfinished())
-        state.left += len(below) + len(chunks)
-        self._waiting += [(_LIST, join(path, name)) for name in below]
-        if chunks:
-            self._chunks[path] = chunks[::-1]
+        state.left += len(listed.below) + len(listed.chunks)
+        if listed.names is not None:
+            state.seen, state.names = listed.seen, listed.names
+        self._waiting += [(_LIST, join(path, name)) for name in listed.below]
+        if listed.chunks:
+            self._chunks[path] = list(listed.chunks[::-1])
         self._less(path)
 
     def _less(self, path: bytes) -> None:
@@ -226,9 +243,9 @@ class _Coordinator:
                 return
             del self._open[path]
             if state.linked:
-                self._late.append((_FINISH, path))
+                self._late.append((_FINISH, path, state.seen, state.names))
             else:
-                self._soon.append((_FINISH, path))
+                self._soon.append((_FINISH, path, state.seen, state.names))
             if not path:
                 return
             path = split(path)[0]
@@ -258,9 +275,10 @@ class _Worker:
 
     def __init__(self, session: Session, hold: bool, chunk: int) -> None:
         self._session = session
+        self._newcomers = Newcomers(session)
         self._chunk = chunk
         self._hold = hold
-        self._listed: list[tuple[bytes, list[bytes], list[bytes], bool]] = []
+        self._listed: list[_Listed] = []
         self._held: list[tuple[int, int, bytes]] = []
 
     def batch(self, tasks: list[Task]) -> tuple[Any, ...]:
@@ -272,9 +290,9 @@ class _Worker:
                 self._list(path)
             elif kind == _NAMES:
                 self._copy(path, task[2].split(b"/"))
-                self._listed.append((path, [], [], False))
+                self._listed.append(_Listed(path))
             elif kind == _FINISH:
-                self._finish(path)
+                self._finish(*task[1:])
             else:
                 self._single(task)
         report = (
@@ -294,16 +312,18 @@ class _Worker:
         below: list[bytes] = []
         names: list[bytes] = []
         chunks: list[bytes] = []
+        seen, digest = 0, NOT_LISTED
         try:
             session.step = MAKE_DIRECTORY
             session.target(path, True)
         except OSError as error:
             session.fail(path, error)
-            self._listed.append((path, [], [], True))
+            self._listed.append(_Listed(path, whole=True))
             return
         try:
             session.step = LIST
             fd = session.source(path)
+            seen = as_seen(os.fstat(fd).st_ctime_ns, time.time())
             with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
@@ -315,6 +335,9 @@ class _Worker:
                     if len(names) >= self._chunk:
                         chunks += _joined(names)
                         names = []
+            digest = 0
+            if not chunks:
+                digest = names_digest(sorted(name[1:] for name in names), sorted(below))
         except OSError as error:
             session.fail(path, error)
         held = len(self._held)
@@ -324,8 +347,8 @@ class _Worker:
             self._copy(path, names)
         whole = not below and not chunks and len(self._held) == held
         if whole:
-            self._finish(path)
-        self._listed.append((path, below, chunks, whole))
+            self._finish(path, seen, digest)
+        self._listed.append(_Listed(path, below, chunks, whole, seen, digest))
 
     def _copy(self, path: bytes, names: list[bytes]) -> None:
         """Copy entries of a directory; an f in front of the name says that it is a regular file."""
@@ -336,7 +359,7 @@ class _Worker:
             if found is not None:
                 self._held.append((found.st_dev, found.st_ino, join(path, name)))
 
-    def _finish(self, path: bytes) -> None:
+    def _finish(self, path: bytes, seen: int, names: int) -> None:
         session = self._session
         try:
             session.step = STAT
@@ -345,6 +368,11 @@ class _Worker:
             session.fail(path, error)
         else:
             preserve_directory(session, path, want)
+            session.step = VERIFY
+            try:
+                self._newcomers.check(path, seen, names)
+            except OSError as error:
+                session.fail(path, error)
 
     def _single(self, task: Task) -> None:
         """The first name of a file with several, or one of the others."""
@@ -362,4 +390,4 @@ class _Worker:
             else:
                 copy_link(session, directory, name, want_of(found), task[1])
         if task[0] == _ITEM:
-            self._listed.append((directory, [], [], False))
+            self._listed.append(_Listed(directory))

@@ -145,3 +145,32 @@ def test_trees_in_each_other(tmp_path: Path, inner: str) -> None:
     pair = {"source": (below, outer), "destination": (outer, below), "same": (outer, outer)}[inner]
     with pytest.raises(IngestError, match="in each other"):
         tree.copy_tree(pair[0], pair[1], 1, KEEP)
+
+
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_what_comes_after_the_listing_is_named(
+    pair: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    source, destination = pair
+    for name in (b"a/sub", b"z"):
+        os.makedirs(os.path.join(source, name))
+    for name in (b"a/1", b"a/2", b"z/1", b"z/2"):
+        os.mknod(os.path.join(source, name))
+    real = os.scandir
+
+    def scandir(at: bytes) -> object:
+        """What is in a moves up as it is to be listed: the root has been."""
+        where = os.readlink(at) if at.startswith(b"/proc/self/fd/") else at
+        if where == source + b"/a" and os.path.exists(source + b"/a/sub"):
+            os.rename(source + b"/a/sub", source + b"/sub")
+        return real(at)
+
+    monkeypatch.setattr(tree, "CHUNK", chunk)
+    monkeypatch.setattr(os, "scandir", scandir)
+    result = tree.copy_tree(source, destination, 1, KEEP)
+    monkeypatch.undo()
+    failures = [(failure.path, failure.message) for failure in result.failures]
+    assert [path for path, _message in failures] == [b""]
+    assert "'sub' is new in the source and not in the destination" in failures[0][1]
+    assert tree.copy_tree(source, destination, 1, KEEP).failures == []
+    assert compare.compare_trees(source, destination) == []

@@ -58,7 +58,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_sender import VARIABLE
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 
-_PREFIX, _SOCKET = "scaleout-ingest-", "progress"
+_PREFIX = "scaleout-ingest-"
+_SOCKET = "progress"
 _UP_AND_CLEAR = "\x1b[%dA\r\x1b[J"
 
 

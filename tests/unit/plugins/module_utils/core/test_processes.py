@@ -68,7 +68,7 @@ def test_messages_larger_than_any_pipe_pass_each_other(crew: Crew, threads: int)
     sent = [bytes([n]) * 3_000_000 for n in range(20)]
     for data in sent:  # nothing is received meanwhile
         member.send(data)
-    assert sorted(member.receive() for _ in sent) == sent
+    assert sorted(member.receive() for dummy in sent) == sent
 
 
 def test_threads_work_at_the_same_time_and_share_what_one_gets(crew: Crew) -> None:
@@ -89,11 +89,11 @@ def test_threads_work_at_the_same_time_and_share_what_one_gets(crew: Crew) -> No
 
     member = crew.add(main)
     member.send([1, 2, 3, 4])
-    assert sorted(member.receive() for _ in range(4)) == [1, 2, 3, 4]
+    assert sorted(member.receive() for dummy in range(4)) == [1, 2, 3, 4]
 
 
 def test_a_member_that_is_killed_is_seen_by_its_end(crew: Crew) -> None:
-    members = [crew.add(serving(lambda message: message)) for _ in range(3)]
+    members = [crew.add(serving(lambda message: message)) for dummy in range(3)]
     os.kill(members[1].pid, signal.SIGKILL)
     assert crew.wait(20) == [members[1]]
     with pytest.raises(Ended, match=r"a worker process died \(signal 9\) before its work was done"):
@@ -111,7 +111,7 @@ def test_what_is_raised_ends_the_process_and_is_told(crew: Crew, threads: int) -
     with pytest.raises(Ended, match=r"failed: ZeroDivisionError: .* \(test_processes.py, line \d+"):
         member.receive()
     assert gone(member.pid)
-    for _ in range(100):  # sooner or later the pipe has no reader
+    for dummy in range(100):  # sooner or later the pipe has no reader
         member.send(b"x" * 100_000)
     with pytest.raises(Ended):
         member.receive()
@@ -193,7 +193,7 @@ def test_a_pool_does_every_task_once(crew_size: tuple[int, int]) -> None:
 
     pool = TaskPool(crew_size, lambda: batch)
     try:
-        pool.drain(lambda: [waiting.pop() for _ in range(min(3, len(waiting)))], take)
+        pool.drain(lambda: [waiting.pop() for dummy in range(min(3, len(waiting)))], take)
     finally:
         pool.close()
     assert sorted(done) == list(range(1, 1000))

@@ -24,6 +24,7 @@ from .temporary import temporary
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _BLOCK = 1 << 20
+_ZEROS = bytes(_BLOCK)
 
 
 def check(
@@ -143,23 +144,44 @@ def _check_file(
 
 
 def digest(name: bytes, directory: int, written: bool = False) -> bytes:
-    """A hash of a file's contents; if this host may have ``written`` it, as it is stored. Raises
+    """A hash of a file's contents, the same however they are stored: holes are not read, and zeros
+    count as holes. If this host may have ``written`` it, it is of what is stored. Raises
     OSError."""
     found = _hash()
     fd = os.open(name, _READ, dir_fd=directory)
     try:
         if written:
             read_from_storage(fd)
+        state = os.fstat(fd)
+        sparse = state.st_blocks * 512 < state.st_size
+        at = 0
         while True:
+            if sparse:
+                at = max(at, _data(fd, at) // _BLOCK * _BLOCK)
             try:
-                block = os.read(fd, _BLOCK)
+                block = os.pread(fd, _BLOCK, at)
             except OSError as error:
                 raise OperationError(READ, error.errno or 0) from error
             if not block:
-                return bytes(found.digest())
-            found.update(block)
+                break
+            if block != _ZEROS[: len(block)]:
+                found.update(b"%d:%d:" % (at, len(block)))
+                found.update(block)
+            at += len(block)
+        found.update(b"%d" % os.lseek(fd, 0, os.SEEK_END))
+        return bytes(found.digest())
     finally:
         os.close(fd)
+
+
+def _data(fd: int, at: int) -> int:
+    """Where data comes next, or the end."""
+    try:
+        return os.lseek(fd, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return os.lseek(fd, 0, os.SEEK_END)
+        return at  # a file system that can't tell
 
 
 def read_from_storage(fd: int) -> None:

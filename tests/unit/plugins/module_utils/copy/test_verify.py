@@ -30,7 +30,34 @@ def test_digests_in_fips_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         first, second, third = (verify.digest(name, folder) for name in (b"a", b"b", b"c"))
     finally:
         os.close(folder)
-    assert first == second == hashlib.sha256(b"one").digest() != third
+    assert first == second != third
+    assert len(first) == hashlib.sha256().digest_size
+
+
+def test_a_digest_does_not_read_holes(tmp_path: Path) -> None:
+    """Nor does it tell holes from zeros; but where the data is, and how much there is."""
+    sizes = {b"huge": 12 << 40, b"more": (12 << 40) + 1, b"other": 12 << 40}
+    places = {b"huge": 5 << 40, b"more": 5 << 40, b"other": (5 << 40) + 1}
+    for name, size in sizes.items():
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            try:
+                file.truncate(size)
+            except OSError:
+                pytest.skip("no file can be so long here")
+            file.seek(places[name])
+            file.write(b"data")
+    holes, zeros = tmp_path / "holes", tmp_path / "zeros"
+    with open(holes, "wb") as file:
+        file.seek(3_500_000)
+        file.write(b"data")
+        file.truncate(7_300_001)
+    zeros.write_bytes(holes.read_bytes())
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert len({verify.digest(name, folder) for name in sizes}) == 3
+        assert verify.digest(b"holes", folder) == verify.digest(b"zeros", folder)
+    finally:
+        os.close(folder)
 
 
 def test_what_is_read_back_is_read_from_the_disk() -> None:

@@ -129,6 +129,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments i
     RSYNC_ARGUMENTS,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.options import CopyOptions
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.start import start
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
@@ -137,7 +138,8 @@ def main() -> None:
     """Entry point: start the client's job and answer at once."""
     module = AnsibleModule(argument_spec=RSYNC_ARGUMENTS)
     try:
-        module.exit_json(changed=False, status=start(CopyOptions.from_params(module.params)))
+        status = start(CopyOptions.from_params(module.params), configure)
+        module.exit_json(changed=False, status=status)
     except IngestError as error:
         module.fail_json(msg=str(error))
 

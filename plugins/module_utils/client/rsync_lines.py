@@ -50,6 +50,7 @@ def configure(options: RsyncOptions, base: Settings, auto: bool) -> Settings:
         find_rsync(host), preserve, accepted_options(wanted), _granularity(base.destinations[0])
     )
     return base._replace(
+        copy_lines=copy_lines,
         rsync=tuple(made),
         rsync_verify=options.verify,
         chunk_files=options.bucket_files or 1 << 30,

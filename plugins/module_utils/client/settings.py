@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ..core.vocabulary import PRESERVE
 from ..scan.selection import Selection
@@ -24,7 +24,9 @@ class Settings(NamedTuple):
     # About what a worker is handed at once; also what one rsync gets at most.
     chunk_files: int = 96
     chunk_bytes: int = 8 << 20
-    # For the methods with rsync: the command, and how its second phase verifies.
+    # For the methods with rsync: what copies a chunk's lines in the engine's place, so that only
+    # the hosts that need it are sent it; the command, and how its second phase verifies.
+    copy_lines: Callable[..., None] | None = None
     rsync: tuple[str, ...] = ()
     rsync_verify: str = "metadata"
     # Whether what the second pass finds wrong is copied again at once.

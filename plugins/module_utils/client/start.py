@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from ..core.background import Status, detach
 from ..core.errors import IngestError
@@ -17,11 +17,12 @@ from ..mounts.same_export import make
 from ..scan.selection import Selection
 from .destination_lock import NAME, Lock, Member, take
 from .lock_keeper import Keeper
-from .options import CopyOptions
-from .rsync_lines import configure
+from .options import CopyOptions, RsyncOptions
 from .runner import Runner
 from .settings import Settings
 from .work_folder import Job, lost_hosts
+
+Configure = Callable[[RsyncOptions, Settings, bool], Settings]
 
 
 def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
@@ -53,15 +54,16 @@ def check_mounts(wanted: Settings) -> None:
     make(wanted.destinations)
 
 
-def start(options: CopyOptions) -> dict[str, Any]:
+def start(options: CopyOptions, configure: Configure | None = None) -> dict[str, Any]:
     """Start the job in the work folder, and return its first status. A mount that does not answer
-    is left out. Raises IngestError."""
+    is left out. ``configure`` adds what another method than the engine's needs. Raises
+    IngestError."""
     # Over before the controller gives this host up, so that no item is written twice at once.
     status = Status(options.work, options.lease * 0.7)
     destinations, silent = answering(options.source, options.destinations)
     wanted = settings(options, destinations)
     check_mounts(wanted)
-    if options.rsync:
+    if configure and options.rsync:
         wanted = configure(options.rsync, wanted, options.workers == "auto")
     os.umask(0o077)
     found = detach(lambda: run(options, wanted, status, silent), status, 0.0)

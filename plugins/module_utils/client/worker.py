@@ -17,7 +17,6 @@ from ..core.vocabulary import Kind
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, look_again, verify, without
 from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
-from .rsync_lines import copy_lines
 from .settings import Settings
 
 _TELL = 0.5  # seconds between words about a chunk under way
@@ -88,8 +87,8 @@ class _Worker:
         self._number, self._untold = chunk.number, 0
         begun = time.monotonic()
         slow: list[SlowDirectory] = []
-        if chunk.kind == Kind.COPY and self._settings.rsync:
-            copy_lines(self._session, self._settings, chunk.lines, self._moved)
+        if chunk.kind == Kind.COPY and self._settings.copy_lines:
+            self._settings.copy_lines(self._session, self._settings, chunk.lines, self._moved)
         elif chunk.kind == Kind.VERIFY:
             self._check(chunk)
         else:

@@ -20,6 +20,7 @@ from ..core.paths import display
 from ..core.steps import VERIFY
 from ..core.want import NOT_LISTED, names_digest
 from ..fs.refresh import refresh
+from ..fs.worker_count import waits
 from .session import Session
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -38,6 +39,7 @@ class Newcomers:
         ``one_file_system`` those of other file systems than the root's are not."""
         self._session = session
         self._takes = takes
+        self._remote = waits(session.sources.root)
         self._device: int | None = None
         if one_file_system:
             self._device = os.fstat(session.source(b"")).st_dev
@@ -56,8 +58,7 @@ class Newcomers:
             source = session.source(path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        refresh(source)
-        found = os.fstat(source)
+        found = self.look(source)
         if found.st_ctime_ns == seen or self._device not in (None, found.st_dev):
             return
         stream = self._taken(path, source)
@@ -73,6 +74,12 @@ class Newcomers:
                 f"has changed since it was scanned: '{display(new[0])}'{more} new in the source "
                 "and not in the destination: run it again",
             )
+
+    def look(self, source: int) -> os.stat_result:
+        """The stat of a directory of the source as it is now, also where a server has it."""
+        if self._remote:
+            refresh(source)
+        return os.fstat(source)
 
     def _taken(self, path: bytes, source: int) -> Iterator[tuple[bytes, bool]]:
         takes = self._takes

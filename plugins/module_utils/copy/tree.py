@@ -336,7 +336,7 @@ class _Worker:
                         chunks += _joined(names)
                         names = []
             digest = 0
-            if not chunks:
+            if not chunks and not seen:  # else the ctime tells
                 digest = names_digest(sorted(name[1:] for name in names), sorted(below))
         except OSError as error:
             session.fail(path, error)
@@ -363,11 +363,13 @@ class _Worker:
         session = self._session
         try:
             session.step = STAT
-            want = want_of(os.fstat(session.source(path)))
+            found = self._newcomers.look(session.source(path))
         except OSError as error:
             session.fail(path, error)
         else:
-            preserve_directory(session, path, want)
+            preserve_directory(session, path, want_of(found))
+            if found.st_ctime_ns == seen:
+                return
             session.step = VERIFY
             try:
                 self._newcomers.check(path, seen, names)

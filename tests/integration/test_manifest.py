@@ -16,7 +16,7 @@ from ansible_collections.scaleout.ingest.plugins.modules.manifest import EXAMPLE
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts
 from ansible_collections.scaleout.ingest.tests.support.place import Place
-from ansible_collections.scaleout.ingest.tests.support.playbook import Run, ansible, unsafe
+from ansible_collections.scaleout.ingest.tests.support.playbook import Run, ansible, unsafe, words
 
 PLAY = """
 - hosts: ingestors
@@ -172,7 +172,7 @@ def test_bad_input(place: Place, options: dict[str, Any], message: str) -> None:
         **{k: v for k, v in given.items() if v is not None},
     )
     assert run.status == 2
-    assert message in " ".join(run.output.split()), run.output
+    assert message in words(run), run.output
     assert "Traceback" not in run.output
     assert not answer and not left_over()
 
@@ -185,7 +185,7 @@ def test_run_folder_in_the_source(place: Place) -> None:
         run_dir=place.source + "/run",
     )
     assert run.status == 2
-    assert f"run_dir '{place.source}/run' lies inside the source" in " ".join(run.output.split())
+    assert f"run_dir '{place.source}/run' lies inside the source" in words(run)
 
 
 # ---------------------------------------------------------------- over SSH

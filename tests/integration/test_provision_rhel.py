@@ -8,14 +8,13 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
 import shutil
 import subprocess
 from typing import Any, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support.hosts import Hosts, why_not
-from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run, ansible
+from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run, ansible, words
 
 PROVISION = os.path.join(ROOT, "playbooks", "provision.yml")
 TOOLS = ("dnf", "rpmbuild", "createrepo_c")
@@ -101,10 +100,6 @@ def _rocky() -> Iterator[Rocky]:
         pytest.skip(reason)
     with Hosts(1) as running:
         yield Rocky(running)
-
-
-def words(run: Run) -> str:
-    return re.sub(r"\s+", " ", run.output)
 
 
 def test_a_host_of_the_rhel_family_becomes_an_ingestor(rocky: Rocky) -> None:

@@ -33,6 +33,11 @@ class Run(NamedTuple):
         return sum(counts["changed"] for counts in self.recap.values())
 
 
+def words(run: Run) -> str:
+    """What it printed, in one line. YAML of older versions doubles a quote."""
+    return " ".join(run.output.split()).replace("''", "'")
+
+
 def unsafe(value: Any) -> Any:
     """The value for a JSON file of extra variables, no text in it taken for a template."""
     if isinstance(value, str):

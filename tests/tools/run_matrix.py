@@ -32,7 +32,9 @@ def environment(core: str, python: str) -> str:
     wanted = os.path.join(ROOT, ".cache", f"requirements-core{core}.txt")
     os.makedirs(os.path.dirname(wanted), exist_ok=True)
     with open(wanted, "w", encoding="ascii") as file:
-        file.write(f"ansible-core=={core}.*\nhypothesis\nparamiko\npyte\npytest\npytest-xdist\n")
+        file.write(
+            f"ansible-core=={core}.*\nhypothesis\njsonschema\nparamiko\npyte\npytest\npytest-xdist\n"
+        )
     if os.path.exists(os.path.join(ROOT, folder, "ready")):
         return folder
     setup = os.path.join(ROOT, "tests", "tools", "setup.py")

@@ -25,6 +25,7 @@ from .mount_command import mount
 
 USAGE = "usage: ingestor FILE\n"
 NAMES = ("parallelcp", "prime")
+_NUMBERS = ("slots", "max_slots", "readahead", "nconnect", "node_count", "seconds")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,6 +68,7 @@ def provision(settings: dict[str, Any], program: str) -> None:
     Raises:
         IngestError: a step fails.
     """
+    settings = given(settings)
     host = socket.gethostname().partition(".")[0]
     folder = settings.get("commands_folder", os.path.dirname(program))
     for name in settings.get("commands", NAMES):
@@ -74,19 +76,32 @@ def provision(settings: dict[str, Any], program: str) -> None:
     tuning = Tuning()
     if settings.get("slots") is not None or settings.get("max_slots") is not None:
         tuning.slots(settings.get("slots"), settings.get("max_slots"))
-    points = _mount(_given(settings["mounts"]), host) if settings.get("mounts") else []
+    points = _mount(given(settings["mounts"]), host) if settings.get("mounts") else []
     if settings.get("readahead") is not None:
         tuning.readahead(settings["readahead"], points)
     if settings.get("bootstrap"):
-        given = _given(settings["bootstrap"])
-        given["environment"] = bootstrap.texts(given.get("environment") or {})
-        given.setdefault("node_prefix", re.sub("[-0-9]+$", "", host))
-        bootstrap.bootstrap(bootstrap.Wanted(**given))
+        wanted = {"export": "", **given(settings["bootstrap"])}
+        wanted["environment"] = bootstrap.texts(wanted.get("environment") or {})
+        wanted.setdefault("node_prefix", re.sub("[-0-9]+$", "", host))
+        bootstrap.bootstrap(bootstrap.Wanted(**wanted))
 
 
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """What is set; the rest keeps its default."""
-    return {name: value for name, value in settings.items() if value is not None}
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """What is set; the rest keeps its default. ansible-core up to 2.18 makes text of every value in
+    a template, and an empty one of nothing. Raises IngestError: a number is none."""
+    found = {}
+    for name, value in settings.items():
+        if value in (None, ""):
+            continue
+        if name in _NUMBERS:
+            try:
+                value = int(value)
+            except ValueError as error:
+                raise IngestError(f"{name}: '{value}' is not a number") from error
+        elif name == "persistent":
+            value = str(value) == "True"
+        found[name] = value
+    return found
 
 
 def _link(program: str, path: str) -> None:
@@ -99,11 +114,11 @@ def _link(program: str, path: str) -> None:
         raise IngestError(f"{path} can't be installed: {error.strerror}") from error
 
 
-def _mount(given: dict[str, Any], host: str) -> list[str]:
+def _mount(options: dict[str, Any], host: str) -> list[str]:
     """Mount what is wanted; the mount points."""
     number = re.search("[0-9]+$", host)
     client = int(number.group()) if number else 0
-    wanted = WantedMounts.from_params({"persistent": True, "client": client, **given})
+    wanted = WantedMounts.from_params({"persistent": True, "client": client, **options})
     state = changes.needed(wanted, host)
     outcome = []
     for entry in state.todo:

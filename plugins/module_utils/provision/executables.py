@@ -11,6 +11,7 @@ import marshal
 import os
 import struct
 import sys
+import tokenize
 import zipfile
 from importlib.machinery import ModuleSpec
 
@@ -46,8 +47,8 @@ def build(command: str, interpreter: str, small: bool = False) -> bytes:
     at ``interpreter``.
 
     It holds the modules as source, and compiled by this Python to start faster; another version
-    takes the source. If it is to be ``small``, only the source without its explanations (Python 3.9
-    can make that). Raises IngestError for another command.
+    takes the source. If it is to be ``small``, only the source without its explanations. Raises
+    IngestError for another command.
     """
     if command not in _MODULES:
         raise IngestError(f"'{command}' is not one of the commands {', '.join(COMMANDS)}")
@@ -84,13 +85,31 @@ def _store(archive: zipfile.ZipFile, name: str, source: bytes, small: bool) -> N
 
 
 def _bare(source: bytes) -> bytes:
-    """The source without comments and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-        if documented and ast.get_docstring(node, clean=False) is not None:  # type: ignore[arg-type]
-            node.body = node.body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree).encode()
+    """The source without comments, docstrings and empty lines. The rest stays as it was written:
+    what newer Pythons make of a syntax tree, older ones can't always read."""
+    lines = source.splitlines(keepends=True)
+    cuts: list[tuple[int, int, int, int, bytes]] = []  # from line and byte, to line and byte
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and ast.get_docstring(node, clean=False) is not None:
+                ends = (first.end_lineno or 0, first.end_col_offset or 0)
+                cuts.append((first.lineno, first.col_offset, *ends, b'""'))
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        (row, column), (end, last) = token.start, token.end
+        if token.type == tokenize.COMMENT:
+            at = len(token.line[:column].encode())
+            cuts.append((row, at, end, len(token.line[:last].encode()), b""))
+    for row, at, end, last, text in sorted(cuts, reverse=True):
+        lines[row - 1 : end] = [lines[row - 1][:at] + text + lines[end - 1][last:]]
+    bare = b"".join(lines)
+    empty = {
+        token.start[0]
+        for token in tokenize.tokenize(io.BytesIO(bare).readline)
+        if token.type == tokenize.NL and not token.line.strip()
+    }
+    kept = enumerate(bare.splitlines(keepends=True), 1)
+    return b"".join(line for row, line in kept if row not in empty)
 
 
 def _closure(module: str) -> dict[str, bytes]:

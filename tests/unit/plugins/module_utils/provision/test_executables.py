@@ -54,8 +54,7 @@ def test_another_python_takes_the_source(bin_folder: Path, tmp_path: Path) -> No
     assert b"files        1\n" in done.stdout
 
 
-# Only a controller makes small ones, and its Python is newer than some targets'.
-@pytest.mark.parametrize("small", [False, True] if sys.version_info >= (3, 9) else [False])
+@pytest.mark.parametrize("small", [False, True])
 def test_an_old_python_is_told_so(tmp_path: Path, small: bool) -> None:
     path = tmp_path / "ingestor"
     path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small))
@@ -209,3 +208,13 @@ def test_prime_usage(bin_folder: Path, arguments: list[str]) -> None:
     done = run(bin_folder / "prime", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(b"prime: ")
+
+
+def test_a_small_one_is_read_by_other_pythons(tmp_path: Path) -> None:
+    """Than the one that made it, which may be newer."""
+    path = tmp_path / "ingestor"
+    path.write_bytes(executables.build("ingestor", "/usr/bin/python3", small=True))
+    found = {sys.executable, *filter(os.path.exists, ["/usr/bin/python3"])}
+    for python in found:
+        done = subprocess.run([python, path], stderr=subprocess.PIPE, check=False)
+        assert done.stderr == b"usage: ingestor FILE\n"

@@ -13,6 +13,11 @@ def read_only(path: str, immutable: bool = False) -> sqlite3.Connection:
     ``immutable``: nobody writes it any more, so it is not locked, and its folder may be read-only.
     Raises sqlite3.Error.
     """
+    address = read_only_uri(path) + ("&immutable=1" if immutable else "")
+    return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+
+def read_only_uri(path: str) -> str:
+    """What SQLite calls a file that is only to be read, whatever is in its name."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    options = "mode=ro&immutable=1" if immutable else "mode=ro"
-    return sqlite3.connect(f"file:{quoted}?{options}", uri=True, check_same_thread=False)
+    return f"file:{quoted}?mode=ro"

@@ -16,6 +16,7 @@ from typing import Any, Iterator
 
 from ..core.errors import IngestError
 from ..core.outcome import Counts
+from ..core.sqlite import read_only_uri
 
 VERSION = 2
 _COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
@@ -66,7 +67,7 @@ class PlanStore:
         if not os.path.isfile(path):
             raise IngestError(f"there is no plan at {path}: run the plan module first")
         try:
-            db = _connect(f"file:{_quote(path)}?mode=ro", uri=True) if readonly else _connect(path)
+            db = _connect(read_only_uri(path), uri=True) if readonly else _connect(path)
             db.execute("SELECT 1 FROM shards LIMIT 1")
             (version,) = db.execute("PRAGMA user_version").fetchone()
         except sqlite3.Error as error:
@@ -119,7 +120,3 @@ def _connect(path: str, uri: bool = False) -> sqlite3.Connection:
     # A lost plan is made again by the next run, so no write waits for the disk.
     db.execute("PRAGMA synchronous=OFF")
     return db
-
-
-def _quote(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -26,6 +26,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
     TakesLosses,
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import make, owned, private
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
 MODULE = "scaleout.ingest.manifest"
 _PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
@@ -60,7 +61,7 @@ class ActionModule(TakesLosses):
             return result
         self._host = str(self._task.delegate_to or variables.get("inventory_hostname", "localhost"))
         try:
-            result.update(self._scan(options, os.path.abspath(str(run_dir)), variables))
+            result.update(self._scan(options, absolute(run_dir), variables))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         result["changed"] = False

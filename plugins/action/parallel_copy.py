@@ -31,6 +31,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.share import Share
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
 
 class ActionModule(TakesLosses):
@@ -56,7 +57,7 @@ class ActionModule(TakesLosses):
         try:
             workers(options["workers"])
             options["bandwidth_limit"] = rate(options["bandwidth_limit"])
-            folder = os.path.abspath(options.pop("run_dir"))
+            folder = absolute(options.pop("run_dir"))
             with owned(folder, self._display.warning) as self._number, PlanStore.open(
                 os.path.join(folder, "plan.db")
             ) as store:

@@ -25,6 +25,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 _LIMITS = Limits()
@@ -69,8 +70,8 @@ class ActionModule(ActionBase):
         """The task's result."""
         result = super().run(tmp, task_vars)
         dummy, options = self.validate_argument_spec(ARGUMENTS)
-        folder = os.path.abspath(options["run_dir"])
         try:
+            folder = absolute(options["run_dir"])
             _check(options)
             with owned(folder, self._display.warning), private():
                 self._plan(folder, options, result)

@@ -19,6 +19,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     make_report,
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 ASSETS = os.path.join(
@@ -54,12 +55,12 @@ class ActionModule(ActionBase):
         """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        folder = os.path.abspath(self._loader.path_dwim(arguments["run_dir"]))
         try:
+            folder = absolute(arguments["run_dir"])
             with owned(folder, self._display.warning, last=True), private():
                 report = make_report(folder, ASSETS, collection_version())
                 if arguments["metrics_file"]:
-                    _copy(report.files[METRICS], arguments["metrics_file"])
+                    _copy(report.files[METRICS], absolute(arguments["metrics_file"]))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments["show"]:

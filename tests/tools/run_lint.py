@@ -84,7 +84,7 @@ def changelog() -> int:
 def doc() -> int:
     """ansible-doc reads every plugin."""
     status = 0
-    for kind in ("module", "callback", "lookup", "strategy", "test"):
+    for kind in ("module", "callback", "lookup", "strategy", "test", "filter"):
         folder = os.path.join(ROOT, "plugins", {"module": "modules"}.get(kind, kind))
         for path in sorted(glob.glob(folder + "/[a-z]*.py")):
             name = "scaleout.ingest." + os.path.basename(path)[:-3]

@@ -29,7 +29,7 @@ def test_every_file_of_the_engine_has_its_line() -> None:
 
 
 def test_every_file_around_it_is_named() -> None:
-    for kind in ("action", "plugin_utils", "callback", "lookup"):
+    for kind in ("action", "plugin_utils", "callback", "lookup", "filter"):
         for file in rooms.files(ROOT, os.path.join("plugins", kind)):
             name = os.path.relpath(file, "plugins")
             assert name in NAMED or name.endswith("__init__.py"), f"docs/code.md lacks {name}"

@@ -19,7 +19,8 @@
  *   from    only where a read or write touches bytes at or after it; of readdir: after that many entries
  *   skip    the first N matching calls pass;  times  then N are hit, 0 for all
  *
- *   delay=MICROSECONDS   each call takes that much longer
+ *   delay=MICROSECONDS   each call takes that much longer, the reading of a directory once for each
+ *                        part of it; how many calls took it at once at most is "at_once"
  *   fold                 A to Z are a to z in names, as on a file system that ignores case
  *   clear                forget all rules, the delay, fold and the counts
  */
@@ -59,6 +60,7 @@ static int count;
 static long delay;
 static int fold;
 static unsigned long long calls[OPS];
+static int under_way, at_once;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int root;
 #define CONTROL "/.faults"
@@ -94,6 +96,7 @@ static int parse(char *line)
 		delay = 0;
 		fold = 0;
 		memset(calls, 0, sizeof calls);
+		at_once = 0;
 		return 0;
 	}
 	if (sscanf(line, "delay=%ld", &delay) == 1)
@@ -199,9 +202,14 @@ static int act(enum op op, const char *path, long long end)
 		what = r->act;
 		found = what == ERROR ? -r->error : what == IGNORE ? 0 : (int)what + 2;
 	}
+	if (++under_way > at_once)
+		at_once = under_way;
 	pthread_mutex_unlock(&lock);
-	if (delay)
+	if (delay && op != READDIR)
 		wait_us(delay);
+	pthread_mutex_lock(&lock);
+	under_way--;
+	pthread_mutex_unlock(&lock);
 	while (what == HANG)
 		wait_us(100000);
 	if (what == VANISH || what == GROW || what == SHRINK || what == REWRITE) {
@@ -334,6 +342,7 @@ static int f_read(const char *path, char *buffer, size_t size, off_t at, struct 
 		size_t n = 0;
 		for (int i = 0; i < OPS; i++)
 			n += snprintf(text + n, sizeof text - n, "%s %llu\n", names[i], calls[i]);
+		n += snprintf(text + n, sizeof text - n, "at_once %d\n", at_once);
 		if ((size_t)at >= n)
 			return 0;
 		n = n - at < size ? n - at : size;
@@ -457,6 +466,8 @@ static int f_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t
 	off_t n = 0;
 	int given = 0;
 	(void)flags;
+	if (delay)
+		wait_us(delay);
 	rewinddir(dir);
 	for (; (errno = 0, entry = readdir(dir)); n++) {
 		struct stat st = { .st_ino = entry->d_ino, .st_mode = DTTOIF(entry->d_type) };

@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a directory: names and what each entry is, in the order in which the server gives them.
+
+An NFS client that lists a directory may be told all of its entries' attributes with their names
+(READDIRPLUS, and READDIR of NFSv4), a hundred entries a call. It asks for them as long as somebody
+uses them: whoever looks at each entry before reading the next ones gets them for nothing. Whoever
+reads all names first, and then looks, pays a LOOKUP for each.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from itertools import islice
+from time import perf_counter
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+RUN = 1_000  # entries that are held at once
+
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_ENCODING = sys.getfilesystemencoding()
+_S_IFMT, _S_IFREG, _S_IFDIR = 0o170000, 0o100000, 0o040000
+_SAMPLE = 16  # entries that are looked at alone; more than the 8 that a kernel wants to see used
+_SLOW = 1e-4  # s: a look that takes so long has asked a server
+_THREADS = 16  # that look at once where each look asks a server
+_EACH = 8  # entries that make a thread worth its start
+
+Wanted = Callable[[bytes, bool], bool]
+Known = Tuple[bytes, os.stat_result]
+_Look = Tuple[bytes, Union[os.stat_result, OSError]]
+
+
+class Run(NamedTuple):
+    """Some entries of a directory, by kind, in the order in which they were read.
+
+    The stat of a directory is None where it was not asked for. ``failed`` are those of which
+    nothing is known but the name: they vanished meanwhile, or can't be looked at.
+    """
+
+    files: List[Known]
+    directories: List[Tuple[bytes, Optional[os.stat_result]]]
+    others: List[Known]
+    failed: List[Tuple[bytes, OSError]]
+
+
+def reading(directory: int) -> int:
+    """A descriptor to list a directory by, of one that may only be open for looking things up
+    (O_PATH); to be closed by the caller. Raises OSError."""
+    return os.open(b".", _LIST, dir_fd=directory)
+
+
+def listed(
+    descriptor: int,
+    remote: bool = False,
+    directories: bool = False,
+    wanted: Wanted | None = None,
+    size: int = RUN,
+) -> Iterator[Run]:
+    """Read a directory that is open for reading, from its beginning, once at a time.
+
+    Args:
+        remote: a server has it (:func:`.worker_count.waits`): it is asked, whatever this client
+            remembers of an earlier listing, and tells directories' stats as well.
+        directories: look at directories, too. Else their kind is what the listing says.
+        wanted: (name, whether it is a directory): what is not wanted is left out; locally it is
+            not looked at either.
+        size: entries in one run, at most.
+
+    Raises:
+        OSError: it can't be read, or not to its end; what had been read was given before that.
+    """
+    if remote:
+        forget(descriptor)
+    run = Run([], [], [], [])
+    try:
+        with os.scandir(descriptor) as entries:
+            while True:
+                run = Run([], [], [], [])
+                if remote:
+                    count = _ask(run, descriptor, entries, wanted, size)
+                else:
+                    count = _look(run, entries, directories, wanted, size)
+                if count < size:
+                    break
+                yield run
+    except OSError:
+        yield run
+        raise
+    yield run
+
+
+def forget(descriptor: int) -> None:
+    """Make this client forget how it has listed an open directory before.
+
+    It would give the names from its memory, and ask about each of them, one by one, when it is
+    looked at. So it lists the directory again, and is told how each entry is now.
+    """
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        pass  # a file system without such a memory
+
+
+def _look(
+    run: Run,
+    entries: Iterator[os.DirEntry[str]],
+    directories: bool,
+    wanted: Wanted | None,
+    size: int,
+) -> int:
+    """Read the next entries of a local directory; how many. Raises OSError if they can't be read,
+    with ``run`` holding those that could."""
+    files, below, others, failed = run
+    count = 0
+    for entry in islice(entries, size):
+        count += 1
+        name = entry.name.encode(_ENCODING, "surrogateescape")
+        try:
+            is_directory = entry.is_dir(follow_symlinks=False)
+            if wanted is not None and not wanted(name, is_directory):
+                continue
+            if is_directory and not directories:
+                below.append((name, None))
+                continue
+            found = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            failed.append((name, error))
+            continue
+        kind = found.st_mode & _S_IFMT  # it may have changed since it was listed
+        if kind == _S_IFREG:
+            files.append((name, found))
+        elif kind == _S_IFDIR:
+            below.append((name, found))
+        else:
+            others.append((name, found))
+    return count
+
+
+def _ask(
+    run: Run, descriptor: int, entries: Iterator[os.DirEntry[str]], wanted: Wanted | None, size: int
+) -> int:
+    """The same of a directory that a server has. The first few looks show whether the listing had
+    told what they want to know; where each asks the server, threads look at the rest."""
+    looks: list[_Look] = []
+    try:
+        begun = slow = 0
+        for entry in islice(entries, min(_SAMPLE, size)):
+            began = perf_counter()
+            looks.append(_stat(entry))
+            slow += perf_counter() - began > _SLOW
+            begun += 1
+        if slow < begun - 1 or begun < _SAMPLE:
+            looks.extend(map(_stat, islice(entries, size - begun)))
+        else:
+            _spread(looks, descriptor, entries, size - begun)
+    finally:  # what was read before an error is given, too
+        _sort_out(run, looks, wanted)
+    return len(looks)
+
+
+def _stat(entry: os.DirEntry[str]) -> _Look:
+    name = entry.name.encode(_ENCODING, "surrogateescape")
+    try:
+        return name, entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return name, error
+
+
+def _spread(
+    looks: list[_Look], descriptor: int, entries: Iterator[os.DirEntry[str]], size: int
+) -> None:
+    """Read the next names, then look at them with threads."""
+    names: deque[bytes] = deque()
+    before = len(looks)
+
+    def work() -> None:
+        while True:
+            try:
+                name = names.popleft()
+            except IndexError:
+                return
+            looks.append(_named(name, descriptor))
+
+    try:
+        names.extend(
+            entry.name.encode(_ENCODING, "surrogateescape") for entry in islice(entries, size)
+        )
+    finally:
+        count = before + len(names)
+        crew = []
+        try:
+            for _n in range(1, min(_THREADS, len(names) // _EACH)):
+                crew.append(threading.Thread(target=work, daemon=True))
+                crew[-1].start()
+        except RuntimeError:  # this system has no more threads
+            crew.pop()
+        work()
+        for thread in crew:
+            thread.join()
+        if len(looks) < count:
+            raise MemoryError("a thread ended while it looked at a directory's entries")
+
+
+def _named(name: bytes, descriptor: int) -> _Look:
+    try:
+        return name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    except OSError as error:
+        return name, error
+
+
+def _sort_out(run: Run, looks: list[_Look], wanted: Wanted | None) -> None:
+    files, below, others, failed = run
+    for name, found in looks:
+        if isinstance(found, OSError):
+            failed.append((name, found))
+            continue
+        kind = found.st_mode & _S_IFMT
+        if wanted is not None and not wanted(name, kind == _S_IFDIR):
+            continue
+        if kind == _S_IFREG:
+            files.append((name, found))
+        elif kind == _S_IFDIR:
+            below.append((name, found))
+        else:
+            others.append((name, found))

@@ -8,7 +8,7 @@ import re
 from typing import Callable, Iterable, NamedTuple
 
 from ..core.paths import join
-from .wildcards import is_wild, translate
+from ..core.wildcards import is_wild, translate
 
 _NAME, _PATH, _ROOTED = range(3)  # what a rule looks at: the name, the path, or "/" + the path
 

@@ -9,7 +9,7 @@ from typing import Callable, Iterable, NamedTuple, Tuple
 
 from ..core.errors import IngestError
 from ..core.paths import display
-from .wildcards import is_wild, translate
+from ..core.wildcards import is_wild, translate
 
 # The globs that the path down to a directory has fulfilled so far, by number.
 Active = Tuple[int, ...]

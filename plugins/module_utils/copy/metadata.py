@@ -9,14 +9,23 @@ import os
 import stat
 from typing import Callable
 
+from ..core.changes import Kept
 from ..core.errnos import cannot_hold
 from ..core.outcome import Losses
-from ..fs.times import GRAINS, SECOND, Beyond, Where, held_everywhere, look, probe_entry, set_times
+from ..fs.attributes import ACLS, Attributes, differing, get, held
+from ..fs.times import (
+    GRAINS,
+    SECOND,
+    Beyond,
+    Where,
+    held_everywhere,
+    look,
+    probe_entry,
+    same_step,
+    set_times,
+)
 
-_ACLS = ("system.posix_acl_access", "system.posix_acl_default", "system.nfs4_acl")
 _LABEL = "security.selinux"
-CAPABILITIES = "security.capability"
-_REMOVED = (*_ACLS, CAPABILITIES)
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_TIME = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW)
 
@@ -25,16 +34,13 @@ class Metadata:
     """Sets metadata of one tree's entries. For one thread."""
 
     def __init__(self, preserve: frozenset[str], losses: Losses) -> None:
-        self.times = "times" in preserve
-        self.mode = "mode" in preserve
-        self.owner = "owner" in preserve
-        self._acls = "acls" in preserve
-        self._xattrs = "xattrs" in preserve
-        self.attributes = self._acls or self._xattrs
+        self.kept = Kept.of(preserve)
+        self.mode, self.owner, self.times = self.kept
+        self._attributes = Attributes("xattrs" in preserve, "acls" in preserve)
+        self.attributes = bool(self._attributes)
         self._losses = losses
         self.root = os.geteuid() == 0
         self._may_own = True
-        self._bare_devices: set[int] = set()
         self._granularity: dict[int, int] = {}
         self._beyond = Beyond()
         # Off in the second pass: a probe would touch a directory that another worker checks.
@@ -139,7 +145,7 @@ class Metadata:
             if not self.probing:
                 return any(wanted // step * step == kept for step in GRAINS)
             grain = self._granularity[found.st_dev] = probe_entry(where, parent, found)
-        return grain > 1 and wanted // grain == kept // grain
+        return same_step(wanted, kept, grain)
 
     def set_times(
         self, path: bytes, atime: int, mtime: int, where: Where, parent: int | None = None
@@ -173,23 +179,14 @@ class Metadata:
 
     def copy_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
         """Give a new entry the source's attributes. Returns whether there were any."""
-        wanted = self._read(source, device)
+        wanted = self._attributes.read(source, device)
         for name, value in wanted.items():
             self._set(path, target, name, value)
         return bool(wanted)
 
     def attribute_changes(self, source: Where, target: Where) -> dict[str, bytes | None]:
         """What an existing entry's attributes must become (None: removed) to be the source's."""
-        wanted = self._read(source, -1)
-        found = self._read(target, -1)
-        changes: dict[str, bytes | None] = {
-            name: value for name, value in wanted.items() if found.get(name) != value
-        }
-        for name in found:
-            # trusted.* may belong to the destination's file system itself.
-            if name not in wanted and (name.startswith("user.") or name in _REMOVED):
-                changes[name] = None
-        return changes
+        return differing(self._attributes.read(source), self._attributes.read(target))
 
     def change_attributes(
         self, path: bytes, target: Where, changes: dict[str, bytes | None]
@@ -205,51 +202,25 @@ class Metadata:
 
     def drop_inherited(self, target: Where) -> None:
         """Take off the ACL that a new entry inherited from its directory's default ACL."""
-        for name in _ACLS[:2]:
+        for name in ACLS[:2]:
             self._remove(target, name)
 
     def has_default_acl(self, directory: int) -> bool:
         """Whether new entries in this directory inherit an ACL."""
-        if not self._acls:
+        if not self._attributes.acls:
             return False
         try:
-            os.getxattr("/proc/self/fd/%d" % directory, _ACLS[1])
+            os.getxattr("/proc/self/fd/%d" % directory, ACLS[1])
         except OSError:
             return False
         return True
-
-    def _read(self, where: Where, device: int) -> dict[str, bytes]:
-        if device in self._bare_devices:
-            return {}
-        values = {}
-        try:
-            names = (
-                os.listxattr(where)
-                if isinstance(where, int)
-                else os.listxattr(where, follow_symlinks=_held(where))
-            )
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
-            if device >= 0:
-                self._bare_devices.add(device)
-            return {}
-        for name in names:
-            if not (self._acls if name in _ACLS else self._xattrs):
-                continue
-            try:
-                values[name] = _get(where, name)
-            except OSError as error:
-                if error.errno != errno.ENODATA:
-                    raise
-        return values
 
     def _set(self, path: bytes, target: Where, name: str, value: bytes) -> bool:
         try:
             if isinstance(target, int):
                 os.setxattr(target, name, value)
             else:
-                os.setxattr(target, name, value, follow_symlinks=_held(target))
+                os.setxattr(target, name, value, follow_symlinks=held(target))
         except OSError as error:
             if not cannot_hold(error.errno or 0):
                 raise
@@ -269,7 +240,7 @@ class Metadata:
             if isinstance(target, int):
                 os.removexattr(target, name)
             else:
-                os.removexattr(target, name, follow_symlinks=_held(target))
+                os.removexattr(target, name, follow_symlinks=held(target))
         except OSError as error:
             if error.errno != errno.ENODATA and not cannot_hold(error.errno or 0):
                 raise
@@ -282,26 +253,12 @@ def _kind(name: str) -> str:
     NFS 3 holds no label: counted by themselves they hide no file that lost its capabilities."""
     if name == _LABEL:
         return "SELinux labels"
-    return "acls" if name in _ACLS else f"xattrs ({name.split('.', maxsplit=1)[0]})"
-
-
-def _get(where: Where, name: str) -> bytes:
-    return (
-        os.getxattr(where, name)
-        if isinstance(where, int)
-        else os.getxattr(where, name, follow_symlinks=_held(where))
-    )
-
-
-def _held(where: Where) -> bool:
-    """Whether this is what an open descriptor is called in /proc, which is followed, and no name in
-    a directory, which is bytes and never followed."""
-    return isinstance(where, str)
+    return "acls" if name in ACLS else f"xattrs ({name.split('.', maxsplit=1)[0]})"
 
 
 def _label(target: Where) -> bytes:
     try:
-        return _get(target, _LABEL)
+        return get(target, _LABEL)
     except OSError:
         return b""
 
@@ -310,7 +267,7 @@ def _while_writable(target: Where, act: Callable[..., None], *arguments: object)
     """Change an attribute of a file or directory that its mode makes read-only, which the kernel
     allows only root: with a mode that lets its owner write for that moment."""
     try:
-        flags = _STILL & ~os.O_NOFOLLOW if _held(target) else _STILL
+        flags = _STILL & ~os.O_NOFOLLOW if held(target) else _STILL
         fd = target if isinstance(target, int) else os.open(target, flags)
     except OSError:
         return False

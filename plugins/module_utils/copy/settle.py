@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import stat
 
+from ..core.changes import CONTENTS, GROUP, MODE, OWNER, TIME, by_inode
 from ..core.paths import join
 from ..core.steps import SET_ATTRIBUTES, SET_MODE, SET_OWNER, SET_TIMES
 from ..core.want import Want
@@ -20,11 +21,10 @@ def same_file(
     session: Session, want: Want, found: os.stat_result, name: bytes, directory: int
 ) -> bool:
     """Whether an entry of the destination holds what is wanted, by type, size and time."""
-    if not stat.S_ISREG(found.st_mode) or found.st_size != want.size:
-        return False
-    if not session.metadata.times:
-        return found.st_mtime_ns >= want.mtime
-    return session.metadata.same_time(name, directory, found, want.mtime)
+    wrong = by_inode(session.metadata.kept, want, found) & CONTENTS
+    if wrong == TIME and session.metadata.times:
+        return session.metadata.same_time(name, directory, found, want.mtime)
+    return not wrong
 
 
 def settle(session: Session, pair: Pair, name: bytes, want: Want, found: os.stat_result) -> bool:
@@ -77,16 +77,7 @@ def differs(
     session: Session, want: Want, found: os.stat_result, changes: dict[str, bytes | None]
 ) -> bool:
     """Whether owner, mode or attributes are not what is wanted."""
-    metadata = session.metadata
-    return bool(
-        changes
-        or (metadata.owner and (found.st_uid != want.uid or found.st_gid != want.gid))
-        or (
-            metadata.mode
-            and (found.st_mode ^ want.mode) & 0o7777
-            and not stat.S_ISLNK(found.st_mode)
-        )
-    )
+    return bool(changes or by_inode(session.metadata.kept, want, found) & (MODE | OWNER | GROUP))
 
 
 def _correct(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import stat
 
+from ..core.changes import DEVICE, TYPE, Kept, by_inode
 from ..core.steps import CREATE, READ_LINK
 from ..core.want import Want
 from .preserve import preserve_node
@@ -15,6 +16,8 @@ from .session import Pair, Session
 from .settle import settle
 from .temporary import temporary
 from .trust import alike
+
+_INODE = Kept(mode=False, owner=False, times=False)
 
 
 def copy_node(session: Session, directory: bytes, name: bytes, want: Want) -> None:
@@ -73,8 +76,6 @@ def _count(session: Session) -> None:
 def same_node(name: bytes, want: Want, text: bytes, found: os.stat_result, directory: int) -> bool:
     """Whether ``found``, in the destination's ``directory``, is of the wanted type and device, or a
     link to ``text``."""
-    if stat.S_IFMT(found.st_mode) != stat.S_IFMT(want.mode):
+    if by_inode(_INODE, want, found) & (TYPE | DEVICE):
         return False
-    if text:
-        return os.readlink(name, dir_fd=directory) == text
-    return found.st_rdev == want.rdev
+    return not text or os.readlink(name, dir_fd=directory) == text

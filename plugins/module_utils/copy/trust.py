@@ -16,7 +16,7 @@ import stat
 from ..core.paths import join
 from ..core.steps import CREATE, OPEN
 from ..core.want import Want
-from .metadata import CAPABILITIES
+from ..fs.attributes import CAPABILITIES
 from .preserve import preserve_file
 from .replace import unlink_quietly
 from .session import Pair, Session

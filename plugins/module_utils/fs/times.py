@@ -29,6 +29,11 @@ def held_everywhere(time: int) -> bool:
     return SECOND <= time < LATEST[0] * SECOND
 
 
+def same_step(wanted: int, kept: int, grain: int) -> bool:
+    """Whether a time (ns) became another where times are kept in steps of ``grain`` (ns)."""
+    return grain > 1 and wanted // grain == kept // grain and abs(wanted - kept) < 2 * SECOND
+
+
 def images(time: int) -> set[int]:
     """The seconds that known file systems make of a time (ns) that they don't hold."""
     second = time // SECOND

@@ -39,7 +39,7 @@ ingest: .venv/ready
 test: .venv/ready-test
 	@.venv/bin/python tests/tools/run_tests.py $(TESTS)
 
-lint: .venv/ready-test .venv/ready-lint
+lint: .venv/ready-test .venv/ready-lint .venv-importer/ready
 	@.venv/bin/python tests/tools/run_lint.py
 
 matrix: .venv/ready-test
@@ -66,7 +66,7 @@ lab-setup:
 	@echo "set-up: ansible.posix into .collections (once)"
 	@.venv/bin/python tests/tools/posix.py .collections
 
-setup: .venv/ready-test .venv/ready-lint
+setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 
 .venv/ready: requirements.txt tests/tools/setup.py
 	@echo "set-up: ansible-core into .venv (once)"
@@ -81,6 +81,12 @@ setup: .venv/ready-test .venv/ready-lint
 .venv/ready-lint: requirements-lint.txt .venv/ready
 	@echo "set-up: the checkers into .venv (once)"
 	@$(PYTHON) tests/tools/setup.py .venv requirements.txt requirements-lint.txt
+	@touch $@
+
+# Its packages and those of the other checkers exclude each other.
+.venv-importer/ready: requirements-importer.txt
+	@echo "set-up: Galaxy's importer into .venv-importer (once)"
+	@$(PYTHON) tests/tools/setup.py .venv-importer requirements-importer.txt
 	@touch $@
 
 clean:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Callable
 
-from setup import ROOT, link_collection
+from setup import ROOT, link_collection, python_of
 
 BIN = os.path.dirname(sys.executable)
 SANITY = os.path.join(ROOT, ".cache", "sanity")
@@ -29,6 +31,17 @@ subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subproces
 wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *wanted]).returncode)
 """
+
+
+# galaxy-importer's settings; ansible-test runs below, under this checkout's Python.
+IMPORTER = """\
+[galaxy-importer]
+ANSIBLE_LOCAL_TMP = '%s/tmp'
+CHECK_REQUIRED_TAGS = True
+RUN_ANSIBLE_TEST = False
+"""
+# It looks at the collection alone, not at those that it depends on.
+_IS_BAD = re.compile(r"(WARNING|ERROR|CRITICAL)\b(?!.*'ansible\.posix\.)").match
 
 
 def run(*command: str, cwd: str = ROOT) -> int:
@@ -118,6 +131,42 @@ def sanity() -> int:
     )
 
 
+def licences() -> int:
+    """Every file says whose it is and what may be done with it."""
+    return run("reuse", "--root", copy_tree(), "lint")
+
+
+def importer() -> int:
+    """The collection as it is built, as Galaxy would take it."""
+    tree = copy_tree()
+    with tempfile.TemporaryDirectory() as folder:
+        if run("ansible-galaxy", "collection", "build", "--output-path", folder, tree):
+            return 1
+        (built,) = glob.glob(folder + "/*.tar.gz")
+        settings = os.path.join(folder, "settings")
+        with open(settings, "w", encoding="ascii") as file:
+            file.write(IMPORTER % folder)
+        done = subprocess.run(
+            [python_of(os.path.join(ROOT, ".venv-importer")), "-m", "galaxy_importer.main", built],
+            cwd=folder,
+            env=dict(
+                os.environ,
+                GALAXY_IMPORTER_CONFIG=settings,
+                ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"),
+                PATH=os.path.join(ROOT, ".venv-importer", "bin") + ":" + os.environ.get("PATH", ""),
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    said = [line for line in done.stdout.decode(errors="replace").splitlines() if _IS_BAD(line)]
+    if done.returncode or said:
+        print("\n".join(said) or done.stdout.decode(errors="replace"))
+        return 1
+    return 0
+
+
 def copy_tree() -> str:
     """A copy of the files that git knows or would add, at the path where ansible-test wants
     them."""
@@ -147,6 +196,8 @@ CHECKERS: dict[str, Callable[[], int]] = {
     "ansible-doc": doc,
     "antsibull-docs": docs,
     "ansible-lint": ansible_lint,
+    "reuse": licences,
+    "galaxy-importer": importer,
     "ansible-test sanity": sanity,
 }
 

@@ -27,7 +27,7 @@ COMMANDS = ("parallelcp", "prime")
 # __package__ is None in Ansible's zip on Python 3.8.
 _ENGINE = __name__.rpartition(".provision.")[0]
 _PACKAGE = "scaleout_ingest"
-_NOTICE = b"# SPDX-License-Identifier: GPL-3.0-or-later (the collection scaleout.ingest)\n"
+_NOTICE = b"# From the collection scaleout.ingest, licence GPL-3.0-or-later.\n"
 _DATE = (2026, 1, 1, 0, 0, 0)  # the same contents make the same file
 # Any Python 3 can read this; RHEL 8's own is 3.6.
 _MAIN = """\

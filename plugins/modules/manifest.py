@@ -76,7 +76,7 @@ options:
     type: bool
     default: false
   workers:
-    description: Processes, at most 8. V(auto) is one for each processor.
+    description: Processes, at most 64. V(auto) is one for each processor, at most 8.
     type: str
     default: auto
   threads:

@@ -51,17 +51,19 @@ def write_index(folder: str, entries: int, shards: int = SHARDS) -> None:
                 )
             )
         db.executemany(
-            "INSERT INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?1 + 1, 1, 16877, 0, 0, 2, 8, %d, "
-            "%d, %d, ?7, ?7,"
-            " ?7 * 1000, ?7 * 4096, ?6, ?8, ?9)" % (now, now, now),
+            "INSERT INTO raw_directories(id, parent, path, sort, depth, inode, device, mode, "
+            "uid, gid, nlink, blocks, atime, mtime, ctime, entries, files, bytes, disk, "
+            "subdirectories, first, last, names) VALUES (?1, ?2, ?3, ?4, ?5, ?1 + 1, 1, 16877, 0, "
+            "0, 2, 8, %d, %d, %d, ?7, ?7, ?7 * 1000, ?7 * 4096, ?6, ?8, ?9, 0)" % (now, now, now),
             rows,
         )
         db.executemany(
-            "INSERT INTO entries VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, 1, 0, 0, 1000, 8, 0, %d, "
-            "%d, %d)" % (now, now, now),
+            "INSERT INTO raw_entries(id, directory, name, type, inode, device, mode, nlink, uid, "
+            "gid, size, blocks, rdev, atime, mtime, ctime) VALUES (?1, ?2, ?3, 'f', ?1, 1, 33188, "
+            "1, 0, 0, 1000, 8, 0, %d, %d, %d)" % (now, now, now),
             _entries(numbers),
         )
-        db.execute("CREATE INDEX directories_sort ON directories(sort)")
+        db.execute("CREATE INDEX directories_sort ON raw_directories(sort)")
         meta = {
             "source": "/nowhere",
             "include": [],

@@ -109,11 +109,11 @@ def _index(path: str, sizes: list[int], errors: Sequence[tuple[bytes, str, int, 
     db = sqlite3.connect(path)
     db.executescript(SCHEMA)
     db.executemany(
-        "INSERT INTO entries(directory, name, type, size) VALUES (1, ?, 'f', ?)",
+        "INSERT INTO raw_entries(directory, name, type, size) VALUES (1, ?, 'f', ?)",
         ((b"%08d" % number, size) for number, size in enumerate(sizes)),
     )
     db.execute(
-        "INSERT INTO directories(id, path, sort, depth, entries, files, bytes, disk, "
+        "INSERT INTO raw_directories(id, path, sort, depth, entries, files, bytes, disk, "
         "subdirectories, first, last)"
         " VALUES (1, x'', x'', 0, ?, ?, ?, ?, 0, 1, ?)",
         (len(sizes), len(sizes), sum(sizes), sum(sizes), len(sizes)),

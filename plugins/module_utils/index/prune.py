@@ -31,9 +31,12 @@ def drop_fruitless(parts: list[sqlite3.Connection]) -> list[int]:
         else:
             doomed[part].append(identity)
     for db, gone, counts in zip(parts, doomed, kept):
-        db.executemany("DELETE FROM directories WHERE id = ?", ((identity,) for identity in gone))
         db.executemany(
-            "UPDATE directories SET subdirectories = ? WHERE id = ?", zip(counts[::2], counts[1::2])
+            "DELETE FROM raw_directories WHERE id = ?", ((identity,) for identity in gone)
+        )
+        db.executemany(
+            "UPDATE raw_directories SET subdirectories = ? WHERE id = ?",
+            zip(counts[::2], counts[1::2]),
         )
         db.execute("DROP TABLE passing")
     return [len(gone) for gone in doomed]

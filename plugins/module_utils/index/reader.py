@@ -5,19 +5,16 @@
 from __future__ import annotations
 
 import heapq
-import json
-import os
 import sqlite3
 from operator import attrgetter
 from typing import Any, Iterator
 
-from ..core.errors import IngestError
-from ..core.sqlite import read_only
+from .parts import complete, meta_of, open_part
 from .rows import Bucket, Directory, Entry, ScanError, Totals, add_totals, widened
-from .schema import MAX_PARTS, VERSION, columns, has_index, part_path
+from .schema import columns
 
-_DIRECTORY = ", ".join(columns("directories"))
-_ENTRY = ", ".join(columns("entries"))
+_DIRECTORY = ", ".join(columns("raw_directories"))
+_ENTRY = ", ".join(columns("raw_entries"))
 _ERROR = ", ".join(columns("errors"))
 
 
@@ -29,27 +26,11 @@ class Index:
     """
 
     def __init__(self, folder: str) -> None:
+        found = complete(folder)
         self.folder = folder
-        self._parts: list[sqlite3.Connection] = []
-        self._wide: list[bool] = []
-        try:
-            self._open_parts()
-        except BaseException:
-            self.close()
-            raise
-
-    def _open_parts(self) -> None:
-        if not has_index(self.folder):
-            raise IngestError(f"there is no index in {self.folder}: run the manifest module first")
-        for number in range(MAX_PARTS):
-            path = part_path(self.folder, number)
-            if not os.path.isfile(path):
-                break
-            self._parts.append(_open(path))
-        meta = self.meta()
-        if "finished" not in meta or meta.get("parts", len(self._parts)) != len(self._parts):
-            raise IngestError(f"the index in {self.folder} is not complete: scan the source again")
-        self._wide = [bool(_meta(db).get("wide")) for db in self._parts]
+        self._meta = found.meta
+        self._wide = found.wide
+        self._parts = [open_part(file) for file in found.files]
 
     def close(self) -> None:
         """Close its parts."""
@@ -59,11 +40,11 @@ class Index:
     def meta(self) -> dict[str, Any]:
         """What the scan was told and how it went: source, include, exclude, globs, started,
         finished (epoch s), unmatched_globs, … (paths as text of ``paths.to_text``)."""
-        return _meta(self._parts[0])
+        return dict(self._meta)
 
     def totals(self) -> Totals:
         """The sums, from what the scan noted, or counted if it did not."""
-        noted = [_meta(db).get("totals") for db in self._parts]
+        noted = [meta_of(db, self.folder).get("totals") for db in self._parts]
         return add_totals(
             [Totals(**known) if known else _count(db) for known, db in zip(noted, self._parts)]
         )
@@ -74,7 +55,7 @@ class Index:
         return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("sort"))
 
     def _directories(self, part: int) -> Iterator[Directory]:
-        query = f"SELECT {_DIRECTORY}, {part} FROM directories ORDER BY sort"
+        query = f"SELECT {_DIRECTORY}, {part} FROM raw_directories ORDER BY sort"
         rows = map(Directory._make, self._parts[part].execute(query))
         return map(widened, rows) if self._wide[part] else rows
 
@@ -90,7 +71,7 @@ class Index:
         rows = map(
             Entry._make,
             self._parts[directory.part].execute(
-                f"SELECT {_ENTRY} FROM entries WHERE id BETWEEN ? AND ? AND directory = ?"
+                f"SELECT {_ENTRY} FROM raw_entries WHERE id BETWEEN ? AND ? AND directory = ?"
                 f" AND ({condition}) ORDER BY id",
                 (directory.first, directory.last, directory.id),
             ),
@@ -105,7 +86,7 @@ class Index:
     def sums(self, columns: str, condition: str = "1") -> list[float]:
         """The totals of SQL expressions over all entries."""
         rows = [
-            db.execute(f"SELECT {columns} FROM entries WHERE {condition}").fetchone()
+            db.execute(f"SELECT {columns} FROM raw_entries WHERE {condition}").fetchone()
             for db in self._parts
         ]
         return [sum(column) for column in zip(*rows)]
@@ -116,15 +97,15 @@ class Index:
         many, example = 0, b""
         for db in self._parts:
             count, row = db.execute(
-                f"SELECT count(*), min(id) FROM {table} WHERE {condition}"
+                f"SELECT count(*), min(id) FROM raw_{table} WHERE {condition}"
             ).fetchone()
             if count and not many:
                 query = (
-                    "SELECT path, '' FROM directories WHERE id=?"
+                    "SELECT path, '' FROM raw_directories WHERE id=?"
                     if table == "directories"
                     else (
-                        "SELECT (SELECT path FROM directories d WHERE d.id=e.directory), name"
-                        " FROM entries e WHERE id=?"
+                        "SELECT (SELECT path FROM raw_directories d WHERE d.id=e.directory), name"
+                        " FROM raw_entries e WHERE id=?"
                     )
                 )
                 path, name = map(_bytes_of, db.execute(query, (row,)).fetchone())
@@ -135,10 +116,10 @@ class Index:
     def paths(self) -> Iterator[bytes]:
         """The paths of everything but the root, in no particular order. Streams."""
         for db in self._parts:
-            for (path,) in db.execute("SELECT path FROM directories WHERE depth>0"):
+            for (path,) in db.execute("SELECT path FROM raw_directories WHERE depth>0"):
                 yield _bytes_of(path)
             for folder, name in db.execute(
-                "SELECT d.path, e.name FROM directories d JOIN entries e"
+                "SELECT d.path, e.name FROM raw_directories d JOIN raw_entries e"
                 " ON e.id BETWEEN d.first AND d.last AND e.directory=d.id"
             ):
                 yield b"/".join(filter(None, (_bytes_of(folder), _bytes_of(name))))
@@ -149,7 +130,7 @@ class Index:
         found: dict[int, tuple[int, int]] = {}
         cases = " ".join(f"WHEN size < {1 << power} THEN {power}" for power in range(63))
         query = (
-            f"SELECT CASE {cases} ELSE 63 END AS bucket, count(*), total(size) FROM entries"
+            f"SELECT CASE {cases} ELSE 63 END AS bucket, count(*), total(size) FROM raw_entries"
             " WHERE type = 'f' GROUP BY bucket"
         )
         for db in self._parts:
@@ -175,35 +156,12 @@ def _bytes_of(value: Any) -> bytes:
 
 def _count(db: sqlite3.Connection) -> Totals:
     """The sums over one part, counted."""
-    kinds = dict(db.execute("SELECT type, count(*) FROM entries GROUP BY type"))
+    kinds = dict(db.execute("SELECT type, count(*) FROM raw_entries GROUP BY type"))
     directories, size, disk = db.execute(
-        "SELECT count(*), ifnull(sum(bytes), 0), ifnull(sum(disk), 0) FROM directories"
+        "SELECT count(*), ifnull(sum(bytes), 0), ifnull(sum(disk), 0) FROM raw_directories"
     ).fetchone()
     files, links, everything = kinds.get("f", 0), kinds.get("l", 0), sum(kinds.values())
     (errors,) = db.execute("SELECT count(*) FROM errors").fetchone()
     return Totals(
         files, links, everything - files - links, directories, everything, size, disk, errors
     )
-
-
-def _open(path: str) -> sqlite3.Connection:
-    db: sqlite3.Connection | None = None
-    try:
-        db = read_only(path, immutable=True)
-        db.execute("SELECT 1 FROM directories, entries, errors, meta LIMIT 1")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if db is not None:
-            db.close()
-        raise IngestError(f"{path} is not a part of an index: {error}") from error
-    if version != VERSION:
-        db.close()
-        raise IngestError(
-            f"{path} was written by another version of scaleout.ingest (schema {version or 1}, "
-            f"this one reads {VERSION}): scan the source again"
-        )
-    return db
-
-
-def _meta(db: sqlite3.Connection) -> dict[str, Any]:
-    return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}

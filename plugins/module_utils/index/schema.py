@@ -3,6 +3,7 @@
 """The tables of an index, made from its rows.
 
 An index is a folder of SQLite files, its parts: 0.db, 1.db, …, one by each process of the scan.
+The engine reads the tables, people and their queries the views (:mod:`.views`).
 """
 
 from __future__ import annotations
@@ -11,48 +12,64 @@ import os
 from typing import Any
 
 from .rows import Directory, Entry, Passing, ScanError
+from .sums import DIRECT
 
-VERSION = 2  # of the schema, in each part's PRAGMA user_version
-MAX_PARTS = 8
+VERSION = 3  # of the schema, in each part's PRAGMA user_version
+MAX_PARTS = 64
 
 # What is no number.
-_TYPES = {"path": "BLOB", "sort": "BLOB", "name": "BLOB"}
+_TYPES = {"path": "BLOB", "sort": "BLOB", "name": "BLOB", "xattr_names": "BLOB"}
+_TYPES.update({"owners": "TEXT", "groups": "TEXT"})
 _TYPES.update({"type": "TEXT", "operation": "TEXT", "message": "TEXT", "id": "INTEGER PRIMARY KEY"})
 _ROWS: dict[str, Any] = {
-    "directories": Directory,
-    "entries": Entry,
+    "raw_directories": Directory,
+    "raw_entries": Entry,
     "errors": ScanError,
     "passing": Passing,
+}
+# What the views show and the engine does not read. Of a directory its own size in bytes, the inode
+# of the directory that it lies in (0: it is the root), the names of its extended attributes, and
+# the sums of what lies right in it (NULL: not asked for).
+_MORE: dict[str, tuple[str, ...]] = {
+    "raw_directories": ("name", "size", "blksize", "pinode", "xattr_names", *DIRECT),
+    "raw_entries": ("blksize",),
 }
 
 
 def columns(table: str) -> list[str]:
-    """The columns of a table, in the order of its row's fields."""
+    """The columns of a table that its rows have, in the order of their fields."""
     return [name for name in _ROWS[table]._fields if name != "part"]
 
 
+def stored(table: str) -> list[str]:
+    """All columns of a table."""
+    return [*columns(table), *_MORE.get(table, ())]
+
+
 def _create(table: str) -> str:
-    parts = [f"{name} {_TYPES.get(name, 'INTEGER')}" for name in columns(table)]
+    parts = [f"{name} {_TYPES.get(name, 'INTEGER')}" for name in stored(table)]
     return f"CREATE TABLE {table}({', '.join(parts)});\n"
 
 
 def insert(table: str, conflict: str = "") -> str:
     """The statement that inserts a row; ``conflict``: such as ``OR REPLACE``."""
-    marks = ",".join("?" * len(columns(table)))
+    marks = ",".join("?" * len(stored(table)))
     return f"INSERT {conflict} INTO {table} VALUES ({marks})"
 
 
 SCHEMA = (
     f"PRAGMA user_version={VERSION};\n"
-    + _create("directories")
-    + _create("entries")
+    + _create("raw_directories")
+    + _create("raw_entries")
+    # Of few entries: the text of links, the names of extended attributes (separated by 0x1f).
+    + "CREATE TABLE raw_details(id INTEGER PRIMARY KEY, linkname BLOB, xattr_names BLOB);\n"
     + _create("errors")
     + "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);\n"
 )
 # Only while a scan with globs goes on.
 PASSING = _create("passing")
 # Made when a part is full: readers walk the directories in pre-order.
-ORDER = "CREATE INDEX directories_sort ON directories(sort)"
+ORDER = "CREATE INDEX directories_sort ON raw_directories(sort)"
 
 
 def part_path(folder: str, number: int) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ..core.errors import IngestError
 
 _BLOCK = 1 << 20
-_NAME = re.compile(r"[0-7]\.db\.gz")
+_NAME = re.compile(r"(\d|[1-5]\d|6[0-3])\.db\.gz")
 
 
 def pack(folder: str, file: str, mode: int = 0o600) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 from contextlib import contextmanager
 from typing import Any, Iterator
@@ -13,6 +14,8 @@ from typing import Any, Iterator
 from ..core.errors import IngestError
 from .rows import Passing, ScanError, Totals, narrow
 from .schema import MAX_PARTS, ORDER, PASSING, SCHEMA, insert, part_path
+from .sums import fold
+from .views import views
 
 FLUSH = 8_192  # rows per executemany
 _DIRECTORIES = Totals._fields.index("directories")
@@ -39,10 +42,11 @@ def clear(folder: str) -> None:
 class PartWriter:
     """One part while it is written. For one thread at a time: its callers share a lock."""
 
-    def __init__(self, folder: str, number: int, globs: bool) -> None:
-        """``globs``: the scan has some, so directories may be ``passing``. Raises OSError and
-        sqlite3.Error, as all methods do."""
+    def __init__(self, folder: str, number: int, globs: bool = False, sums: bool = False) -> None:
+        """``globs``: the scan has some, so directories may be ``passing``. ``sums``: those of each
+        directory are wanted. Raises OSError and sqlite3.Error, as all methods do."""
         self.number = number
+        self._sums = sums
         self._db = sqlite3.connect(
             part_path(folder, number), isolation_level=None, check_same_thread=False
         )
@@ -70,7 +74,7 @@ class PartWriter:
         return self._listed * MAX_PARTS + self.number
 
     def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
-        """Add entries, in the order of Entry's fields with None for the id, which add up to
+        """Add entries, in the order of ``schema.stored`` with None for the id, which add up to
         ``totals``; returns the ids of the first and the last."""
         first = self._stored + 1
         self._stored += len(rows)
@@ -80,9 +84,13 @@ class PartWriter:
         self._totals = [a + b for a, b in zip(self._totals, totals)]
         return first, self._stored
 
+    def details(self, rows: list[tuple[int, bytes | None, bytes | None]]) -> None:
+        """Note of entries, by their ids, the text of links and the names of attributes."""
+        self._db.executemany("INSERT INTO raw_details VALUES (?, ?, ?)", rows)
+
     def record(self, row: tuple[Any, ...], passing: Passing | None) -> None:
-        """Add a directory, in the order of Directory's columns; ``passing`` if it counts only for
-        what a glob finds in it."""
+        """Add a directory, in the order of ``schema.stored``; ``passing`` if it counts only
+        for what a glob finds in it."""
         self._totals[_DIRECTORIES] += 1
         self._directories.append(row)
         if passing is not None:
@@ -100,11 +108,12 @@ class PartWriter:
         self._flush()
         self._db.execute("COMMIT")
         self._db.execute(ORDER)
+        self._db.executescript(views(self._wide, self._sums))
         self._db.close()
         return self.totals, self._wide
 
     def _flush(self) -> None:
-        for table, rows in (("entries", self._entries), ("directories", self._directories)):
+        for table, rows in (("raw_entries", self._entries), ("raw_directories", self._directories)):
             try:
                 self._db.executemany(insert(table), rows)
             except OverflowError:
@@ -114,7 +123,7 @@ class PartWriter:
         self._entries, self._directories = [], []
 
     def _write_wide(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        if table == "entries":
+        if table == "raw_entries":
             base = self._stored - len(rows)
             rows = [(base + n, *row[1:]) for n, row in enumerate(rows, 1)]
         narrowed = [tuple(map(narrow, row)) for row in rows]
@@ -136,15 +145,20 @@ class Completion:
     def lose(self, directory: int, subdirectories: int) -> None:
         """So many subdirectories of a directory have no row."""
         self.parts[directory % MAX_PARTS].execute(
-            "UPDATE directories SET subdirectories = subdirectories - ? WHERE id = ?",
+            "UPDATE raw_directories SET subdirectories = subdirectories - ? WHERE id = ?",
             (subdirectories, directory),
         )
+
+    def sum_up(self) -> None:
+        """Add up what lies below each directory, where the parts were written with ``sums``."""
+        fold(self.parts)
 
     def finish(self, finished: list[tuple[Totals, bool]], meta: dict[str, Any]) -> None:
         """Note what each part came to (totals, and whether it is wide), and ``meta`` in the
         first. From then on the index is complete."""
+        scan = secrets.token_hex(16)
         for number, (db, (totals, wide)) in enumerate(zip(self.parts, finished)):
-            values: dict[str, Any] = {"totals": totals._asdict(), "wide": wide}
+            values: dict[str, Any] = {"totals": totals._asdict(), "wide": wide, "scan": scan}
             if number == 0:
                 values.update(meta, parts=len(self.parts))
             db.executemany(

@@ -87,6 +87,9 @@ class Scan:
             Filter(options.include, options.exclude),
             self.globs,
             options.one_file_system,
+            options.sums,
+            options.links,
+            options.xattrs,
         )
         self.unmatched_globs: list[bytes] = []
         self.matched: set[int] = set()
@@ -110,7 +113,7 @@ class Scan:
         clear(self.folder)
         started = time.time()
         active = self.globs.start if self.globs else None
-        self.pending.push([Group(0, b"", 0, active, b"")])
+        self.pending.push([Group(0, b"", 0, active, b"", 0)])
         try:
             self._start()
             self._coordinate(progress)
@@ -217,6 +220,8 @@ class Scan:
                     (totals._replace(directories=totals.directories - dropped), wide)
                     for (totals, wide), dropped in zip(finished, drop_fruitless(parts.parts))
                 ]
+            if self.options.sums:
+                parts.sum_up()
             parts.finish(finished, self._meta(started))
         return add_totals([totals for totals, _wide in finished])
 
@@ -228,6 +233,9 @@ class Scan:
             "globs": list(map(to_text, self.globs.patterns)),
             "unmatched_globs": list(map(to_text, self.unmatched_globs)),
             "one_file_system": self.options.one_file_system,
+            "sums": self.options.sums,
+            "links": self.options.links,
+            "xattrs": self.options.xattrs,
             "started": started,
             "finished": time.time(),
             "workers": self.count,

@@ -10,16 +10,20 @@ from typing import NamedTuple
 from ..core.errors import IngestError
 from ..index.schema import MAX_PARTS
 
+_AUTO = 8  # processes, at most
+
 
 class ScanOptions(NamedTuple):
     """What is to be scanned, and how.
 
-    ``folder`` is for the index. ``workers`` are processes (at most 8: one part of the index each),
-    or ``auto``. ``threads`` are per process; more than one is for network mounts; ``auto``: 8
-    there, else 1. ``include`` and ``exclude`` have rsync's meaning, see :class:`.filters.Filter`.
-    If there are ``globs``, only what they match is taken, whole; see :class:`.globs.Globs`.
-    ``one_file_system``: no directory that is another file system's is listed. ``stall``: seconds
-    that the source may not answer (0: for ever).
+    ``folder`` is for the index. ``workers`` are processes, one part of the index each, or ``auto``:
+    one for each processor, at most 8. ``threads`` are per process; more than one is for network
+    mounts; ``auto``: 8 there, else 1. ``include`` and ``exclude`` have rsync's meaning, see
+    :class:`.filters.Filter`. If there are ``globs``, only what they match is taken, whole; see
+    :class:`.globs.Globs`. ``one_file_system``: no directory that is another file system's is
+    listed. ``stall``: seconds that the source may not answer (0: for ever). ``sums``: those of each
+    directory are wanted, too, ``links`` the text of links, ``xattrs`` the names of extended
+    attributes.
     """
 
     source: bytes
@@ -31,6 +35,9 @@ class ScanOptions(NamedTuple):
     globs: tuple[bytes, ...] = ()
     one_file_system: bool = False
     stall: float = 0.0
+    sums: bool = False
+    links: bool = False
+    xattrs: bool = False
 
 
 def processes(workers: int | str) -> int:
@@ -38,7 +45,7 @@ def processes(workers: int | str) -> int:
     count = number(workers, "workers")
     if isinstance(count, int):
         return min(count, MAX_PARTS)
-    return max(1, min(MAX_PARTS, len(os.sched_getaffinity(0))))
+    return max(1, min(_AUTO, len(os.sched_getaffinity(0))))
 
 
 def number(value: object, option: str) -> int | str:

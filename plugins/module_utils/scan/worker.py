@@ -20,6 +20,7 @@ from ..core.want import NOT_LISTED, names_digest
 from ..fs.directories import DirCache
 from ..fs.refresh import refresh
 from ..index.rows import Passing, ScanError, Totals
+from ..index.sums import NO_SUMS, Direct
 from ..index.writer import PartWriter, errors_named
 from .filters import Filter
 from .globs import Active, Globs
@@ -28,6 +29,7 @@ RUN = 50_000  # names of a directory that are held, sorted and looked up at once
 GROUP = 1_000  # names of subdirectories in one message part
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS)  # the file system has none
 _ENCODING = sys.getfilesystemencoding()
 _TYPES = {
     stat.S_IFREG: "f",
@@ -47,6 +49,7 @@ class Group(NamedTuple):
     depth: int  # of the subdirectories
     active: Active | None  # globs that are still to be fulfilled below; None: all is taken
     names: bytes  # NUL-separated
+    inode: int  # of the directory
 
 
 class Report(NamedTuple):
@@ -69,6 +72,9 @@ class Task(NamedTuple):
     filter: Filter
     globs: Globs
     one_file_system: bool
+    sums: bool
+    links: bool
+    xattrs: bool
 
 
 class _Share(NamedTuple):
@@ -93,7 +99,7 @@ class ScanProcess:
         self.line = line
         self.task = task
         self.lock = threading.Lock()
-        self.part = PartWriter(task.folder, number, bool(task.globs))
+        self.part = PartWriter(task.folder, number, bool(task.globs), task.sums)
         self.device = os.stat(task.source).st_dev if task.one_file_system else None
         self.found: list[Group] = []
         self.lost: list[int] = []
@@ -216,6 +222,8 @@ class Listing:
         self.worker = lister.worker
         self.depth = group.depth
         self.parent = group.parent
+        self.parent_inode = group.inode
+        self.inode = 0
         self.active = group.active
         self.path = path
         self.descriptor = descriptor
@@ -226,10 +234,12 @@ class Listing:
         self.whole = 0  # subdirectories that come whole
         self.names = NOT_LISTED
         self.failed = False
+        self.direct = Direct() if lister.worker.task.sums else None
         self.passing = 0  # subdirectories on the way to what a glob may match
 
     def run(self, found: os.stat_result) -> None:
         """List, look up, store."""
+        self.inode = found.st_ino
         device = self.worker.device
         if device is None or found.st_dev == device:
             try:
@@ -310,6 +320,7 @@ class Listing:
                     found.st_atime_ns,
                     found.st_mtime_ns,
                     found.st_ctime_ns,
+                    found.st_blksize,
                 )
             )
         self._store(rows, kinds, size, disk * 512)
@@ -336,11 +347,48 @@ class Listing:
             return
         files, links = kinds["f"], kinds["l"]
         totals = Totals(files, links, len(rows) - files - links, 0, len(rows), size, disk, 0)
+        if self.direct is not None:
+            self.direct.add(rows, files, links)
+        task = self.worker.task
+        details = self._details(rows) if task.xattrs or (links and task.links) else []
         with self.worker.lock:
             first, self.last = self.worker.part.store(rows, totals)
+            if details:
+                self.worker.part.details([(first + at, *more) for at, *more in details])
         self.first = self.first or first
         for n, number in enumerate((len(rows), files, size, disk)):
             self.counts[n] += number
+
+    def _details(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Where in ``rows`` there is more to tell: the text of a link, the names of attributes."""
+        task, found = self.worker.task, []
+        for at, row in enumerate(rows):
+            name, kind = row[2], row[3]
+            text = names = None
+            try:
+                if kind == "l" and task.links:
+                    text = os.readlink(name, dir_fd=self.descriptor)
+            except OSError as error:
+                self._fail(join(self.path, name), "read link", error)
+            if task.xattrs:
+                names = self._xattrs(
+                    join(self.path, name), b"/proc/self/fd/%d/%s" % (self.descriptor, name)
+                )
+            if text is not None or names:
+                found.append((at, text, names))
+        return found
+
+    def _xattrs(self, path: bytes, where: bytes | int) -> bytes | None:
+        """The names of an entry's extended attributes, separated by 0x1f."""
+        if where == -1:
+            return None
+        try:
+            names = os.listxattr(where, follow_symlinks=isinstance(where, int))
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTES:
+                self._fail(path, "list extended attributes", error)
+            return None
+        return b"\x1f".join(sorted(map(os.fsencode, names))) or None
 
     def _descend(self, names: list[bytes], active: Active | None) -> None:
         """Hand subdirectories to the coordinator."""
@@ -351,7 +399,9 @@ class Listing:
         for at in range(0, len(names), GROUP):
             part = b"\0".join(names[at : at + GROUP])
             with self.worker.lock:
-                self.worker.found.append(Group(self.id, self.path, self.depth + 1, active, part))
+                self.worker.found.append(
+                    Group(self.id, self.path, self.depth + 1, active, part, self.inode)
+                )
 
     def record(self, found: os.stat_result) -> None:
         """Write the directory's own row."""
@@ -377,6 +427,12 @@ class Listing:
             self.first,
             self.last,
             self.names,
+            self.path.rpartition(b"/")[2],
+            found.st_size,
+            found.st_blksize,
+            self.parent_inode,
+            self._xattrs(self.path, self.descriptor) if self.worker.task.xattrs else None,
+            *(NO_SUMS if self.direct is None else self.direct.row()),
         )
         passing = None
         if self.active is not None:

@@ -532,7 +532,7 @@ def test_an_index_of_another_version_is_refused(source: bytes, tmp_path: Path) -
     db = sqlite3.connect(str(tmp_path / "index" / "0.db"))
     db.execute("PRAGMA user_version=0")
     db.close()
-    message = r"0\.db was written by another version of .* \(schema 1, this one reads \d+\): scan"
+    message = r"0\.db was written by an older version of .* \(schema 1, this one reads \d+\): scan"
     with pytest.raises(IngestError, match=message):
         Index(str(tmp_path / "index"))
 

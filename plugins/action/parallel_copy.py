@@ -133,7 +133,6 @@ class ActionModule(TakesLosses):
             dispatcher.end(HostState.DEAD, str(error))
             answer["warnings"] = [f"{host} was lost, its work goes to the others: {error}"]
             answer["lost"] = True
-            answer["ansible_facts"] = {"ingest_lost": True}
             progress_sender.send(stage="copy", host=host, state="dead")
         except BaseException as error:
             dispatcher.end(HostState.FAILED, str(error))

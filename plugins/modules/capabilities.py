@@ -64,73 +64,71 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ansible_facts:
-  description: The fact C(ingest_destination_holds) for what follows.
+holds:
+  description:
+    - What the destination can hold; the fact C(ingest_destination_holds) of the role
+      P(scaleout.ingest.preflight#role).
   returned: success
   type: dict
   contains:
-    ingest_destination_holds:
-      description: What the destination can hold.
+    lacks:
+      description:
+        - What it does not keep, and why. Kinds are C(mode), C(set_id), C(sticky), C(owner),
+          C(user_xattrs), C(trusted_xattrs), C(security_xattrs), C(acls), C(symbolic_links),
+          C(link_times), C(hard_links), C(sparse), C(fifos), C(sockets), C(devices),
+          C(any_name) (names that aren't UTF-8), C(utf8_names), C(case) and C(forms) (names that
+          differ only in case or in the form of accents).
       type: dict
-      contains:
-        lacks:
-          description:
-            - What it does not keep, and why. Kinds are C(mode), C(set_id), C(sticky), C(owner),
-              C(user_xattrs), C(trusted_xattrs), C(security_xattrs), C(acls), C(symbolic_links),
-              C(link_times), C(hard_links), C(sparse), C(fifos), C(sockets), C(devices),
-              C(any_name) (names that aren't UTF-8), C(utf8_names), C(case) and C(forms) (names that
-              differ only in case or in the form of accents).
-          type: dict
-          sample: {acls: Operation not supported, user_xattrs: Operation not supported}
-        granularity:
-          description: The step of times, in ns.
-          type: int
-          sample: 1
-        oldest:
-          description: The first second since 1970 that it holds; null if none was found.
-          type: int
-          sample: 0
-        newest:
-          description: The last second.
-          type: int
-          sample: 4294967295
-        longest_name:
-          description: Bytes in a name.
-          type: int
-          sample: 255
-        uid:
-          description: The user that tried.
-          type: int
-          sample: 0
-        owner:
-          description: Whom its new file belonged to; another one than C(uid) is a squashed root.
-          type: int
-          sample: 65534
-        bytes:
-          description: The size of the file system.
-          type: int
-          sample: 270553579520
-        bytes_free:
-          description: Bytes that this user may still use.
-          type: int
-          sample: 82305875968
-        inodes:
-          description: Inodes of the file system, V(0) if it does not count them.
-          type: int
-          sample: 16777216
-        inodes_free:
-          description: Inodes that this user may still use.
-          type: int
-          sample: 16251074
-        source_lacks:
-          description: Those kinds of C(lacks) that the source can't have.
-          type: list
-          elements: str
-          sample: [trusted_xattrs]
-        empty:
-          description: Whether the destination is empty or missing.
-          type: bool
-          sample: true
+      sample: {acls: Operation not supported, user_xattrs: Operation not supported}
+    granularity:
+      description: The step of times, in ns.
+      type: int
+      sample: 1
+    oldest:
+      description: The first second since 1970 that it holds; null if none was found.
+      type: int
+      sample: 0
+    newest:
+      description: The last second.
+      type: int
+      sample: 4294967295
+    longest_name:
+      description: Bytes in a name.
+      type: int
+      sample: 255
+    uid:
+      description: The user that tried.
+      type: int
+      sample: 0
+    owner:
+      description: Whom its new file belonged to; another one than C(uid) is a squashed root.
+      type: int
+      sample: 65534
+    bytes:
+      description: The size of the file system.
+      type: int
+      sample: 270553579520
+    bytes_free:
+      description: Bytes that this user may still use.
+      type: int
+      sample: 82305875968
+    inodes:
+      description: Inodes of the file system, V(0) if it does not count them.
+      type: int
+      sample: 16777216
+    inodes_free:
+      description: Inodes that this user may still use.
+      type: int
+      sample: 16251074
+    source_lacks:
+      description: Those kinds of C(lacks) that the source can't have.
+      type: list
+      elements: str
+      sample: [trusted_xattrs]
+    empty:
+      description: Whether the destination is empty or missing.
+      type: bool
+      sample: true
 not_kept:
   description: What will not survive, in sentences.
   returned: success
@@ -177,9 +175,7 @@ def main() -> None:
     lost = in_general(holds, module.params["preserve"])
     for sentence in lost:
         module.warn(sentence)
-    module.exit_json(
-        changed=False, not_kept=lost, ansible_facts={"ingest_destination_holds": holds}
-    )
+    module.exit_json(changed=False, not_kept=lost, holds=holds)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,10 @@ options:
       - A mount that something uses is left alone, with a warning that names the process.
     type: bool
     default: false
+  only:
+    description: With O(unmount), the mount points that may be unmounted; all unless given.
+    type: list
+    elements: path
   timeout:
     description:
       - Seconds in which a server must answer. V(0) does not ask the servers of what is not mounted
@@ -172,21 +176,12 @@ busy:
   type: list
   elements: dict
   sample: [{path: /mnt/destination1, src: "10.0.0.101:/msazure", by: bash (process 4711)}]
-ansible_facts:
-  description: Facts for what follows.
-  returned: success, without O(unmount)
-  type: dict
-  contains:
-    ingest_mounts:
-      description: The cluster's mounts that can be used on this host.
-      type: list
-      elements: str
-      sample: [/mnt/destination1, /mnt/destination3]
-    ingest_left_out:
-      description: The same as RV(left_out).
-      type: list
-      elements: dict
-      sample: []
+usable:
+  description: The cluster's mounts that can be used on this host; none with O(unmount).
+  returned: success
+  type: list
+  elements: str
+  sample: [/mnt/destination1, /mnt/destination3]
 """
 
 import socket
@@ -216,6 +211,7 @@ ARGUMENTS = {
     "source_mount_options": {"type": "str", "default": addresses.SOURCE_OPTIONS},
     "persistent": {"type": "bool", "default": False},
     "unmount": {"type": "bool", "default": False},
+    "only": {"type": "list", "elements": "path"},
     "timeout": {"type": "int", "default": 5},
     "outcome": {"type": "list", "elements": "dict"},
     "left_out": {"type": "list", "elements": "dict", "default": []},
@@ -245,19 +241,13 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in state.warnings:
         module.warn(warning)
-    left_out = [mount._asdict() for mount in state.left_out]
-    facts = (
-        {}
-        if wanted.unmount
-        else {"ansible_facts": {"ingest_mounts": state.usable, "ingest_left_out": left_out}}
-    )
     module.exit_json(
         changed=bool(state.stale),
         mounts=[mount._asdict() for mount in state.mounts],
         todo=state.todo,
-        left_out=left_out,
+        usable=state.usable,
+        left_out=[mount._asdict() for mount in state.left_out],
         busy=state.busy,
-        **facts,
     )
 
 

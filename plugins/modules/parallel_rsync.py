@@ -116,6 +116,11 @@ failed_items:
   returned: success
   type: int
   sample: 0
+lost:
+  description: Whether the host died on the way; its work goes to the others.
+  returned: when it did
+  type: bool
+  sample: true
 planned:
   description: In check mode, per mount what this host would do.
   returned: in check mode

@@ -109,25 +109,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ansible_facts:
-  description: The fact C(ingest_destinations) for what follows.
+destinations:
+  description: All destinations on this host whose servers answer.
   returned: success
-  type: dict
-  contains:
-    ingest_destinations:
-      description: All destinations on this host.
-      type: list
-      elements: str
-      sample: [/mnt/destination1, /mnt/destination2]
-    ingest_left_out:
-      description: O(left_out), and those of O(destinations) whose servers do not answer.
-      type: list
-      elements: dict
-      sample:
-        - mount: /mnt/destination2
-          source: "10.0.0.102:/msazure"
-          address: 10.0.0.102
-          message: no answer within 5 s
+  type: list
+  elements: str
+  sample: [/mnt/destination1, /mnt/destination2]
+left_out:
+  description: O(left_out), and those of O(destinations) whose servers do not answer.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - mount: /mnt/destination2
+      source: "10.0.0.102:/msazure"
+      address: 10.0.0.102
+      message: no answer within 5 s
 seen:
   description:
     - What M(scaleout.ingest.capabilities) needs from each host as its
@@ -197,7 +194,8 @@ def main() -> None:
         changed=False,
         file_systems=found["kinds"],
         seen=dict(found["seen"], host=module.params["host"] or socket.gethostname()),
-        ansible_facts={"ingest_destinations": destinations, "ingest_left_out": left_out},
+        destinations=destinations,
+        left_out=left_out,
     )
 
 

@@ -66,6 +66,8 @@ def _ours(wanted: WantedMounts, now: dict[str, str]) -> list[tuple[Mount, bool, 
     cluster = {mount.src for mount in mounts if mount.path not in sources}
     found = []
     for mount in mounts:
+        if wanted.only is not None and mount.path not in wanted.only:
+            continue
         ours = sources.get(mount.path, cluster)
         here, kept = now.get(mount.path), lines.get(mount.path, ("",))[0]
         if here in ours or (kept in ours and here is None):

@@ -33,6 +33,7 @@ class WantedMounts(NamedTuple):
     source_mount_options: str = SOURCE_OPTIONS
     persistent: bool = False
     unmount: bool = False
+    only: Sequence[str] | None = None  # mount points that may be unmounted, None: all
     timeout: float = 5.0
 
     @classmethod

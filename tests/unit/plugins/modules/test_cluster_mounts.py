@@ -56,10 +56,7 @@ def test_what_is_needed_and_where() -> None:
         }
         for number in (1, 2)
     ]
-    assert answer["ansible_facts"] == {
-        "ingest_mounts": ["/nowhere/m1", "/nowhere/m2"],
-        "ingest_left_out": [],
-    }
+    assert (answer["usable"], answer["left_out"]) == (["/nowhere/m1", "/nowhere/m2"], [])
     assert not answer["changed"] and answer["busy"] == []
 
 
@@ -84,7 +81,6 @@ def test_what_came_of_it_and_what_was_left_out_before() -> None:
 def test_the_way_back_where_there_is_nothing() -> None:
     answer = run(unmount=True)
     assert (answer["todo"], answer["busy"], answer["changed"]) == ([], [], False)
-    assert "ansible_facts" not in answer
     assert run(unmount=True, outcome=[])["busy"] == []
 
 

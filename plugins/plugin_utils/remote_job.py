@@ -118,6 +118,10 @@ class RemoteJob:
                 time.sleep(1.0)
                 self._action._connection.reset()
 
+    def renew(self) -> None:
+        """Renew the lease, and nothing else. Raises Lost."""
+        self.command(f"touch {self.folder}/lease")
+
     def look(self, files: Sequence[str] = (), perhaps: str = "") -> list[Any]:
         """Renew the lease; the job's status, and what is in ``files`` in its folder, and in
         ``perhaps`` if it is there.

@@ -77,6 +77,7 @@ class Share:
             answer = job.start(module, dict(arguments, _work=job.folder), variables)
             if answer.get("failed") or "status" not in answer:
                 raise IngestError(str(answer.get("msg", answer)))
+            self._dispatcher.keep_alive_by(job.renew)
             self._serve()
             return self._end(lost())
         finally:
@@ -97,9 +98,10 @@ class Share:
                 elif idle and not self._wait(work.later, waiting):
                     return
             if idle:
-                # plan.db is asked often, as that is cheap; the host only to keep its lease.
+                # plan.db is asked often at first, as that is cheap, and less often the longer it
+                # takes, as there may be many who wait; the host only to keep its lease.
                 waiting = waiting or now
-                time.sleep(_SHORT)
+                time.sleep(min(_LONG, max(_SHORT, (now - waiting) * 0.1)))
                 if self._job.silence < _LONG:
                     continue
             else:

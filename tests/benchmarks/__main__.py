@@ -16,12 +16,21 @@ import time
 from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-sys.path.insert(0, ROOT)
+sys.path[:0] = [ROOT, os.path.join(ROOT, ".collections")]
 
-from tests.benchmarks import clients, copying, latency, measure, memory, methods, source  # noqa: E402
+from tests.benchmarks import (  # noqa: E402
+    clients,
+    copying,
+    dispatching,
+    latency,
+    measure,
+    memory,
+    methods,
+    source,
+)
 from tests.benchmarks.measure import Result  # noqa: E402
 
-PARTS = ("copy", "latency", "methods", "playbook", "plan", "client")
+PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client")
 
 
 def main() -> int:
@@ -72,6 +81,8 @@ def main() -> int:
             results += clients.playbook(tree, folder)
         if "plan" in options.parts:
             results += memory.plan_ten_million(folder)
+        if "dispatch" in options.parts:
+            results += dispatching.claims(folder)
         if "client" in options.parts:
             results += memory.client_of_a_million(folder)
     finally:

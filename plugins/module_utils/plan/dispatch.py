@@ -9,14 +9,13 @@ of processes, in any order.
 from __future__ import annotations
 
 import time
-from itertools import chain
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from ..core.clock import boot, elapsed
 from ..core.outcome import Closing, Counts, Failure, ShardResult, SlowDirectory
 from ..core.paths import to_text
 from ..core.vocabulary import HostState, Kind, Phase, ShardState
-from .shards import Header
+from .shards import Header, path_of, read_line, unpack
 from .store import PlanStore
 
 
@@ -27,6 +26,9 @@ def _insert(table: str, *columns: str) -> str:
 _RESULT = _insert("results", "shard", "host", "mount", *Counts._fields, "seconds")
 _FAILURE = _insert("failures", "shard", "host", "mount", "phase", *Failure._fields)
 _SLOW = _insert("slow", "host", *SlowDirectory._fields)
+# As the indexes have it: a parameter would not find them.
+_PENDING, _CLAIMED = f"state='{ShardState.PENDING}'", f"state='{ShardState.CLAIMED}'"
+_NEED_WHOLE_FILES = (Phase.FINISH, Phase.LINKS)
 _LOSS = _insert("losses", "host", "kind", "count", "path", "message")
 
 
@@ -55,32 +57,42 @@ class Dispatcher:
         self._host = host
         self._patience = patience
 
+    def keep_alive_by(self, act: Callable[[], object]) -> None:
+        """``act`` is called every few seconds while others write to the plan for long."""
+        self._store.while_busy = act
+
     def start(self) -> None:
         """This host takes part from now on."""
         now = time.time()
-        self._db.execute(
-            "UPDATE hosts SET state=?, heartbeat=?, started=coalesce(started, ?), "
-            "message=NULL, heard=?, boot=? WHERE name=?",
-            (HostState.RUNNING, now, now, elapsed(), boot(), self._host),
-        )
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE hosts SET state=?, heartbeat=?, started=coalesce(started, ?), "
+                "message=NULL, heard=?, boot=? WHERE name=?",
+                (HostState.RUNNING, now, now, elapsed(), boot(), self._host),
+            )
 
     def beat(self) -> None:
         """This host is alive."""
-        self._db.execute(
-            "UPDATE hosts SET heartbeat=?, heard=? WHERE name=?",
-            (time.time(), elapsed(), self._host),
-        )
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE hosts SET heartbeat=?, heard=? WHERE name=?",
+                (time.time(), elapsed(), self._host),
+            )
 
     def end(self, state: str, message: str | None = None) -> None:
         """This host takes part no longer: ``done``, ``failed`` or ``dead``. What it had claimed
         and not finished is free again: its client has stopped, or its lease has run out."""
+        with self._store.transaction():
+            self._end(self._host, state, message)
+
+    def _end(self, host: str, state: str, message: str | None) -> None:
         self._db.execute(
             "UPDATE hosts SET state=?, finished=?, message=? WHERE name=?",
-            (state, time.time(), message, self._host),
+            (state, time.time(), message, host),
         )
         self._db.execute(
-            "UPDATE shards SET state=?, claimed_by=NULL WHERE state=? AND claimed_by=?",
-            (ShardState.PENDING, ShardState.CLAIMED, self._host),
+            f"UPDATE shards SET state=?, claimed_by=NULL WHERE {_CLAIMED} AND claimed_by=?",
+            (ShardState.PENDING, host),
         )
 
     # -- out ---------------------------------------------------------------------------------
@@ -90,22 +102,26 @@ class Dispatcher:
 
         Only the earliest phase that is not finished is open. In it come first the host's own
         shards; when there is none left, a part of those of nobody, or of hosts that are done,
-        failed or dead, or, if ``absent``, that never started.
+        failed or dead, or, if ``absent``, that never started. To hear that there is nothing keeps
+        nobody else from writing.
         """
+        self._bury()
+        phase = self._phase()
+        if phase is None:
+            return Work([], "")
+        if not self._sources(phase, absent):
+            return Work([], self._later(phase))
         with self._store.transaction() as db:
-            (phase,) = db.execute(
-                "SELECT min(phase) FROM shards WHERE state<>?", (ShardState.DONE,)
-            ).fetchone()
+            phase = self._phase()
             if phase is None:
                 return Work([], "")
-            self._bury()
             claimed: list[Claimed] = []
             total = 0
-            broken = self._broken() if phase in (Phase.FINISH, Phase.LINKS) else ()
             for shard, kind, of, mount, amount, data in self._open_shards(phase, absent):
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
+                broken = self._broken(of or kind, data) if phase in _NEED_WHOLE_FILES else ()
                 claimed.append(Claimed(Header(shard, kind, of, mount, broken, amount), data))
             now = time.time()
             db.executemany(
@@ -114,53 +130,78 @@ class Dispatcher:
             )
             return Work(claimed, self._later(phase))
 
-    def _open_shards(self, phase: int, absent: bool) -> Iterator[tuple[Any, ...]]:
-        select = (
-            "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, "
-            "coalesce(s.payload, o.payload) "
-            "FROM shards s LEFT JOIN shards o ON o.id=s.of WHERE s.state=? AND s.phase=? "
-        )
-        pending = [ShardState.PENDING, phase]
-        own = self._db.execute(select + "AND s.host=? ORDER BY s.id", [*pending, self._host])
-        first = own.fetchone()
-        if first:
-            return chain([first], own)
+    def _phase(self) -> int | None:
+        """The earliest phase that is not finished."""
+        found = self._db.execute(
+            "SELECT phase FROM parts WHERE pending + claimed > 0 ORDER BY phase LIMIT 1"
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _sources(self, phase: int, absent: bool) -> list[tuple[str | None, int]]:
+        """Whose shards this host may claim, and how many of each: its own, or else everybody's
+        and those of the hosts that need help, of those with the most first."""
+        own = self._db.execute(
+            "SELECT host, pending FROM parts WHERE phase=? AND host=? AND pending > 0",
+            (phase, self._host),
+        ).fetchall()
+        if own:
+            return own
         helped = [HostState.FAILED, HostState.DEAD, HostState.DONE]
         if absent:
             helped.append(HostState.PLANNED)
-        free = (
-            "AND (s.host IS NULL OR s.host IN "
-            f"(SELECT name FROM hosts WHERE state IN ({', '.join('?' * len(helped))}))) "
-        )
-        count, running = self._db.execute(
-            "SELECT count(*), (SELECT count(*) FROM hosts WHERE state=?) FROM shards s "
-            "WHERE s.state=? AND s.phase=? " + free,
-            [HostState.RUNNING, *pending, *helped],
-        ).fetchone()
-        # Large helpings first, single shards at the end (guided self-scheduling, Polychronopoulos
-        # and Kuck 1987), so that few requests give all hosts work until the same moment.
-        part = max(1, count // (2 * max(1, running)))
-        return self._db.execute(select + free + "ORDER BY s.id LIMIT ?", [*pending, *helped, part])
+        return self._db.execute(
+            "SELECT nullif(p.host, ''), p.pending FROM parts p LEFT JOIN hosts h ON h.name=p.host "
+            "WHERE p.phase=? AND p.pending > 0 AND (p.host='' OR h.state IN "
+            f"({', '.join('?' * len(helped))})) ORDER BY p.host<>'', p.pending DESC",
+            (phase, *helped),
+        ).fetchall()
 
-    def _broken(self) -> tuple[str, ...]:
-        """Large files that are not complete, as a part of them failed."""
-        return tuple(
-            to_text(bytes(path))
-            for (path,) in self._db.execute(
-                "SELECT DISTINCT f.path FROM failures f JOIN shards s ON s.id=f.shard "
-                "WHERE s.kind IN (?, ?, ?)",
-                (Kind.PREPARE, Kind.RANGE, Kind.FINISH),
+    def _open_shards(self, phase: int, absent: bool) -> Iterator[tuple[Any, ...]]:
+        sources = self._sources(phase, absent)
+        part = sum(count for host, count in sources)
+        if part and sources[0][0] != self._host:
+            (running,) = self._db.execute(
+                "SELECT count(*) FROM hosts WHERE state=?", (HostState.RUNNING,)
+            ).fetchone()
+            # Large helpings first, single shards at the end (guided self-scheduling,
+            # Polychronopoulos and Kuck 1987), so that few requests give all hosts work until the
+            # same moment.
+            part = max(1, part // (2 * max(1, running)))
+        for host, count in sources:
+            yield from self._db.execute(
+                "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload "
+                "FROM shards s LEFT JOIN shards o ON o.id=s.of "
+                "JOIN payloads p ON p.shard=coalesce(s.of, s.id) "
+                f"WHERE s.{_PENDING} AND s.phase=? AND s.host IS ? ORDER BY s.id LIMIT ?",
+                (phase, host, part),
             )
+            part -= count
+            if part <= 0:
+                return
+
+    def _broken(self, kind: str, payload: bytes) -> tuple[str, ...]:
+        """The large files of a shard, or that its links lead to, that are not complete, as a part
+        of them failed."""
+        if not self._db.execute("SELECT 1 FROM broken LIMIT 1").fetchone():
+            return ()
+        files = set()
+        for dummy, dummy, body in unpack(payload):
+            directory, rows = read_line(kind, body)
+            files |= {row.leader if kind == Kind.LINK else path_of(directory, row) for row in rows}
+        query = "SELECT 1 FROM broken WHERE path=?"
+        return tuple(
+            to_text(file) for file in sorted(files) if self._db.execute(query, (file,)).fetchone()
         )
 
     def _bury(self) -> None:
         """Hosts whose controller process ended without a word."""
-        for (name,) in self._db.execute(
-            "SELECT name FROM hosts WHERE state=? AND name<>? AND (boot<>? OR heard<?)",
-            (HostState.RUNNING, self._host, boot(), elapsed() - self._patience),
-        ).fetchall():
-            other = Dispatcher(self._store, name, self._patience)
-            other.end(HostState.DEAD, "was not heard of any more")
+        query = "SELECT name FROM hosts WHERE state=? AND name<>? AND (boot<>? OR heard<?)"
+        values = (HostState.RUNNING, self._host, boot(), elapsed() - self._patience)
+        if self._db.execute(query, values).fetchone() is None:
+            return
+        with self._store.transaction() as db:
+            for (name,) in db.execute(query, values).fetchall():
+                self._end(name, HostState.DEAD, "was not heard of any more")
 
     def _later(self, phase: int) -> str:
         """The state of the other hosts that have a part of the open phase. One that runs, but
@@ -168,10 +209,9 @@ class Dispatcher:
         states = {
             state
             for (state,) in self._db.execute(
-                "SELECT DISTINCT h.state FROM shards s JOIN hosts h "
-                "ON h.name=coalesce(s.claimed_by, s.host) "
-                "WHERE s.state<>? AND s.phase=? AND h.name<>?",
-                (ShardState.DONE, phase, self._host),
+                "SELECT DISTINCT h.state FROM parts p JOIN hosts h ON h.name=p.host "
+                "WHERE p.phase=? AND p.pending + p.claimed > 0 AND h.name<>?",
+                (phase, self._host),
             )
         }
         for state in (HostState.RUNNING, HostState.PLANNED):
@@ -188,11 +228,12 @@ class Dispatcher:
             for result in finished:
                 shard = result.shard
                 found = db.execute(
-                    "SELECT phase FROM shards WHERE id=? AND state=? AND claimed_by=?",
+                    "SELECT phase, kind FROM shards WHERE id=? AND state=? AND claimed_by=?",
                     (shard, ShardState.CLAIMED, self._host),
                 ).fetchone()
                 if found is None:  # taken away from a host that was believed dead
                     continue
+                phase, kind = found
                 db.execute(
                     "UPDATE shards SET state=?, finished=? WHERE id=?",
                     (ShardState.DONE, now, shard),
@@ -207,10 +248,15 @@ class Dispatcher:
                 db.executemany(
                     _FAILURE,
                     [
-                        (shard, self._host, to_text(mount), *found, *failure)
+                        (shard, self._host, to_text(mount), phase, *failure)
                         for mount, failure in result.failures
                     ],
                 )
+                if kind in (Kind.PREPARE, Kind.RANGE, Kind.FINISH):
+                    db.executemany(
+                        "INSERT OR IGNORE INTO broken VALUES (?)",
+                        [(failure.path,) for dummy, failure in result.failures],
+                    )
 
     def record_run(self, closing: Closing) -> None:
         """Store what a client says at the end."""
@@ -227,27 +273,29 @@ class Dispatcher:
     def record_left_out(self, mounts: list[dict[str, str]]) -> None:
         """Store mounts of this host that were left out, as the records of
         :class:`..mounts.left_out.LeftOut` have them."""
-        known = {
-            mount
-            for (mount,) in self._db.execute(
-                "SELECT mount FROM left_out WHERE host=?", (self._host,)
+        with self._store.transaction() as db:
+            known = {
+                mount
+                for (mount,) in db.execute("SELECT mount FROM left_out WHERE host=?", (self._host,))
+            }
+            db.executemany(
+                "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
+                [
+                    (
+                        self._host,
+                        *(mount[name] for name in ("mount", "source", "address", "message")),
+                    )
+                    for mount in mounts
+                    if mount["mount"] not in known
+                ],
             )
-        }
-        self._db.executemany(
-            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
-            [
-                (self._host, *(mount[name] for name in ("mount", "source", "address", "message")))
-                for mount in mounts
-                if mount["mount"] not in known
-            ],
-        )
 
     def shares(self) -> tuple[int, int, int, int]:
         """(files, bytes) of the data that is this host's by plan, and of that what is done."""
+        phases = [phase for phase in Phase if phase <= Phase.LINKS]
         found = self._db.execute(
-            "SELECT sum(files), sum(bytes), sum(CASE state WHEN ?1 THEN files END), "
-            "sum(CASE state WHEN ?1 THEN bytes END) FROM shards "
-            "WHERE phase<=?2 AND coalesce(claimed_by, host)=?3",
-            (ShardState.DONE, Phase.LINKS, self._host),
+            "SELECT sum(files), sum(bytes), sum(done_files), sum(done_bytes) FROM parts "
+            f"WHERE host=? AND phase IN ({', '.join('?' * len(phases))})",
+            (self._host, *phases),
         ).fetchone()
         return tuple(value or 0 for value in found)  # type: ignore[return-value]

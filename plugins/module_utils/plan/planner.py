@@ -145,9 +145,9 @@ class Planner:
             self._balance()
         if verify:
             self._plan_verify()
+        self._store.count_parts()
         db.execute("COMMIT")
         db.execute("DROP TABLE leaders")
-        db.execute("CREATE INDEX shards_todo ON shards(state, phase, host)")
 
     def _leader(self, directory: bytes, entry: Entry) -> bytes | None:
         """The path that was planned first for this inode; None if this is it."""
@@ -232,9 +232,9 @@ class Planner:
 
     def _flush(self, shard: _Shard) -> None:
         shard.end_line()
-        self._db.execute(
+        made = self._db.execute(
             "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, first, "
-            "last, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 shard.phase,
                 shard.kind,
@@ -247,8 +247,10 @@ class Planner:
                 ShardState.PENDING,
                 display(shard.first),
                 display(shard.last),
-                shards.pack(shard.lines),
             ),
+        )
+        self._db.execute(
+            "INSERT INTO payloads VALUES (?, ?)", (made.lastrowid, shards.pack(shard.lines))
         )
         self._sequence += 1
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Iterator, NamedTuple
 
 from ..core.outcome import Counts
-from ..core.vocabulary import HostState, Kind, Phase, ShardState
+from ..core.vocabulary import HostState, Kind, Phase
 from .store import PlanStore
 
 # The phases that bring over entries. Directories have one of their own, at the end.
@@ -44,8 +44,8 @@ def number_of_shards(store: PlanStore) -> int:
 
 def is_done(store: PlanStore) -> bool:
     """Whether nothing is left to do."""
-    query = "SELECT 1 FROM shards WHERE state<>? LIMIT 1"
-    return store.db.execute(query, (ShardState.DONE,)).fetchone() is None
+    query = "SELECT 1 FROM parts WHERE pending + claimed > 0 LIMIT 1"
+    return store.db.execute(query).fetchone() is None
 
 
 def has_begun(store: PlanStore, host: str) -> bool:

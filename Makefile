@@ -12,6 +12,7 @@
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
 #   make lab-bench what the method gains over NFS, measured in the lab; PARTS= names some (as root)
 #   make lab-setup installs the Debian packages that the lab needs
+#   make variables writes docs/variables.md from the roles' argument specs
 #   make clean     removes what the others made, but no run
 
 .DEFAULT_GOAL := help
@@ -66,6 +67,9 @@ lab-setup:
 	@echo "set-up: ansible.posix into .collections (once)"
 	@.venv/bin/python tests/tools/posix.py .collections
 
+variables: .venv/ready
+	@.venv/bin/python tests/tools/variables.py
+
 setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 
 .venv/ready: requirements.txt tests/tools/setup.py
@@ -92,4 +96,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest test lint matrix bench attack lab lab-bench lab-setup setup clean
+.PHONY: help ingest test lint matrix bench attack lab lab-bench lab-setup variables setup clean

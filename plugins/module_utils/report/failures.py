@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Iterator, NamedTuple
 
 from ..core.atomic import written
-from ..core.paths import display, to_text
+from ..core.paths import split, to_bytes, to_text
 from ..core.vocabulary import Phase
 from ..index.reader import Index
 from ..plan import results
@@ -30,17 +30,31 @@ PHASES = {
     Phase.CHECK: "verify",
 }
 KEPT = 1000
+CAUSES = 200  # that are told apart by their words; what comes then goes by its errno
+
+
+class Cause(NamedTuple):
+    """Items that failed for one reason: how many, the directory that all of them lie below, and
+    the first of them."""
+
+    message: str
+    operation: str
+    items: int
+    below: bytes
+    first: bytes
 
 
 class Failures(NamedTuple):
     """The sums over failures.jsonl. ``items`` is its number of lines; ``scan`` of them are what
-    the scan could not read; ``first`` are the first lines, as many as a page can show."""
+    the scan could not read; ``first`` are the first lines, as many as a page can show; ``causes``
+    begin with the one that most items failed for."""
 
     items: int
     scan: int
     by_host: dict[str, int]
     by_error: dict[str, int]
     first: list[dict[str, Any]]
+    causes: list[Cause]
 
 
 def write_failures(store: PlanStore, index: Index | None, path: str) -> Failures:
@@ -56,6 +70,7 @@ def write_failures(store: PlanStore, index: Index | None, path: str) -> Failures
     by_host: Counter[str] = Counter()
     by_error: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
+    causes: dict[tuple[str, str], Cause] = {}
     with written(path) as stream:
         for record in _items(store, index):
             stream.write(json.dumps(record) + "\n")
@@ -63,15 +78,31 @@ def write_failures(store: PlanStore, index: Index | None, path: str) -> Failures
             scan += record["phase"] == PHASES[SCAN]
             by_host[record["host"]] += 1
             by_error[record["error"] or "unknown"] += 1
+            _count_cause(causes, record)
             if len(first) < KEPT:
                 first.append(record)
-    return Failures(items, scan, dict(by_host), dict(by_error), first)
+    ordered = sorted(causes.values(), key=lambda cause: -cause.items)
+    return Failures(items, scan, dict(by_host), dict(by_error), first, ordered)
 
 
-def sentence(record: dict[str, Any]) -> str:
-    """A failure in one line of printable text, its path last because it can be long."""
-    path = record["path"].encode("utf-8", "surrogateescape")
-    return f"{record['message']}: {record['operation']} {display(path) or '.'}"
+def _count_cause(causes: dict[tuple[str, str], Cause], record: dict[str, Any]) -> None:
+    path = to_bytes(record["path"])
+    key = record["message"], record["operation"]
+    if key not in causes and len(causes) >= CAUSES:
+        key = record["error"] or "other failures", ""
+    known = causes.get(key)
+    if known is None:
+        causes[key] = Cause(*key, 1, split(path)[0], path)
+    else:
+        below = _common(known.below, split(path)[0])
+        causes[key] = known._replace(items=known.items + 1, below=below)
+
+
+def _common(one: bytes, other: bytes) -> bytes:
+    """The directory that holds both."""
+    while one != other and not other.startswith(one + b"/" if one else b""):
+        one = split(one)[0]
+    return one
 
 
 def _items(store: PlanStore, index: Index | None) -> Iterator[dict[str, Any]]:

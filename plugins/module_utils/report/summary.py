@@ -9,11 +9,11 @@ from typing import Any, Dict, Iterator, Sequence
 
 from ..core.paths import display, to_bytes
 from ..core.units import count, duration, megabytes, percent, significant, size
-from .failures import Failures, sentence
+from .failures import Cause, Failures
 
 WIDTH = 80
 ROWS = 24
-SHOWN_FAILURES = 5
+SHOWN_CAUSES = 5
 
 Json = Dict[str, Any]
 
@@ -261,28 +261,34 @@ def left_out(stats: Json) -> list[str]:
 
 
 def _left_out(stats: Json) -> Iterator[str]:
-    for sentence_ in left_out(stats):
-        yield from textwrap.wrap(
-            sentence_,
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    for sentence in left_out(stats):
+        yield from _wrapped(sentence, "  ")
 
 
 def _failed(failures: Failures) -> Iterator[str]:
     if not failures.items:
         return
     yield ""
-    kinds = sorted(failures.by_error.items(), key=lambda item: -item[1])[:4]
-    causes = ", ".join(f"{count(number)} {kind}" for kind, number in kinds)
-    yield f"  {plural(failures.items, 'item')} failed ({causes}):"
-    for record in failures.first[:SHOWN_FAILURES]:
-        yield _cut("    " + sentence(record))
-    if failures.items > SHOWN_FAILURES:
-        yield f"    and {count(failures.items - SHOWN_FAILURES)} more"
+    yield f"  {plural(failures.items, 'item')} failed:"
+    for cause in failures.causes[:SHOWN_CAUSES]:
+        yield from _wrapped(_of_cause(cause), "    ")
+    rest = sum(cause.items for cause in failures.causes[SHOWN_CAUSES:])
+    if rest:
+        yield f"    and {plural(rest, 'item')} for other reasons"
+    yield from _wrapped(
+        "Mend that, then run the same command again: what has arrived is not copied again.", "  "
+    )
+
+
+def _of_cause(cause: Cause) -> str:
+    """The path first: it says where to look."""
+    why = f"{_text(cause.message)} ({_text(cause.operation)})" if cause.operation else cause.message
+    path = _middle(display(cause.below if cause.below and cause.items > 1 else cause.first), 72)
+    if cause.items == 1:
+        return f"{path or '.'}: {why}"
+    if cause.below:
+        return f"{path}: {count(cause.items)} items below it: {why}"
+    return f"{path or '.'} and {count(cause.items - 1)} more: {why}"
 
 
 def _lost(stats: Json) -> Iterator[str]:
@@ -309,6 +315,18 @@ def _text(value: Any) -> str:
 
 def _files_word(number: int) -> str:
     return plural(number, "file")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """On several lines if need be; names are not broken, as they are there to be copied."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _cut(line: str) -> str:

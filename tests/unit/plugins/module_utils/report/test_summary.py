@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from typing import Any
 
 import pytest
@@ -51,8 +52,38 @@ def test_failures_and_losses(tmp_path: Any) -> None:
     lines = lines_of(sampleplan.make_run(str(tmp_path), failures=1234, hostile=True, lost=True))
     text = "\n".join(lines)
     assert "finished with failures" in lines[0]
-    assert "1,234 items failed (" in text and "and 1,229 more" in text and "failures.jsonl" in text
+    assert "1,234 items failed:" in text and "run the same command again" in text
+    assert "failures.jsonl" in text
     assert "The destination could not hold:" in text and "owner of 303 items" in text
+
+
+def test_failures_are_grouped_by_cause_and_directory(tmp_path: Any) -> None:
+    folder = sampleplan.make_run(str(tmp_path))
+    with sqlite3.connect(folder + "/plan.db") as db:
+        for number in range(391):
+            path = b"b/support/%d/file" % (number % 7) if number else b"b/support/top"
+            words = "a link or file is in the place of a directory"
+            db.execute(
+                "INSERT INTO failures VALUES (1, 'client01', '', 1, ?, 'make directory', 20, ?)",
+                (b"%s%d" % (path, number), words),
+            )
+        for path, words in ((b"a/x", "Permission denied"), (b"c/y", "Permission denied")):
+            db.execute(
+                "INSERT INTO failures VALUES (1, 'client01', '', 1, ?, 'open', 13, ?)",
+                (path, words),
+            )
+        db.execute(
+            "INSERT INTO failures VALUES (1, 'client01', '', 1, ?, 'read', 5, 'I/O error')",
+            (b"d/z",),
+        )
+    text = " ".join(" ".join(lines_of(folder)).split())
+    assert "394 items failed:" in text
+    assert (
+        "b/support: 391 items below it: a link or file is in the place of a directory "
+        "(make directory)" in text
+    )
+    assert "a/x and 1 more: Permission denied (open)" in text
+    assert "d/z: I/O error (read)" in text
 
 
 def test_large_files_are_judged_by_bytes(tmp_path: Any) -> None:

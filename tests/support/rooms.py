@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "fs": ("core",),
     "index": ("core",),
     "search": ("core", "index"),
+    "difference": ("core", "index"),
     "mounts": ("core", "fs"),
     "scan": ("core", "fs", "mounts", "index", "search"),
     "plan": ("core", "index"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: commands
-short_description: Install the commands parallelcp and prime
+short_description: Install the commands parallelcp, prime and msrsync
 version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
@@ -24,8 +24,8 @@ options:
     description: Which commands.
     type: list
     elements: str
-    choices: [parallelcp, prime]
-    default: [parallelcp, prime]
+    choices: [parallelcp, prime, msrsync]
+    default: [parallelcp, prime, msrsync]
   state:
     description: Whether they are to be there.
     type: str
@@ -47,7 +47,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Install parallelcp and prime
+- name: Install all of them
   scaleout.ingest.commands:
     folder: /usr/local/bin
 """
@@ -58,7 +58,7 @@ paths:
   returned: success
   type: list
   elements: str
-  sample: [/usr/local/bin/parallelcp, /usr/local/bin/prime]
+  sample: [/usr/local/bin/parallelcp, /usr/local/bin/prime, /usr/local/bin/msrsync]
 """
 
 import os
@@ -68,9 +68,10 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 
-# The last two are not used here, but must travel to the host to be installed.
+# The commands are not used here, but must travel to the host to be installed.
 from ansible_collections.scaleout.ingest.plugins.module_utils.provision import (  # noqa: F401
     executables,
+    msrsync,
     parallelcp,
     prime,
 )

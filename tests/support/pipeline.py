@@ -12,11 +12,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.client.options imp
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.rsync_lines import configure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Closing
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
-    PRESERVE,
-    HostState,
-)
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
     chunk_for,
     workers_for,
@@ -25,10 +21,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import querie
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
+from ansible_collections.scaleout.ingest.plugins.module_utils.provision.alone import serve
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.selection import Selection
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
-
-_PACKAGE = 16 << 20
 
 
 def ingest(
@@ -97,39 +92,9 @@ def ingest(
         wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)
         settings = configure(wanted, settings, workers == "auto")
     with PlanStore.open(path) as store:
-        run(Dispatcher(store, "localhost", 60), Runner(settings))
+        serve(Dispatcher(store, "localhost", 60), Runner(settings))
         store.set_meta(finished=time.time())
         result = dict(queries.sums(store, "localhost")._asdict())
         del result["repaired"]
         result["failed"] += totals.errors
         return result
-
-
-def run(dispatcher: Dispatcher, runner: Runner) -> None:
-    """Serve one client that is this process, until the plan is done."""
-    dispatcher.start()
-    begun = time.time()
-    samples: list[list[float]] = []
-    try:
-        while True:
-            if not runner.busy:
-                work = dispatcher.claim(_PACKAGE)
-                if not work.claimed:
-                    break
-                for header, payload in work.claimed:
-                    runner.add(header, payload)
-            finished = runner.step(1.0)
-            if finished:
-                dispatcher.record(finished)
-            now = time.time()
-            if not samples or now - samples[-1][0] > 0.25:
-                samples.append([now, runner.ledger.files, runner.ledger.live_bytes])
-        ledger = runner.ledger
-        samples.append([max(time.time(), begun), ledger.files, ledger.live_bytes])
-        dispatcher.record_run(Closing(samples, ledger.slow, ledger.losses.kinds))
-        dispatcher.end(HostState.DONE)
-        runner.finish()
-    except BaseException:
-        dispatcher.end(HostState.FAILED)
-        runner.close()
-        raise

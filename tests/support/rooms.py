@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
     "report": ("core", "index", "plan.store", "plan.results"),
-    "provision": ("core", "fs", "mounts", "copy", "scan.prime"),
+    "provision": ("core", "fs", "mounts", "index", "scan", "plan", "copy", "client"),
 }
 
 

@@ -21,9 +21,10 @@ from ..core.errors import IngestError
 _MODULES = {
     "parallelcp": "provision.parallelcp",
     "prime": "provision.prime",
+    "msrsync": "provision.msrsync",
     "ingestor": "provision.first_boot",
 }
-COMMANDS = ("parallelcp", "prime")
+COMMANDS = ("parallelcp", "prime", "msrsync")
 # __package__ is None in Ansible's zip on Python 3.8.
 _ENGINE = __name__.rpartition(".provision.")[0]
 _PACKAGE = "scaleout_ingest"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands parallelcp and prime, as installed: one file each, run as a user runs them."""
+"""The commands, as installed: one file each, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,63 @@ def test_a_small_one_is_read_by_other_pythons(tmp_path: Path) -> None:
     for python in found:
         done = subprocess.run([python, path], stderr=subprocess.PIPE, check=False)
         assert done.stderr == b"usage: ingestor FILE\n"
+
+
+def test_msrsync_the_articles_lines(bin_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    trees.build(os.fsencode(tmp_path / "source"), trees.hostile())
+    source, copy = f"{tmp_path}/source/", tmp_path / "copy"
+    line = ["-P", "--stats", "-p", "4", "-f", "170", "--rsync"]
+    for options, copied in (("-ahv --inplace", True), ("-ahv", False)):
+        done = run(bin_folder / "msrsync", *line, options, source, copy)
+        assert done.returncode == 0, done.stderr
+        assert (b"Copied:              0 files, 0 B\n" in done.stdout) is not copied
+        assert b"Status:              success\n" in done.stdout
+    assert compare.compare_trees(os.fsencode(source), os.fsencode(copy)) == []
+    assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("msrsync-")]
+
+
+def test_msrsync_takes_slashes_as_rsync_does(bin_folder: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(b"1")
+    done = run(bin_folder / "msrsync", "a", "./b", "to", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(bin_folder / "msrsync", "-f", "1", "-d", "a/", "other", cwd=tmp_path)
+    assert done.returncode == 0 and b"1 item and 1 B in 1 bucket," in done.stdout
+    run(bin_folder / "msrsync", "a/.", "b/", "both", cwd=tmp_path)
+    found = sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()
+    )
+    assert found == ["a/a", "b/b", "both/a", "both/b", "to/a/a", "to/b/b"]
+
+
+def test_msrsync_names_what_failed(bin_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file\n").write_bytes(b"1")
+    (tmp_path / "to" / "file\n" / "x").mkdir(parents=True)
+    done = run(bin_folder / "msrsync", "--stats", "a/", "to", cwd=tmp_path)
+    assert done.returncode == 1
+    assert (
+        rb"msrsync: file\n: " in done.stderr
+        and b"Status:              1 item failed" in done.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["a"], b"a source and a destination are needed"),
+        (["nothing", "to"], b"'nothing' does not exist"),
+        (["a", "a/b"], b"lie in each other"),
+        (["-p", "0", "a", "to"], b"-p/--processes"),
+        (["-s", "1x", "a", "to"], b"-s/--size"),
+        (["--rsync", "-a --delete", "a", "to"], b"'--delete' would break the plan"),
+        (["--rsync", "'", "a", "to"], b"--rsync: No closing quotation"),
+    ],
+)
+def test_msrsync_refuses(bin_folder: Path, tmp_path: Path, words: list[str], said: bytes) -> None:
+    (tmp_path / "a").mkdir()
+    done = run(bin_folder / "msrsync", *words, cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr and b"Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == ["a"]

@@ -8,33 +8,49 @@ a LEFT JOIN of which nothing is used.
 
 from __future__ import annotations
 
+from .schema import MAX_PARTS
 from .sums import BELOW, FEW, PAIRS
 
 _BILLION = 1_000_000_000
 _TIMES = ("atime", "mtime", "ctime")
 # GUFI's columns for what other file systems have.
-_OTHER = ", ".join(
-    ["0 AS crtime"]
-    + [f"0 AS ossint{n}" for n in range(1, 5)]
-    + [f"'' AS osstext{n}" for n in range(1, 3)]
-)
+_OTHER = {"crtime": "0"}
+_OTHER.update({f"ossint{n}": "0" for n in range(1, 5)})
+_OTHER.update({f"osstext{n}": "''" for n in range(1, 3)})
 
 
-def views(wide: bool, summed: bool) -> str:
-    """The statements that make the views of a part. ``wide``: it has numbers beyond 63 bits, see
-    :func:`.rows.narrow`; ``summed``: it has the tables of :mod:`.sums`."""
-    face = _Face(wide)
+def views(wide: bool, summed: bool, part: int) -> str:
+    """The statements that make the views of a part, by its number. ``wide``: it has numbers beyond
+    63 bits, see :func:`.rows.narrow`; ``summed``: it has the tables of :mod:`.sums`."""
+    face = _Face(wide, part)
+    pentries = f"SELECT {_listed(face.entries())}"
     return ";\n".join(
         [
-            f"CREATE VIEW entries AS {face.entries('')} FROM raw_entries e {_DETAILS}",
-            f"CREATE VIEW pentries AS {face.entries(face.above)} FROM {_PENTRIES}",
-            f"CREATE VIEW everything AS {face.entries(face.above)} FROM {_PENTRIES}"
-            f" UNION ALL {face.directories()} FROM raw_directories d",
+            f"CREATE VIEW entries AS SELECT {_listed(face.entries(above=False))}"
+            f" FROM raw_entries e {_DETAILS}",
+            f"CREATE VIEW pentries AS {pentries} FROM {_PENTRIES}",
+            f"CREATE VIEW everything AS {pentries} FROM {_PENTRIES}"
+            f" UNION ALL SELECT {_listed(face.directories())} FROM raw_directories d",
             f"CREATE VIEW tree AS {face.tree()} FROM raw_directories d WHERE d.depth > 0",
             f"CREATE VIEW summary AS {face.summary(summed)}",
             "",
         ]
     )
+
+
+def columns_of_entries(wide: bool, part: int) -> dict[str, str]:
+    """The columns of a part's view pentries, as expressions on ``e``, which is raw_entries, ``x``,
+    raw_details, and ``d``, the raw_directories that it is in."""
+    return _Face(wide, part).entries()
+
+
+def columns_of_directories(wide: bool) -> dict[str, str]:
+    """The same columns of directories, on ``d``, in the same order."""
+    return _Face(wide, 0).directories()
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{value} AS {name}" for name, value in columns.items())
 
 
 _DETAILS = "LEFT JOIN raw_details x ON x.id = e.id"
@@ -44,12 +60,9 @@ _PENTRIES = f"raw_entries e LEFT JOIN raw_directories d ON d.id = e.directory {_
 class _Face:
     """How columns are shown."""
 
-    def __init__(self, wide: bool) -> None:
+    def __init__(self, wide: bool, part: int) -> None:
         self.wide = wide
-        self.above = (
-            f", {self.inode('d.inode')} AS pinode, {self.inode('d.pinode')} AS ppinode,"
-            " CAST(d.path AS TEXT) AS path, d.path AS raw_path, d.depth + 1 AS depth"
-        )
+        self.part = part
 
     def inode(self, column: str) -> str:
         """As text."""
@@ -67,35 +80,62 @@ class _Face:
         late = f"{floor} + 18446744073 + ({rest} + 709551616) / {_BILLION}"
         return f"CASE WHEN {column} < {-(1 << 62)} THEN {late} ELSE {floor} END"
 
-    def _attributes(self, at: str, size: str = "size") -> str:
-        same = ", ".join(f"{at}.{name}" for name in ("mode", "nlink", "uid", "gid"))
-        times = ", ".join(f"{self.seconds(f'{at}.{name}')} AS {name}" for name in _TIMES)
-        return (
-            f"{self.inode(f'{at}.inode')} AS inode, {same}, {at}.{size} AS size, {at}.blksize,"
-            f" {at}.blocks, {times}"
-        )
+    def _attributes(self, at: str) -> dict[str, str]:
+        found = {"inode": self.inode(f"{at}.inode")}
+        for name in ("mode", "nlink", "uid", "gid", "size", "blksize", "blocks"):
+            found[name] = f"{at}.{name}"
+        found.update({name: self.seconds(f"{at}.{name}") for name in _TIMES})
+        return found
 
     @staticmethod
-    def _further(at: str) -> str:
-        times = ", ".join(f"{at}.{name} AS {name}_ns" for name in _TIMES)
-        return f", {times}, {at}.device AS device"
+    def _further(at: str) -> dict[str, str]:
+        return {**{f"{name}_ns": f"{at}.{name}" for name in _TIMES}, "device": f"{at}.device"}
 
-    def entries(self, above: str) -> str:
-        """All that is no directory; ``above``: columns of its directory."""
-        return (
-            f"SELECT CAST(e.name AS TEXT) AS name, e.type AS type, {self._attributes('e')},"
-            " CAST(ifnull(x.linkname, '') AS TEXT) AS linkname, x.xattr_names AS xattr_names,"
-            f" {_OTHER}{above}{self._further('e')}, e.rdev AS rdev, e.name AS raw_name,"
-            " x.linkname AS raw_linkname, e.id AS id, e.directory AS directory"
-        )
+    def entries(self, above: bool = True) -> dict[str, str]:
+        """All that is no directory; ``above``: with columns of its directory."""
+        return {
+            "name": "CAST(e.name AS TEXT)",
+            "type": "e.type",
+            **self._attributes("e"),
+            "linkname": "CAST(ifnull(x.linkname, '') AS TEXT)",
+            "xattr_names": "x.xattr_names",
+            **_OTHER,
+            **(self._above("d.inode", "d.pinode", "d.depth + 1") if above else {}),
+            **self._further("e"),
+            "rdev": "e.rdev",
+            "raw_name": "e.name",
+            "raw_linkname": "x.linkname",
+            # As a directory's: told apart from those of other parts.
+            "id": f"(e.id * {MAX_PARTS} + {self.part})",
+            "directory": "e.directory",
+        }
 
-    def directories(self) -> str:
+    def _above(self, parent: str, grandparent: str, depth: str) -> dict[str, str]:
+        return {
+            "pinode": self.inode(parent),
+            "ppinode": self.inode(grandparent) if grandparent else "''",
+            "path": "CAST(d.path AS TEXT)",
+            "raw_path": "d.path",
+            "depth": depth,
+        }
+
+    def directories(self) -> dict[str, str]:
         """Directories with the same columns; ``path`` is a directory's own."""
-        return (
-            f"SELECT CAST(d.name AS TEXT), 'd', {self._attributes('d')}, '', d.xattr_names,"
-            f" {_OTHER}, {self.inode('d.pinode')}, '', CAST(d.path AS TEXT), d.path, d.depth"
-            f"{self._further('d')}, 0, d.name, NULL, d.id, d.parent"
-        )
+        return {
+            "name": "CAST(d.name AS TEXT)",
+            "type": "'d'",
+            **self._attributes("d"),
+            "linkname": "''",
+            "xattr_names": "d.xattr_names",
+            **_OTHER,
+            **self._above("d.pinode", "", "d.depth"),
+            **self._further("d"),
+            "rdev": "0",
+            "raw_name": "d.name",
+            "raw_linkname": "NULL",
+            "id": "d.id",
+            "directory": "d.parent",
+        }
 
     def tree(self) -> str:
         """Subdirectories, and the directories that they are in."""
@@ -108,13 +148,13 @@ class _Face:
     def summary(self, summed: bool) -> str:
         """A row for each directory."""
         own = (
-            f"SELECT CAST(d.name AS TEXT) AS name, 'd' AS type, {self._attributes('d')},"
+            f"SELECT CAST(d.name AS TEXT) AS name, 'd' AS type, {_listed(self._attributes('d'))},"
             " '' AS linkname, d.xattr_names AS xattr_names, 0 AS crtime"
         )
         rest = (
             f", d.depth AS depth, 0 AS rectype, {self.inode('d.pinode')} AS pinode,"
             " d.depth = 0 AS isroot, 0 AS rollupscore, CAST(d.path AS TEXT) AS path,"
-            f" d.path AS raw_path{self._further('d')}, d.name AS raw_name,"
+            f" d.path AS raw_path, {_listed(self._further('d'))}, d.name AS raw_name,"
             " d.parent AS directory, d.id AS id"
         )
         direct = self._direct(summed)

@@ -108,7 +108,7 @@ class PartWriter:
         self._flush()
         self._db.execute("COMMIT")
         self._db.execute(ORDER)
-        self._db.executescript(views(self._wide, self._sums))
+        self._db.executescript(views(self._wide, self._sums, self.number))
         self._db.close()
         return self.totals, self._wide
 

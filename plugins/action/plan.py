@@ -115,7 +115,8 @@ class ActionModule(ActionBase):
         )
         if options["copy_commands"]:
             result["copy_commands"] = _write_commands(folder, options)
-        result.update(done._asdict(), changed=False)
+        counts = done._asdict()
+        result.update(item_count=counts.pop("items"), **counts, changed=False)
 
 
 def _check(options: dict[str, Any]) -> None:

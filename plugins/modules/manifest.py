@@ -166,7 +166,7 @@ EXAMPLES = r"""
 
 - name: Show what there is to do
   ansible.builtin.debug:
-    msg: "{{ manifest.files }} files, {{ manifest.bytes }} bytes, {{ manifest['items'] }} items"
+    msg: "{{ manifest.files }} files, {{ manifest.bytes }} bytes, {{ manifest.item_count }} items"
   run_once: true
 """
 
@@ -206,8 +206,8 @@ disk:
   returned: success
   type: int
   sample: 1485758464
-items:
-  description: Items to be dealt out to the hosts. In a template, C(result['items']).
+item_count:
+  description: Items to be dealt out to the hosts.
   returned: success
   type: int
   sample: 78635

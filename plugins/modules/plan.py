@@ -151,7 +151,7 @@ copy_commands:
   type: list
   elements: str
   sample: [/runs/first/client1_copy_commands, /runs/first/last_copy_commands]
-items:
+item_count:
   description: Items of the plan.
   returned: success
   type: int

@@ -51,7 +51,7 @@ def finish(options: ResultOptions, output: str) -> dict[str, Any]:
     index = Index(os.path.join(output, "index"))
     try:
         result = _result(index)
-        result["items"] = count_items(index, low, high)
+        result["item_count"] = count_items(index, low, high)
         table = os.path.join(output, "directories.tsv")
         result["item_directories"] = write_table(table, subtrees(index, low, high))
         if options.clients is not None:

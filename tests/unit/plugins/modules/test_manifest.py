@@ -71,7 +71,7 @@ def test_result_and_files(source: Path, tmp_path: Path, check: bool) -> None:
         "entries": 8,
         "bytes": 15005,
         "errors": 0,
-        "items": 9,
+        "item_count": 9,
         "item_directories": 6,
         "lines": 9,
         "unmatched_globs": [],

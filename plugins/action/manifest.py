@@ -20,6 +20,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.result impor
 )
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
     RemoteJob,
@@ -57,7 +58,8 @@ class ActionModule(TakesLosses):
             plain["clients"] = _clients(variables)
         run_dir = options.pop("run_dir")
         if not run_dir:
-            result.update(self._execute_module(MODULE, module_args=options, task_vars=variables))
+            answer = self._execute_module(MODULE, module_args=options, task_vars=variables)
+            result.update(explained(self, answer, variables))
             return result
         self._host = str(self._task.delegate_to or variables.get("inventory_hostname", "localhost"))
         try:
@@ -92,7 +94,7 @@ class ActionModule(TakesLosses):
         answer = job.start(MODULE, {**options, **inner}, variables)
         if answer.get("failed") or "status" not in answer:
             answer.pop("invocation", None)
-            return {"failed": True, **answer}
+            return explained(self, {**answer, "failed": True}, variables)
         found = self._follow(job, answer["status"])
         if packed is None:
             return found

@@ -77,15 +77,13 @@ def listed(
     run = Run([], [], [], [])
     try:
         with os.scandir(descriptor) as entries:
-            while True:
-                run = Run([], [], [], [])
-                if remote:
-                    count = _ask(run, descriptor, entries, wanted, size)
-                else:
-                    count = _look(run, entries, directories, wanted, size)
-                if count < size:
-                    break
+            while (
+                _ask(run, descriptor, entries, wanted, size)
+                if remote
+                else _look(run, entries, directories, wanted, size)
+            ) == size:
                 yield run
+                run = Run([], [], [], [])
     except OSError:
         yield run
         raise
@@ -114,13 +112,13 @@ def _look(
     """Read the next entries of a local directory; how many. Raises OSError if they can't be read,
     with ``run`` holding those that could."""
     files, below, others, failed = run
-    count = 0
+    encoding, unwanted = _ENCODING, 0
     for entry in islice(entries, size):
-        count += 1
-        name = entry.name.encode(_ENCODING, "surrogateescape")
+        name = entry.name.encode(encoding, "surrogateescape")
         try:
             is_directory = entry.is_dir(follow_symlinks=False)
             if wanted is not None and not wanted(name, is_directory):
+                unwanted += 1
                 continue
             if is_directory and not directories:
                 below.append((name, None))
@@ -129,14 +127,14 @@ def _look(
         except OSError as error:
             failed.append((name, error))
             continue
-        kind = found.st_mode & _S_IFMT  # it may have changed since it was listed
-        if kind == _S_IFREG:
+        kind = found.st_mode & 0o170000  # it may have changed since it was listed
+        if kind == 0o100000:
             files.append((name, found))
-        elif kind == _S_IFDIR:
+        elif kind == 0o040000:
             below.append((name, found))
         else:
             others.append((name, found))
-    return count
+    return len(files) + len(below) + len(others) + len(failed) + unwanted
 
 
 def _ask(

@@ -78,10 +78,12 @@ class Scan:
         self.count = processes(options.workers)
         self.globs = Globs(options.globs)
         threads = number(options.threads, "threads")
+        remote = waits(self.source)
         if not isinstance(threads, int):
-            threads = 8 if waits(self.source) else 1
+            threads = 8 if remote else 1
         self.task = Task(
             self.source,
+            remote,
             self.folder,
             threads,
             Filter(options.include, options.exclude),

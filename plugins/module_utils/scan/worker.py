@@ -7,17 +7,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 import threading
-from itertools import islice
 from operator import itemgetter
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple, Tuple
 
 from ..core.errnos import may_pass
 from ..core.paths import join
 from ..core.processes import Line
 from ..core.want import NOT_LISTED, names_digest
 from ..fs.directories import DirCache
+from ..fs.listing import Known, Run, listed
 from ..fs.refresh import refresh
 from ..index.rows import Passing, ScanError, Totals
 from ..index.sums import NO_SUMS, Direct
@@ -25,12 +24,13 @@ from ..index.writer import PartWriter, errors_named
 from .filters import Filter
 from .globs import Active, Globs
 
-RUN = 50_000  # names of a directory that are held, sorted and looked up at once
+RUN = 50_000  # entries of a directory that are held and sorted at once
 GROUP = 1_000  # names of subdirectories in one message part
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS)  # the file system has none
-_ENCODING = sys.getfilesystemencoding()
+_NAME, _SIZE, _BLOCKS = itemgetter(2), itemgetter(10), itemgetter(11)
+_Row = Tuple[Any, ...]  # of an entry
 _TYPES = {
     stat.S_IFREG: "f",
     stat.S_IFLNK: "l",
@@ -67,6 +67,7 @@ class Task(NamedTuple):
     """What every process of a scan knows."""
 
     source: bytes
+    remote: bool  # whether a server has it
     folder: str
     threads: int
     filter: Filter
@@ -169,6 +170,7 @@ class Lister:
         self.worker = worker
         self.cache = DirCache(worker.task.source)
         self.filter = worker.task.filter
+        self.filters = bool(self.filter)
         self.globs = worker.task.globs
 
     def group(self, group: Group) -> None:
@@ -187,7 +189,8 @@ class Lister:
         except OSError as error:
             self._closed(group, name, path, error)
             return
-        refresh(descriptor)
+        if self.worker.task.remote:
+            refresh(descriptor)
         try:
             try:
                 found = os.fstat(descriptor)
@@ -234,106 +237,100 @@ class Listing:
         self.whole = 0  # subdirectories that come whole
         self.names = NOT_LISTED
         self.failed = False
+        self.files: list[_Row] = []  # still to be stored
+        self.others: list[_Row] = []
+        self.below: list[bytes] = []  # subdirectories
         self.direct = Direct() if lister.worker.task.sums else None
         self.passing = 0  # subdirectories on the way to what a glob may match
 
     def run(self, found: os.stat_result) -> None:
-        """List, look up, store."""
+        """List, store."""
         self.inode = found.st_ino
         device = self.worker.device
         if device is None or found.st_dev == device:
-            try:
-                with os.scandir(self.descriptor) as entries:
-                    self._runs(entries)
-            except OSError as error:
-                self._fail(self.path, "list", error)
+            self._list()
         self.record(found)
 
-    def _runs(self, entries: Iterator[os.DirEntry[str]]) -> None:
-        more, several, names = True, False, 0
-        while more:
-            run: list[os.DirEntry[str]] = []
+    def _list(self) -> None:
+        remote = self.worker.task.remote
+        wanted = self._wanted if self.lister.filters or self.active is not None else None
+        runs = listed(self.descriptor, remote, wanted=wanted)
+        several = False
+        while True:
             try:
-                run.extend(islice(entries, RUN))
-                more = len(run) == RUN
+                run = next(runs, None)
             except OSError as error:  # half a listing is better than none, if it is said
                 self._fail(self.path, "list", error)
-                more = False
-            names = self._take(run)
-            if more:
+                break
+            if run is None:
+                break
+            self._take(run)
+            if len(self.files) + len(self.others) + len(self.below) >= RUN:
+                self._store()
                 self.worker.report(False)
                 several = True
+        names = self._store()
         if not self.failed:
             self.names = 0 if several else names
 
-    def _take(self, run: list[os.DirEntry[str]]) -> int:
-        """Look up and store some of the names; returns the number for them."""
-        named = [(entry.name.encode(_ENCODING, "surrogateescape"), entry) for entry in run]
-        named.sort(key=itemgetter(0))
-        excluded = self.lister.filter.excluded if self.lister.filter else None
-        active = self.active
-        path, directory, types = self.path, self.id, _TYPES
-        rows: list[tuple[Any, ...]] = []
-        whole: list[bytes] = []
-        kinds = {"f": 0, "l": 0}
-        size = disk = 0
-        for name, entry in named:
-            try:
-                is_directory = entry.is_dir(follow_symlinks=False)
-                if excluded is not None and excluded(path, name, is_directory):
-                    continue
-                if active is not None and not self._wanted(active, name, is_directory):
-                    continue
-                if is_directory:
-                    whole.append(name)
-                    continue
-                found = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                self._fail(join(path, name), "stat", error)
-                continue
-            mode = found.st_mode
-            kind = types.get(mode & 0o170000)
-            if kind is None:
-                if stat.S_ISDIR(mode):  # it has just taken the place of a file
-                    whole.append(name)
-                continue
-            if kind == "f":
-                size += found.st_size
-                disk += found.st_blocks
-            if kind in kinds:
-                kinds[kind] += 1
-            rows.append(
-                (
-                    None,
-                    directory,
-                    name,
-                    kind,
-                    found.st_ino,
-                    found.st_dev,
-                    mode,
-                    found.st_nlink,
-                    found.st_uid,
-                    found.st_gid,
-                    found.st_size,
-                    found.st_blocks,
-                    found.st_rdev,
-                    found.st_atime_ns,
-                    found.st_mtime_ns,
-                    found.st_ctime_ns,
-                    found.st_blksize,
-                )
-            )
-        self._store(rows, kinds, size, disk * 512)
-        self._descend(whole, None)
-        return names_digest([row[2] for row in rows], whole)
+    def _take(self, run: Run) -> None:
+        """Make rows of what was read."""
+        self.below += [name for name, _found in run.directories]
+        for name, error in run.failed:
+            self._fail(join(self.path, name), "stat", error)
+        directory = self.id
+        self.files += _rows(directory, "f", run.files)
+        for name, found in run.others:
+            kind = _TYPES.get(found.st_mode & 0o170000)
+            if kind is not None:
+                self.others += _rows(directory, kind, [(name, found)])
+
+    def _store(self) -> int:
+        """Store the entries so far, by name, and hand the subdirectories to the coordinator;
+        returns the number for the names of both."""
+        files, others, below = self.files, self.others, self.below
+        self.files, self.others, self.below = [], [], []
+        rows = files + others if others else files
+        rows.sort(key=_NAME)
+        below.sort()
+        names = list(map(_NAME, rows))
+        if len(set(names)) + len(set(below)) < len(names) + len(below):
+            # A server may give an entry twice: when its directory changes, so do the cookies.
+            rows = list({row[2]: row for row in rows}.values())
+            files = [row for row in rows if row[3] == "f"]
+            others = [row for row in rows if row[3] != "f"]
+            below = sorted(set(below))
+            names = list(map(_NAME, rows))
+        if rows:
+            size, disk = sum(map(_SIZE, files)), sum(map(_BLOCKS, files)) * 512
+            links = sum(row[3] == "l" for row in others)
+            totals = Totals(len(files), links, len(others) - links, 0, len(rows), size, disk, 0)
+            if self.direct is not None:
+                self.direct.add(rows, len(files), links)
+            task = self.worker.task
+            details = self._details(rows) if task.xattrs or (links and task.links) else []
+            with self.worker.lock:
+                first, self.last = self.worker.part.store(rows, totals)
+                if details:
+                    self.worker.part.details([(first + at, *more) for at, *more in details])
+            self.first = self.first or first
+            for n, number in enumerate((len(rows), len(files), size, disk)):
+                self.counts[n] += number
+        self._descend(below, None)
+        return names_digest(names, below)
 
     def _fail(self, path: bytes, operation: str, error: OSError) -> None:
         self.failed = True
         self.worker.error(path, operation, error)
 
-    def _wanted(self, active: Active, name: bytes, is_directory: bool) -> bool:
-        """Whether a glob is fulfilled by an entry; a directory on the way to one is noted."""
-        whole, further = self.lister.globs.step(active, self.depth, name, is_directory)
+    def _wanted(self, name: bytes, is_directory: bool) -> bool:
+        """Whether an entry is taken; a directory on the way to what a glob may match is noted."""
+        lister = self.lister
+        if lister.filters and lister.filter.excluded(self.path, name, is_directory):
+            return False
+        if self.active is None:
+            return True
+        whole, further = lister.globs.step(self.active, self.depth, name, is_directory)
         if whole:
             with self.worker.lock:
                 self.worker.matched.update(whole)
@@ -341,23 +338,6 @@ class Listing:
         if further:
             self._descend([name], further)
         return False
-
-    def _store(self, rows: list[tuple[Any, ...]], kinds: Any, size: int, disk: int) -> None:
-        if not rows:
-            return
-        files, links = kinds["f"], kinds["l"]
-        totals = Totals(files, links, len(rows) - files - links, 0, len(rows), size, disk, 0)
-        if self.direct is not None:
-            self.direct.add(rows, files, links)
-        task = self.worker.task
-        details = self._details(rows) if task.xattrs or (links and task.links) else []
-        with self.worker.lock:
-            first, self.last = self.worker.part.store(rows, totals)
-            if details:
-                self.worker.part.details([(first + at, *more) for at, *more in details])
-        self.first = self.first or first
-        for n, number in enumerate((len(rows), files, size, disk)):
-            self.counts[n] += number
 
     def _details(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Where in ``rows`` there is more to tell: the text of a link, the names of attributes."""
@@ -439,3 +419,28 @@ class Listing:
             passing = Passing(self.id, sort, self.depth, self.counts[0], self.whole)
         with self.worker.lock:
             self.worker.part.record(row, passing)
+
+
+def _rows(directory: int, kind: str, entries: list[Known]) -> list[_Row]:
+    return [
+        (
+            None,
+            directory,
+            name,
+            kind,
+            found.st_ino,
+            found.st_dev,
+            found.st_mode,
+            found.st_nlink,
+            found.st_uid,
+            found.st_gid,
+            found.st_size,
+            found.st_blocks,
+            found.st_rdev,
+            found.st_atime_ns,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+            found.st_blksize,
+        )
+        for name, found in entries
+    ]

@@ -15,7 +15,9 @@
  *   match   pattern of the name, or of the whole path from the mount if it has a slash
  *   do      error (errno=N), ignore (success without doing it), vanish, grow, shrink, rewrite (the
  *           file, then go on), short (half of what was asked), corrupt (a flipped bit), coarse (of
- *           utimens: whole seconds), hang (until it is unmounted)
+ *           utimens: whole seconds), hang (until it is unmounted), twice (of readdir: an entry is given
+ *           two times), again (of readdir: from the first entry on, as if the server's cookies had
+ *           changed)
  *   from    only where a read or write touches bytes at or after it; of readdir: after that many entries
  *   skip    the first N matching calls pass;  times  then N are hit, 0 for all
  *
@@ -50,9 +52,9 @@ static const char *names[OPS] = { "getattr", "access", "readlink", "mknod", "mkd
 	"symlink", "rename", "link", "chmod", "chown", "truncate", "open", "create", "read", "write",
 	"flush", "fsync", "statfs", "setxattr", "getxattr", "listxattr", "removexattr", "opendir",
 	"readdir", "utimens", "lseek" };
-enum act { ERROR, IGNORE, VANISH, GROW, SHRINK, REWRITE, SHORT, CORRUPT, COARSE, HANG, ACTS };
+enum act { ERROR, IGNORE, VANISH, GROW, SHRINK, REWRITE, SHORT, CORRUPT, COARSE, HANG, TWICE, AGAIN, ACTS };
 static const char *acts[ACTS] = { "error", "ignore", "vanish", "grow", "shrink", "rewrite", "short",
-	"corrupt", "coarse", "hang" };
+	"corrupt", "coarse", "hang", "twice", "again" };
 
 struct rule { int op; enum act act; char match[NAME_MAX + 1]; int error; long long from; long skip, times; };
 static struct rule rules[64];
@@ -482,6 +484,12 @@ static int f_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t
 		if (fill(buffer, entry->d_name, &st, n + 1, 0))
 			return 0;
 		given = 1;
+		if (f == TWICE + 2 && fill(buffer, entry->d_name, &st, n + 1, 0))
+			return 0;
+		if (f == AGAIN + 2) {
+			rewinddir(dir);
+			n = -1;
+		}
 	}
 	return -errno;
 }

@@ -12,15 +12,17 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, ContextManager, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import NOT_LISTED
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import writer
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import coordinator as scanning
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker
+from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 from hypothesis import HealthCheck, given, settings
@@ -306,73 +308,72 @@ def test_unreadable_directories_are_errors(open_folder: str) -> None:
         os.chmod(root + "/blind", 0o700)
 
 
-class Listing:
-    """os.scandir whose listings of one directory do something else."""
-
-    def __init__(self, name: str, trick: Callable[[str, Any], Iterator[Any]]) -> None:
-        self.name, self.trick, self.real = name, trick, os.scandir
-
-    def __call__(self, at: Any = ".") -> Any:
-        entries = self.real(at)
-        path = os.readlink("/proc/self/fd/%d" % at) if isinstance(at, int) else ""
-        return Tricked(entries, self.trick(path, entries)) if path.endswith(self.name) else entries
+def faulty(source: bytes, tmp_path: Path) -> ContextManager[mounts.FaultFS]:
+    """The source, read through the fault injector."""
+    return mounts.faultfs(source, os.fsencode(tmp_path / "mount"))
 
 
-class Tricked:
-    """A listing as a context manager and an iterator."""
-
-    def __init__(self, entries: Any, items: Iterator[Any]) -> None:
-        self.entries, self.items = entries, items
-
-    def __enter__(self) -> Any:
-        return self.items
-
-    def __exit__(self, *dummy: object) -> None:
-        self.entries.close()
-
-
-def test_listing_that_fails_half_way(
-    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("given", [0, 3, 1500])
+def test_listing_that_ends_half_way(
+    source: bytes, tmp_path: Path, given: int, threads: int
 ) -> None:
-    def trick(dummy: str, entries: Any) -> Iterator[Any]:
-        for number, entry in enumerate(entries):
-            if number == 3:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            yield entry
-
-    fill(source, *("sick/%d" % n for n in range(9)), "well/a")
-    monkeypatch.setattr(os, "scandir", Listing("/sick", trick))
-    totals = scan(source, str(tmp_path / "index"))
-    monkeypatch.undo()
+    fill(source, *("sick/%d" % n for n in range(2000)), "well/a")
+    with faulty(source, tmp_path) as faults:
+        faults.rule(op="readdir", match="sick", errno=errno.EIO, **{"from": given})
+        totals = scan(faults.path, str(tmp_path / "index"), threads=threads)
     assert errors(tmp_path / "index") == [(b"sick", "list", errno.EIO)]
-    assert totals.files == 4 and totals.errors == 1
-    assert {"sick", "well", "well/a"} < paths(tmp_path / "index")
+    assert totals.errors == 1 and totals.files < 2001
+    assert {"sick", "well", "well/a"} <= paths(tmp_path / "index")
+    index = Index(str(tmp_path / "index"))
+    names = {directory.path: directory.names for directory in index.directories()}
+    index.close()
+    # Nobody later takes what came of it for the whole directory.
+    assert names[b"sick"] == NOT_LISTED != names[b"well"]
 
 
-def test_entries_that_vanish_are_errors(
-    source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def trick(path: str, entries: Any) -> Iterator[Any]:
-        listed = list(entries)
-        os.unlink(path + "/file")
-        os.rmdir(path + "/directory")
-        os.rmdir(path + "/turncoat")
-        os.symlink("/etc", path + "/turncoat")
-        yield from listed
-
+def test_entries_that_vanish_are_errors(source: bytes, tmp_path: Path) -> None:
+    """Between the listing and the look, or the look and the opening."""
     fill(source, "top/file", "top/directory/", "top/turncoat/", "other/a")
-    monkeypatch.setattr(os, "scandir", Listing("/top", trick))
-    scan(source, str(tmp_path / "index"))
-    monkeypatch.undo()
-    found = errors(tmp_path / "index")
-    assert [error[:2] for error in found] == [
+    with faulty(source, tmp_path) as faults:
+        faults.rule(op="getattr", match="/top/file", errno=errno.ENOENT)
+        faults.rule(op="opendir", match="/top/directory", errno=errno.ENOENT)
+        faults.rule(op="opendir", match="/top/turncoat", errno=errno.ENOTDIR)
+        scan(faults.path, str(tmp_path / "index"))
+    assert [error[:2] for error in errors(tmp_path / "index")] == [
         (b"top/directory", "open"),
         (b"top/file", "stat"),
         (b"top/turncoat", "open"),
     ]
-    assert found[2][2] in (errno.ENOTDIR, errno.ELOOP)
     # "top" is now known to be empty, so that nobody waits for what would create it.
     assert paths(tmp_path / "index") == {"top", "other", "other/a"}
+
+
+@pytest.mark.parametrize("fault", ["twice", "again"])
+@pytest.mark.parametrize("at", [0, 150, 1000])
+def test_what_a_server_gives_twice_is_there_once(
+    source: bytes, tmp_path: Path, fault: str, at: int
+) -> None:
+    """``again``: in the middle of a listing its cookies begin to mean something else."""
+    fill(source, *("wide/%d" % n for n in range(1200)), *("wide/d%d/a" % n for n in range(5)))
+    with faulty(source, tmp_path) as faults:
+        faults.rule(op="readdir", match="wide", do=fault, times=1 if at else 100, **{"from": at})
+        totals = scan(faults.path, str(tmp_path / "index"))
+    assert errors(tmp_path / "index") == []
+    assert (totals.files, totals.directories) == (1205, 7)
+    index = Index(str(tmp_path / "index"))
+    indexes.check(index)
+    assert len(list(indexes.contents(index))) == 1212
+    index.close()
+
+
+def test_names_that_differ_only_in_bytes(source: bytes, tmp_path: Path) -> None:
+    names = [b"\xc3\xa9", b"e\xcc\x81", b"\xe9", b"\xff", b"\xfe", b"\xed\xa0\x80", b"E", b"e"]
+    for name in names:
+        os.close(os.open(source + b"/" + name, os.O_CREAT))
+    with faulty(source, tmp_path) as faults:
+        scan(faults.path, str(tmp_path / "index"))
+    assert paths(tmp_path / "index") == set(map(os.fsdecode, names))
 
 
 def test_dead_worker_is_an_error(

@@ -6,7 +6,6 @@ Each process of a crew compares a stretch of both trees at a time, by directory 
 what is not the same; what was moved is found among that, see :mod:`.moves`. ::
 
     with Difference(Options("/index/old", "/index/new")) as difference:
-        print(difference.counts())
         for change in difference.changes():
             …
 """
@@ -85,7 +84,7 @@ class Difference:
             self._compare(options, renumbered)
         except sqlite3.Error as error:
             self.close()
-            raise IngestError(f"the difference can't be found out: {error}") from error
+            raise _failed(error) from error
         except BaseException:
             self.close()
             raise
@@ -121,10 +120,15 @@ class Difference:
     def changes(self) -> Iterator[Change]:
         """All differences, in the order of the paths in the new tree (of what was removed, of the
         path that it would have there): a directory right before all below it."""
+        try:
+            yield from self._changes()
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    def _changes(self) -> Iterator[Change]:
         assert self._spool is not None
-        streams = heapq.merge(*self._spool.results(), key=_order)
         held: tuple[Any, ...] | None = None
-        for found in streams:
+        for found in heapq.merge(*self._spool.results(), key=_order):
             if held is not None:
                 if found[:2] == (held[0], 1) and held[3] and found[3]:
                     yield self._change(CHANGED, held[0], held[2], held[4], found[4])
@@ -154,21 +158,9 @@ class Difference:
             )
         return Change(change, path_of(key), path_of(before), fields, one, other)
 
-    def counts(self) -> Dict[str, Dict[str, int]]:
-        """For each kind of change how many files, links, others and directories, and the bytes of
-        the files (of what was removed those that it had)."""
-        counts = {
-            change: {"files": 0, "links": 0, "others": 0, "directories": 0, "bytes": 0}
-            for change in CHANGES
-        }
-        for change in self.changes():
-            sums, row = counts[change.change], change.row
-            sums[_KINDS.get(row.type, "others")] += 1
-            sums["bytes"] += row.size if row.type == "f" else 0
-        return counts
 
-
-_KINDS = {"f": "files", "l": "links", "d": "directories"}
+def _failed(error: sqlite3.Error) -> IngestError:
+    return IngestError(f"the difference can't be found out: {error}")
 
 
 def _order(found: tuple[Any, ...]) -> tuple[Any, ...]:

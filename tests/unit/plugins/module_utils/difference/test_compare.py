@@ -278,23 +278,6 @@ def test_what_makes_a_difference_that_is_none_is_said(tmp_path: Any) -> None:
         assert told(list(found.changes())) == [("removed", b"a.o")]
 
 
-def test_counts(tmp_path: Any) -> None:
-    (tmp_path / "tree" / "d").mkdir(parents=True)
-    (tmp_path / "tree" / "d" / "a").write_text("four")
-    old = scanned(tmp_path, "old")
-    (tmp_path / "tree" / "d" / "a").write_text("seven..")
-    (tmp_path / "tree" / "e").mkdir()
-    os.mkfifo(tmp_path / "tree" / "e" / "fifo")
-    with Difference(Options(old, scanned(tmp_path, "new"))) as found:
-        counts = found.counts()
-    assert counts["changed"] == {
-        "files": 1, "links": 0, "others": 0, "directories": 1, "bytes": 7
-    }  # fmt: skip
-    assert counts["added"] == {
-        "files": 0, "links": 0, "others": 1, "directories": 1, "bytes": 0
-    }  # fmt: skip
-
-
 def test_more_than_a_chunk_in_many_stretches(tmp_path: Any, monkeypatch: Any) -> None:
     """A directory that is read in chunks, and stretches of one directory each."""
     monkeypatch.setattr(sides, "CHUNK", 7)

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module index_diff as Ansible runs it: a process that reads arguments and prints JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.scaleout.ingest.tests.support import indexes
+
+pytest.importorskip("ansible", reason="tests of modules need ansible-core")
+
+MODULE = "ansible_collections.scaleout.ingest.plugins.modules.index_diff"
+
+
+def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
+    """The module's answer."""
+    given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
+    done = subprocess.run(
+        [sys.executable, "-m", MODULE],
+        input=json.dumps(given).encode(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    lines = done.stdout.decode().strip().splitlines()
+    assert lines, done.stderr.decode()
+    answer: dict[str, Any] = json.loads(lines[-1])
+    assert done.returncode == (1 if answer.get("failed") else 0)
+    return answer
+
+
+@pytest.fixture(name="changed")
+def _changed(tmp_path: Path) -> Path:
+    """A folder with indexes of a tree before and after a change."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "{{ a }}").write_text("x")
+    indexes.scan(str(tmp_path / "tree"), str(tmp_path / "old"), workers=1)
+    (tmp_path / "tree" / "{{ a }}").write_text("longer")
+    indexes.scan(str(tmp_path / "tree"), str(tmp_path / "new"), workers=1)
+    return tmp_path
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_result_and_file(changed: Path, check: bool) -> None:
+    dest = changed / "changes"
+    answer = run(check, old=str(changed / "old"), new=str(changed / "new"), dest=str(dest))
+    assert answer["changed"] is not check and dest.exists() is not check
+    assert answer["counts"]["changed"]["files"] == answer["listed"] == 1
+    assert answer["rows"][0]["path"] == "{{ a }}" and answer["followed"]
+    assert answer["rows"][0]["fields"] == ["size", "mtime", "ctime"]
+    if not check:
+        assert json.loads(dest.read_text())["new"]["size"] == 6
+
+
+def test_what_is_wrong_is_a_sentence(changed: Path) -> None:
+    new = str(changed / "new")
+    assert "no earlier generation" in run(new=new)["msg"]
+    assert "there is no index in" in run(old=str(changed / "tree"), new=new)["msg"]
+    assert run(old=new, new=new, rows=-1)["msg"] == "rows: -1 is negative"
+    assert "fields: an empty list" in run(old=new, new=new, fields=[])["msg"]

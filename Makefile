@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 #   make ingest [SRC=dir] [DEST=dir] [CLIENTS=3] [METHOD=copy] [RUN=dir] [ARGS="--check"]
+#   make index SRC=dir INDEX=dir [ARGS="--check"]
+#                  a new generation of an index of a tree: what is there, for queries
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
@@ -28,14 +30,18 @@ override DEST := $(value DEST)
 override CLIENTS := $(value CLIENTS)
 override METHOD := $(value METHOD)
 override RUN := $(value RUN)
+override INDEX := $(value INDEX)
 override ARGS := $(value ARGS)
-export SRC DEST CLIENTS METHOD RUN ARGS
+export SRC DEST CLIENTS METHOD RUN INDEX ARGS
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 ingest: .venv/ready
 	@.venv/bin/python tests/tools/ingest.py
+
+index: .venv/ready
+	@.venv/bin/python tests/tools/index.py
 
 test: .venv/ready-test
 	@.venv/bin/python tests/tools/run_tests.py $(TESTS)
@@ -96,4 +102,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest test lint matrix bench attack lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index test lint matrix bench attack lab lab-bench lab-setup variables setup clean

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of the index module: follow the scan."""
+
+from __future__ import annotations
+
+import time
+from itertools import chain, repeat
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import LEASE
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.modules.index import ARGUMENTS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
+    Lost,
+    RemoteJob,
+    TakesLosses,
+)
+
+MODULE = "scaleout.ingest.index"
+_PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
+_PAUSE = 2.0
+
+
+class ActionModule(TakesLosses):
+    """Runs the module where the task runs; a scan that takes longer goes on in the background, and
+    ends when the controller is gone."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The module's result."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        variables = task_vars or {}
+        _result, options = self.validate_argument_spec(
+            {name: spec for name, spec in ARGUMENTS.items() if not name.startswith("_")}
+        )
+        if self._task.check_mode:
+            result.update(self._execute_module(MODULE, module_args=options, task_vars=variables))
+            return result
+        self._host = str(self._task.delegate_to or variables.get("inventory_hostname", "localhost"))
+        try:
+            result.update(self._scan(options, variables))
+        except (IngestError, Lost) as error:
+            raise AnsibleActionFail(str(error)) from error
+        return result
+
+    def _scan(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        job = RemoteJob(self, self._host, LEASE, "index")
+        job.make_folder("0700", (), outside=options["source"], alone=False)
+        try:
+            answer = job.start(MODULE, {**options, "_work": job.folder}, variables)
+            if answer.get("failed") or "status" not in answer:
+                answer.pop("invocation", None)
+                return {"failed": True, **answer}
+            found = self._follow(job, answer["status"])
+        finally:
+            job.remove()
+        return {**found, "changed": True}
+
+    def _follow(self, job: RemoteJob, status: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the end of the scan; its result. Raises IngestError and Lost."""
+        job.process = int(status["pid"])
+        for pause in chain(_PAUSES, repeat(_PAUSE)):
+            self._tell(status)
+            if status["state"] == "done":
+                return dict(status["result"])
+            if status["state"] == "failed":
+                raise IngestError(status["msg"])
+            time.sleep(pause)
+            status = job.look()[0]
+        raise AssertionError
+
+    def _tell(self, status: dict[str, Any]) -> None:
+        totals = status.get("totals") or status.get("result") or {}
+        progress_sender.send(
+            stage="scan",
+            host=self._host,
+            state="done" if status["state"] == "done" else "running",
+            files=totals.get("entries", 0),
+            bytes=totals.get("bytes", 0),
+            failed=totals.get("errors", 0),
+        )

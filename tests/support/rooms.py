@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "index": ("core",),
     "search": ("core", "index"),
     "difference": ("core", "index"),
+    "policies": ("core", "index", "search"),
     "mounts": ("core", "fs"),
     "scan": ("core", "fs", "mounts", "index", "search"),
     "plan": ("core", "index"),

@@ -20,7 +20,7 @@ ENGINE_ROOMS = ("copy", "client", "scan", "provision")
 CONTROLLER_MAY_LOAD = ("client.arguments", "copy.rsync.options", "provision.executables")
 CONTROLLER = ("action", "plugin_utils", "callback", "lookup")
 # Where the SQL is: of an index, and of plan.db.
-DATABASES = ("index.", "plan.", "search.", "difference.")
+DATABASES = ("index.", "plan.", "search.", "difference.", "policies.")
 # Sorts names in a database that nobody else sees.
 OWN_DATABASE = (os.path.join(rooms.ENGINE, "preflight", "shortfalls.py"),)
 # What has no room for any word of the tests.

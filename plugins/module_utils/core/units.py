@@ -63,9 +63,16 @@ def percent(part: float, whole: float) -> str:
 
 
 def rate(text: str, name: str = "bandwidth_limit") -> int:
-    """Bytes/s from a number with an optional unit K, M, G or T (powers of 1024); 0: no limit.
+    """Bytes/s from a number with an optional unit; 0: no limit. Raises IngestError as
+    :func:`amount`."""
+    return amount(text, name, "bytes a second")
 
-    Raises IngestError.
+
+def amount(text: str, name: str, what: str) -> int:
+    """A whole number from one with an optional unit K, M, G or T (powers of 1024).
+
+    Raises:
+        IngestError: it is none; the sentence says of ``name`` that it is not a number of ``what``.
     """
     value = text.strip().upper()
     unit = value[-1:] if value[-1:] in _FACTORS else ""
@@ -74,7 +81,7 @@ def rate(text: str, name: str = "bandwidth_limit") -> int:
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e15:
-        raise IngestError(f"{name}: '{text}' is not a number of bytes a second such as 200M")
+        raise IngestError(f"{name}: '{text}' is not a number of {what} such as 200M")
     return int(number * _FACTORS[unit])
 
 

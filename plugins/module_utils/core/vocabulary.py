@@ -12,6 +12,11 @@ VERIFY = ("none", "metadata", "checksum")
 # What is kept of an entry besides its contents.
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 
+# How files get from one storage pool to another.
+TIER_DRIVERS = (
+    "union", "beegfs", "beegfs_native", "lustre", "lustre_native", "ceph", "stub",
+)  # fmt: skip
+
 
 class Phase(IntEnum):
     """The steps of a plan, in their order: one begins when the one before is done on every host."""

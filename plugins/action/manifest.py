@@ -20,6 +20,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.result impor
 )
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.controller import check_room
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
@@ -98,6 +99,7 @@ class ActionModule(TakesLosses):
         found = self._follow(job, answer["status"])
         if packed is None:
             return found
+        check_room(run_dir, found["entries"] + found["directories"])
         file = os.path.join(run_dir, "index.packed")
         try:
             self._connection.fetch_file(os.path.join(job.folder, packed), file)

@@ -92,11 +92,6 @@ class ActionModule(TakesLosses):
         dispatcher = Dispatcher(store, host, lease * 1.5)
         forks = int(context.CLIARGS.get("forks") or 5)
         enough = forks >= len(meta["hosts"])
-        if not enough and host == meta["hosts"][0]:
-            self._display.warning(
-                "forks is %d and the plan has %d hosts: they can't all copy at once. Use --forks %d"
-                % (forks, len(meta["hosts"]), len(meta["hosts"]))
-            )
         job = RemoteJob(self, host, lease, _short(f"{self._number} {host}"))
         share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
         # In a second round every host that still has not begun is one that won't.

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
+from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import controller
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import variables as known_variables
 
 ARGUMENTS = {
@@ -44,6 +46,8 @@ class ActionModule(ActionBase):
             and not variables.get("ingest_run_dir")
         ):
             problems["ingest_run_dir is not set, and without it there is no run to go on with"] = []
+        machine = controller.this_one(int(context.CLIARGS.get("forks") or 5))
+        problems.update({problem: [] for problem in controller.problems(machine, len(hosts))})
         if problems:
             raise AnsibleActionFail(_sentences(problems, len(hosts)))
         batch = variables.get("ansible_play_batch") or hosts
@@ -53,6 +57,8 @@ class ActionModule(ActionBase):
                 "scans the whole tree and goes through all of it. Without serial all hosts share "
                 "one scan and copy at once."
             )
+        for warning in controller.warnings(machine, len(hosts)):
+            self._display.warning(warning)
         result.update(changed=False, stages=stages)
         return result
 

@@ -22,7 +22,8 @@ from ..core.processes import SMALL
 from ..core.steps import LIST, MAKE_DIRECTORY, STAT, VERIFY
 from ..core.task_pool import Batch, Task, TaskPool
 from ..core.want import NOT_LISTED, as_seen, names_digest, want_of
-from ..fs.worker_count import workers_for
+from ..fs.listing import named
+from ..fs.worker_count import waits, workers_for
 from .entry import copy_found, copy_link
 from .newcomers import Newcomers
 from .preserve import preserve_directory
@@ -275,6 +276,7 @@ class _Worker:
 
     def __init__(self, session: Session, hold: bool, chunk: int) -> None:
         self._session = session
+        self._remote = waits(session.sources.root)
         self._newcomers = Newcomers(session)
         self._chunk = chunk
         self._hold = hold
@@ -312,7 +314,7 @@ class _Worker:
         below: list[bytes] = []
         names: list[bytes] = []
         chunks: list[bytes] = []
-        seen, digest = 0, NOT_LISTED
+        seen, digest, failed = 0, NOT_LISTED, False
         try:
             session.step = MAKE_DIRECTORY
             session.target(path, True)
@@ -324,19 +326,19 @@ class _Worker:
             session.step = LIST
             fd = session.source(path)
             seen = as_seen(os.fstat(fd).st_ctime_ns, time.time())
-            with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        below.append(entry.name)
-                        continue
-                    names.append(
-                        (b"f" if entry.is_file(follow_symlinks=False) else b"o") + entry.name
-                    )
-                    if len(names) >= self._chunk:
-                        chunks += _joined(names)
-                        names = []
-            digest = 0
-            if not chunks and not seen:  # else the ctime tells
+            for run in named(fd, self._remote):
+                below += run.directories
+                names += [b"f" + name for name in run.files]
+                names += [b"o" + name for name in run.others]
+                if run.failed:
+                    failed = True
+                    self._unknown(path, run.failed)
+                while len(names) >= self._chunk:
+                    chunks += _joined(names[: self._chunk])
+                    del names[: self._chunk]
+            if not failed:
+                digest = 0
+            if not (failed or chunks or seen):  # else the ctime tells
                 digest = names_digest(sorted(name[1:] for name in names), sorted(below))
         except OSError as error:
             session.fail(path, error)
@@ -349,6 +351,13 @@ class _Worker:
         if whole:
             self._finish(path, seen, digest)
         self._listed.append(_Listed(path, below, chunks, whole, seen, digest))
+
+    def _unknown(self, path: bytes, entries: list[tuple[bytes, OSError]]) -> None:
+        session = self._session
+        session.step = STAT
+        for name, error in entries:
+            session.fail(join(path, name), error)
+        session.step = LIST
 
     def _copy(self, path: bytes, names: list[bytes]) -> None:
         """Copy entries of a directory; an f in front of the name says that it is a regular file."""

@@ -14,14 +14,17 @@ import os
 import sys
 import threading
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from time import perf_counter
-from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 RUN = 1_000  # entries that are held at once
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _ENCODING = sys.getfilesystemencoding()
+_KNOWN = 50_000  # names of a directory that are known again
+_FIRST = itemgetter(0)
 _S_IFMT, _S_IFREG, _S_IFDIR = 0o170000, 0o100000, 0o040000
 _SAMPLE = 16  # entries that are looked at alone; more than the 8 that a kernel wants to see used
 _SLOW = 1e-4  # s: a look that takes so long has asked a server
@@ -34,7 +37,8 @@ _Look = Tuple[bytes, Union[os.stat_result, OSError]]
 
 
 class Run(NamedTuple):
-    """Some entries of a directory, by kind, in the order in which they were read.
+    """Some entries of a directory, by kind, in the order in which they were read; none twice, of
+    the first 50,000.
 
     The stat of a directory is None where it was not asked for. ``failed`` are those of which
     nothing is known but the name: they vanished meanwhile, or can't be looked at.
@@ -43,6 +47,15 @@ class Run(NamedTuple):
     files: List[Known]
     directories: List[Tuple[bytes, Optional[os.stat_result]]]
     others: List[Known]
+    failed: List[Tuple[bytes, OSError]]
+
+
+class Names(NamedTuple):
+    """Some names in a directory, by what the listing says that they are; ``failed`` as above."""
+
+    files: List[bytes]
+    directories: List[bytes]
+    others: List[bytes]
     failed: List[Tuple[bytes, OSError]]
 
 
@@ -75,6 +88,7 @@ def listed(
     if remote:
         forget(descriptor)
     run = Run([], [], [], [])
+    known: set[bytes] = set()
     try:
         with os.scandir(descriptor) as entries:
             while (
@@ -82,12 +96,47 @@ def listed(
                 if remote
                 else _look(run, entries, directories, wanted, size)
             ) == size:
+                _once(run, known, _FIRST)
                 yield run
                 run = Run([], [], [], [])
     except OSError:
+        _once(run, known, _FIRST)
         yield run
         raise
+    _once(run, known, _FIRST)
     yield run
+
+
+def named(directory: int, remote: bool = False) -> Iterator[Names]:
+    """The names in a directory, which may only be open for looking things up, by what the listing
+    says that they are; for the rest see :func:`listed`.
+
+    Where a server has it, each entry is looked at all the same: that costs next to nothing, and
+    who opens it next need not ask for it.
+    """
+    if remote:
+        descriptor = reading(directory)
+        try:
+            for run in listed(descriptor, True):
+                files, directories, others = ([entry[0] for entry in part] for part in run[:3])
+                yield Names(files, directories, others, run.failed)
+        finally:
+            os.close(descriptor)
+        return
+    names = Names([], [], [], [])
+    known: set[bytes] = set()
+    try:
+        with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
+            while _name(names, entries) == RUN:
+                _once(names[:3], known, bytes)
+                yield names
+                names = Names([], [], [], [])
+    except OSError:
+        _once(names[:3], known, bytes)
+        yield names
+        raise
+    _once(names[:3], known, bytes)
+    yield names
 
 
 def forget(descriptor: int) -> None:
@@ -135,6 +184,41 @@ def _look(
         else:
             others.append((name, found))
     return len(files) + len(below) + len(others) + len(failed) + unwanted
+
+
+def _name(names: Names, entries: Iterator[os.DirEntry[bytes]]) -> int:
+    """The same without a look at them."""
+    files, below, others, failed = names
+    for entry in islice(entries, RUN):
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                files.append(entry.name)
+            else:
+                others.append(entry.name)
+        except OSError as error:  # the listing did not say what it is
+            failed.append((entry.name, error))
+    return len(files) + len(below) + len(others) + len(failed)
+
+
+def _once(parts: Sequence[list[Any]], known: set[bytes], name_of: Callable[[Any], bytes]) -> None:
+    """Take out what the server has given before: it may, when a directory changes meanwhile."""
+    names = list(map(name_of, chain.from_iterable(parts)))
+    new = set(names)
+    if len(new) == len(names) and known.isdisjoint(new):
+        if len(known) < _KNOWN:
+            known |= new
+        return
+    given: set[bytes] = set()
+    for part in parts:
+        entries, part[:] = part[:], []
+        for entry in entries:
+            name = name_of(entry)
+            if name not in given and name not in known:
+                part.append(entry)
+            given.add(name)
+    known |= given
 
 
 def _ask(

@@ -19,7 +19,8 @@ from ..core.processes import SMALL
 from ..core.task_pool import Task, TaskPool
 from ..core.units import bucket_files
 from ..fs.directories import DirCache
-from ..fs.worker_count import workers_for
+from ..fs.listing import Run, listed, reading
+from ..fs.worker_count import waits, workers_for
 
 SKIP = frozenset((b".snapshot", b".zfs"))
 _LIST, _FILES, _PART = range(3)
@@ -127,6 +128,7 @@ class _Worker:
 
     def __init__(self, root: bytes, read: bool, part: Part, skip: frozenset[bytes]) -> None:
         self._tree = DirCache(root)
+        self._remote = waits(root)
         self._reads = read
         self._part = part
         self._skip = skip
@@ -158,39 +160,40 @@ class _Worker:
         )
 
     def _list(self, path: bytes) -> None:
-        counts = self._counts
-        counts.directories += 1
+        self._counts.directories += 1
         small: list[bytes] = []
         try:
-            fd = self._tree.get(path).fd
-            with os.scandir(b"/proc/self/fd/%d" % fd) as entries:
-                for entry in entries:
-                    if entry.name in self._skip:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        self._more.append((_LIST, join(path, entry.name)))
-                    elif entry.is_file(follow_symlinks=False):
-                        counts.files += 1
-                        self._file(path, entry, small)
-                    else:
-                        counts.others += 1
+            descriptor = reading(self._tree.get(path).fd)
+            try:
+                for run in listed(descriptor, self._remote, wanted=self._wanted):
+                    self._take(path, run, small)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             self._fail(path, "list", error)
         for at in range(0, len(small), _NAMES):
             self._more.append((_FILES, path, b"/".join(small[at : at + _NAMES])))
 
-    def _file(self, directory: bytes, entry: Any, small: list[bytes]) -> None:
-        path = join(directory, entry.name)
-        try:
-            length = entry.stat(follow_symlinks=False).st_size
-        except OSError as error:
-            self._fail(path, "stat", error)
+    def _wanted(self, name: bytes, _is_directory: bool) -> bool:
+        return name not in self._skip
+
+    def _take(self, directory: bytes, run: Run, small: list[bytes]) -> None:
+        counts = self._counts
+        self._more += [(_LIST, join(directory, name)) for name, _found in run.directories]
+        for name, error in run.failed:
+            self._fail(join(directory, name), "stat", error)
+        counts.files += len(run.files)
+        counts.others += len(run.others)
+        counts.bytes += sum(found.st_size for _name, found in run.files)
+        if not self._reads:
             return
-        self._counts.bytes += length
-        if self._reads and self._part.has(path):
+        for name, found in run.files:
+            path, length = join(directory, name), found.st_size
+            if not self._part.has(path):
+                continue
             if length <= _RANGE:
-                small.append(entry.name)
-                return
+                small.append(name)
+                continue
             for offset in range(0, length, _RANGE):
                 self._more.append((_PART, path, offset, offset + _RANGE >= length))
 

@@ -240,6 +240,7 @@ class Listing:
         self.files: list[_Row] = []  # still to be stored
         self.others: list[_Row] = []
         self.below: list[bytes] = []  # subdirectories
+        self.ways: dict[bytes, Active] = {}  # and those on the way to what a glob may match
         self.direct = Direct() if lister.worker.task.sums else None
         self.passing = 0  # subdirectories on the way to what a glob may match
 
@@ -270,6 +271,8 @@ class Listing:
                 self.worker.report(False)
                 several = True
         names = self._store()
+        for name, further in self.ways.items():
+            self._descend([name], further)
         if not self.failed:
             self.names = 0 if several else names
 
@@ -294,13 +297,6 @@ class Listing:
         rows.sort(key=_NAME)
         below.sort()
         names = list(map(_NAME, rows))
-        if len(set(names)) + len(set(below)) < len(names) + len(below):
-            # A server may give an entry twice: when its directory changes, so do the cookies.
-            rows = list({row[2]: row for row in rows}.values())
-            files = [row for row in rows if row[3] == "f"]
-            others = [row for row in rows if row[3] != "f"]
-            below = sorted(set(below))
-            names = list(map(_NAME, rows))
         if rows:
             size, disk = sum(map(_SIZE, files)), sum(map(_BLOCKS, files)) * 512
             links = sum(row[3] == "l" for row in others)
@@ -336,7 +332,7 @@ class Listing:
                 self.worker.matched.update(whole)
             return True
         if further:
-            self._descend([name], further)
+            self.ways[name] = further
         return False
 
     def _details(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -254,6 +254,23 @@ def test_directory_cannot_be_opened(faulty_source, number):
     place.check_complete()
 
 
+@pytest.mark.parametrize("fault", ["twice", "again"])
+@pytest.mark.parametrize("index", [True, False], ids=["ingest", "tree"])
+def test_a_listing_that_gives_entries_twice(faulty_source, fault, index):
+    """Each is copied once, counted once, and whole."""
+    place = faulty_source
+    place.faults.rule(op="readdir", do=fault, times=20, skip=3)
+    if index:
+        result = place.ingest(place.faults.path)
+    else:
+        result = engine.copy_tree(place.faults.path, place.destination, 2)
+    assert result.failures == []
+    assert compare_trees(place.source, place.destination) == []
+    assert result.counts["skipped"] == 0
+    files = sum(len(names) for _path, _below, names in os.walk(place.source))
+    assert result.counts["files"] == files
+
+
 @pytest.mark.parametrize("op", ["getattr", "open", "read", "opendir", "readdir", "readlink"])
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.ETIMEDOUT])
 @pytest.mark.parametrize("skip", [0, 7, 30])

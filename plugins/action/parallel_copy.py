@@ -29,7 +29,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
     RemoteJob,
     TakesLosses,
 )
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, this_playbook
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.share import Share
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
@@ -105,7 +105,8 @@ class ActionModule(TakesLosses):
             run_dir=meta["run_dir"],
             _host=host,
             _entry=_short(host),
-            _run=meta["token"],
+            # One that goes on with the plan of a dead one is another run to the destination's lock.
+            _run=_short(f"{meta['token']} {this_playbook()}"),
             _verify=meta["verify"],
             _selection=meta["selection"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),

@@ -22,6 +22,7 @@ from typing import Callable, Iterator, NamedTuple
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.clock import boot
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.stopped import Stopped, in_order
 
 FILE = "owner.json"
 PACKAGE = ".package-"  # what is on its way to a host begins so
@@ -92,8 +93,8 @@ def owned(
     folder: str, say: Callable[[str], None], last: bool = False, silence: float = SILENCE
 ) -> Iterator[str]:
     """The run folder belongs to this playbook; with ``last`` it is given back at the end of the
-    block, otherwise when the playbook ends. ``say`` hears why it takes long. A folder that is
-    missing is nobody's.
+    block, otherwise when the playbook ends, or is told to stop. ``say`` hears why it takes long.
+    A folder that is missing is nobody's.
 
     Yields a number (hexadecimal) that no other run folder has, and that this one keeps.
     Raises IngestError: another run owns it, or it can't be written.
@@ -101,17 +102,22 @@ def owned(
     if not os.path.isdir(folder):
         yield ""
         return
-    number = _take(folder, this_playbook(), say, silence)
+    me = this_playbook()  # asked before it may be dead
+    number = _take(folder, me, say, silence)
     ended = threading.Event()
     signs = threading.Thread(target=_give_signs, args=(folder, ended), daemon=True)
     signs.start()
-    try:
-        yield number
-    finally:
-        ended.set()
-        signs.join()
-        if last:
-            _give_back(folder)
+    with in_order():
+        try:
+            yield number
+        except Stopped:
+            last = True  # the next run need not ask whether this one lives
+            raise
+        finally:
+            ended.set()
+            signs.join()
+            if last:
+                _give_back(folder, me)
 
 
 @contextlib.contextmanager
@@ -188,10 +194,10 @@ def _write(record: int, number: str, owner: Owner | None) -> None:
     os.pwrite(record, text.encode("ascii"), 0)
 
 
-def _give_back(folder: str) -> None:
+def _give_back(folder: str, me: Owner) -> None:
     with contextlib.suppress(IngestError), _record(folder) as record:
         number, owner = _read(record)
-        if owner == this_playbook():
+        if owner == me:
             _write(record, number, None)
 
 

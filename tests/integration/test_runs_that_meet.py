@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from ansible_collections.scaleout.ingest.tests.support.place import Place
@@ -54,9 +57,8 @@ def start(place: Place, inventory: str = ALONE, **variables: object) -> subproce
             **os.environ,
             "ANSIBLE_CONFIG": os.path.join(ROOT, "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
-            "PWD": place.folder,
         },
-        cwd=ROOT,
+        cwd=place.folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -218,6 +220,64 @@ def test_a_killed_controller_s_run_goes_on_at_once(folder: str, method: str, who
     assert time.monotonic() - begun < 28 + 60, "it waited for the lease"
     assert stats(place.run)["failed"] == 0
     assert jobs_of(place) == []
+    assert ".ingest-lock" not in os.listdir(place.destination)
+
+
+def wait_until(what: Callable[[], bool], words: str) -> None:
+    """Until something is so."""
+    end = time.monotonic() + LONGEST
+    while not what():
+        assert time.monotonic() < end, words
+        time.sleep(0.2)
+
+
+def hosts_of(place: Place) -> set[tuple[str, str]]:
+    """(state, message) of the plan's hosts."""
+    with contextlib.closing(sqlite3.connect(place.run + "/plan.db")) as plan:
+        return set(plan.execute("SELECT state, message FROM hosts"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_so_and_ends_its_jobs(folder: str, number: int) -> None:
+    """Ctrl-C in a terminal reaches the whole group; a service is told to end. The hosts' lease
+    is longer than this test waits."""
+    place = tree(folder, "a", files=300, size=20_000)
+    options = {"run_dir": place.run, "bandwidth_limit": 300_000, "lease": 1000, "workers": 1}
+    run = start(place, LOCAL, **options)
+    wait_for_files(place)
+    assert jobs_of(place)
+    (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
+    ended(run)
+    word = ("failed", "stopped by " + signal.Signals(number).name)
+    wait_until(lambda: hosts_of(place) == {word}, "the plan does not say that it was stopped")
+    wait_until(lambda: not jobs_of(place), "the jobs on the hosts go on")
+    wait_until(lambda: owner_of(place) is None, "the folder is not given back")
+    again = ingest(
+        folder, source=place.source, destinations=[place.destination], lease=1000, workers=1
+    )
+    assert again.status == 0, again.output
+    assert place.differences() == []
+
+
+def owner_of(place: Place) -> object:
+    """Whose the run folder is."""
+    with open(place.run + "/owner.json", encoding="ascii") as file:
+        return json.load(file)["owner"]
+
+
+def test_a_killed_copy_goes_on_with_its_own_plan(folder: str) -> None:
+    """With --tags copy nothing is scanned or planned again, and nothing of the plan is lost."""
+    place = tree(folder, "a", files=300, size=20_000)
+    options = {"lease": 10, "workers": 1, "shard_items": 20}
+    run = start(place, LOCAL, run_dir=place.run, bandwidth_limit=300_000, **options)
+    wait_for_files(place)
+    kill(run, wholly=True)
+    planned = os.stat(place.run + "/plan.db").st_ino
+    trees = {"source": place.source, "destinations": [place.destination]}
+    again = ingest(folder, "--tags", "copy,report", **trees, **options)
+    assert again.status == 0, again.output
+    assert os.stat(place.run + "/plan.db").st_ino == planned
+    assert place.differences() == []
     assert ".ingest-lock" not in os.listdir(place.destination)
 
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `make matrix` runs: the engine's unit tests under the newest Python of this machine, and the
-local integration tests under every supported ansible-core, each with the newest Python that it runs
-on.
+local integration tests and ansible-test's sanity tests under every supported ansible-core, each
+with the newest Python that it runs on.
 
 Usage: run_matrix.py [VERSION ...], for example 2.17; with versions, only these of ansible-core
 """
@@ -78,6 +78,9 @@ def main() -> None:
         status, output = run(title, command)
         results.add(title, status, output)
         lines.append(f"{title}: {'FAILED' if status else output.strip().splitlines()[-1]}")
+        lint = os.path.join(ROOT, "tests", "tools", "run_lint.py")
+        if run(title + ": sanity", [python_of(folder), lint, "sanity"])[0]:
+            results.broken.append(title + ": sanity")
     print("\n" + "\n".join(lines + sorted(set(results.left_out))))
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % results.counts, flush=True)
     sys.exit(1 if results.broken else 0)

@@ -62,7 +62,8 @@ class Dispatcher:
         self._store.while_busy = act
 
     def start(self) -> None:
-        """This host takes part from now on."""
+        """This host takes part from now on. What it had claimed in a run that was killed is free
+        again."""
         now = time.time()
         with self._store.transaction() as db:
             db.execute(
@@ -70,6 +71,7 @@ class Dispatcher:
                 "message=NULL, heard=?, boot=? WHERE name=?",
                 (HostState.RUNNING, now, now, elapsed(), boot(), self._host),
             )
+            self._free(self._host)
 
     def beat(self) -> None:
         """This host is alive."""
@@ -90,6 +92,10 @@ class Dispatcher:
             "UPDATE hosts SET state=?, finished=?, message=? WHERE name=?",
             (state, time.time(), message, host),
         )
+        self._free(host)
+
+    def _free(self, host: str) -> None:
+        """Nobody has any more what a host had claimed."""
         self._db.execute(
             f"UPDATE shards SET state=?, claimed_by=NULL WHERE {_CLAIMED} AND claimed_by=?",
             (ShardState.PENDING, host),

@@ -19,6 +19,11 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary im
     VERIFY,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.choose import (
+    ITEMS,
+    Wanted,
+    choose,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import (
     write_commands,
 )
@@ -50,6 +55,9 @@ ARGUMENTS = {
     "range_threshold": {"type": "int", "default": _LIMITS.range_threshold},
     "range_size": {"type": "int", "default": _LIMITS.range_size},
     "copy_commands": {"type": "bool", "default": False},
+    "items": {"type": "str", "choices": list(ITEMS)},
+    "query": {"type": "str"},
+    "diff": {"type": "path"},
     "holds": {"type": "dict"},
     "check_space": {"type": "bool", "default": True},
     "nodes": {"type": "int", "default": 0},
@@ -81,11 +89,14 @@ class ActionModule(ActionBase):
 
     def _plan(self, folder: str, options: dict[str, Any], result: dict[str, Any]) -> None:
         """Write plan.db, and say in ``result`` what is in it. Raises IngestError."""
-        warnings = _fits(folder, options)
+        choice = choose(_wanted(options), folder)
+        warnings = choice.warnings + _fits(choice.folder, options)
         if warnings:
             result["warnings"] = warnings
+        if choice.noted:
+            result["chosen"] = choice.noted
         done = plan(
-            os.path.join(folder, "index"),
+            choice.folder,
             os.path.join(folder, "plan.db"),
             options["hosts"],
             options["split"],
@@ -112,14 +123,16 @@ class ActionModule(ActionBase):
             started=time.time(),
             check=bool(self._task.check_mode),
             version=collection_version(),
+            **({"chosen": choice.noted} if choice.noted else {}),
         )
         if options["copy_commands"]:
-            result["copy_commands"] = _write_commands(folder, options)
+            result["copy_commands"] = _write_commands(choice.folder, folder, options)
         counts = done._asdict()
         result.update(item_count=counts.pop("items"), **counts, changed=False)
 
 
 def _check(options: dict[str, Any]) -> None:
+    _wanted(options)
     for name, least in (("shard_items", 1), ("shard_bytes", 1), ("range_threshold", 0)):
         if options[name] < least:
             raise IngestError("%s: %d is less than %d" % (name, options[name], least))
@@ -129,10 +142,17 @@ def _check(options: dict[str, Any]) -> None:
         )
 
 
+def _wanted(options: dict[str, Any]) -> Wanted:
+    """Which items are to be planned."""
+    diff = options["diff"] and absolute(options["diff"])
+    return Wanted.of(options["items"], options["query"], diff)
+
+
 def _fits(folder: str, options: dict[str, Any]) -> list[str]:
-    """Warnings of what the destination can't keep or hold; an IngestError where that is plain."""
+    """Warnings of what the destination can't keep or hold; an IngestError where that is plain.
+    ``folder`` has the index of what is planned."""
     holds, preserve = options["holds"], options["preserve"]
-    index = Index(os.path.join(folder, "index"))
+    index = Index(folder)
     try:
         found = [space.too_many(index.totals().entries, options["nodes"])]
         if holds:
@@ -145,9 +165,9 @@ def _fits(folder: str, options: dict[str, Any]) -> list[str]:
         index.close()
 
 
-def _write_commands(folder: str, options: dict[str, Any]) -> list[str]:
-    """The copy commands for people. Returns the scripts' paths."""
-    index = Index(os.path.join(folder, "index"))
+def _write_commands(chosen: str, folder: str, options: dict[str, Any]) -> list[str]:
+    """The copy commands for people, for the index in ``chosen``. Returns the scripts' paths."""
+    index = Index(chosen)
     try:
         return write_commands(
             index,

@@ -90,6 +90,29 @@ options:
         C(last_copy_commands) for when all are done.
     type: bool
     default: false
+  items:
+    description:
+      - Which items of the index are planned. By default V(query) or V(diff) if that option is
+        given, otherwise V(all).
+      - What was chosen is an index of its own, C(chosen) in the run folder.
+    type: str
+    choices: [all, query, diff]
+  query:
+    description:
+      - An SQL query of the views of the index (see docs/index.md) whose first column are paths,
+        relative to the source or with the source before them, as C(path() || '/' || name) gives
+        them. Only these are planned, with the directories that they are in.
+      - The path of a directory means itself, without what it holds.
+    type: str
+  diff:
+    description:
+      - An earlier index of the source, the folder of an earlier run, or a folder of generations.
+        Only what was added or changed since is planned, with the directories that it is in. What
+        was moved since counts as added under its new path.
+      - What was removed since is reported and stays at the destination. All differences are listed
+        in C(difference.jsonl) in the run folder.
+      - A run that did not copy everything is refused, as what it left out does not differ.
+    type: path
   holds:
     description:
       - The fact C(ingest_destination_holds) of M(scaleout.ingest.capabilities). With it there are
@@ -142,9 +165,25 @@ EXAMPLES = r"""
     split: balanced
     max_depth: 4
   run_once: true
+
+- name: Only what is new or changed since an earlier run
+  scaleout.ingest.plan:
+    run_dir: ./runs/second
+    source: /usr/share/zoneinfo
+    destinations: [/mnt/destination1]
+    hosts: "{{ groups.ingestors }}"
+    diff: ./runs/first
+  run_once: true
 """
 
 RETURN = r"""
+chosen:
+  description:
+    - What was chosen, if O(query) or O(diff) is given. Of a difference C(counts) has what was
+      added, changed and removed.
+  returned: when not all items are planned
+  type: dict
+  sample: {items: query, query: SELECT path || '/' || name FROM pentries, entries: 12}
 copy_commands:
   description: The scripts that O(copy_commands) asked for.
   returned: when O(copy_commands)

@@ -75,6 +75,54 @@ def test_everything_arrives_once(place: Place) -> None:
     assert place.differences() == []
 
 
+def test_only_what_differs_from_an_earlier_run(place: Place) -> None:
+    """What was added or changed is copied, what is gone stays and is told, nothing else is
+    planned."""
+    trees = {"source": place.source, "destinations": [place.destination]}
+    first = ingest(place.folder, **trees)
+    assert first.status == 0, first.output
+
+    os.mkdir(os.path.join(place.source, "new"))
+    for name in ("new/one", "new/two"):
+        with open(os.path.join(place.source, name), "wb") as file:
+            file.write(b"new")
+    os.chmod(os.path.join(place.source, "new", "one"), 0o600)
+    gone = os.path.join(place.source, "gone")
+    with open(gone, "wb") as file:
+        file.write(b"short-lived")
+    second = ingest(place.folder, run_dir=place.run + "2", diff=place.run, **trees)
+    assert second.status == 0, second.output
+    assert place.differences() == []
+    assert stats(place.run + "2")["planned"]["files"] == stats(place.run + "2")["files"] == 3
+
+    os.unlink(gone)
+    third = ingest(place.folder, run_dir=place.run + "3", diff=place.run + "2", **trees)
+    assert third.status == 0, third.output
+    assert "1 entries and 0 directories are gone from the source" in " ".join(third.output.split())
+    assert os.path.exists(os.path.join(place.destination, "gone"))
+    assert stats(place.run + "3")["planned"]["files"] == 0
+    with open(os.path.join(place.run + "3", "difference.jsonl"), encoding="utf-8") as stream:
+        changes = [json.loads(line) for line in stream]
+    assert [c["path"] for c in changes if c["change"] == "removed"] == ["gone"]
+
+    wrong = ingest(place.folder, run_dir=place.run + "4", diff=place.source, **trees)
+    assert wrong.status != 0 and "there is no index in" in wrong.output
+
+
+def test_only_what_a_query_names(place: Place) -> None:
+    trees = {"source": place.source, "destinations": [place.destination]}
+    for name in ("one", "two", "three"):
+        with open(os.path.join(place.source, f"named {name}"), "wb") as file:
+            file.write(b"x")
+    query = "SELECT path || '/' || name FROM pentries WHERE name LIKE 'named t%'"
+    run = ingest(place.folder, query=query, **trees)
+    assert run.status == 0, run.output
+    found = sorted(name for name in os.listdir(place.destination) if not name.startswith("."))
+    assert found == ["named three", "named two"]
+    wrong = ingest(place.folder, run_dir=place.run + "2", query=query, items="diff", **trees)
+    assert wrong.status != 0 and "items: diff needs diff, which is not given" in wrong.output
+
+
 @pytest.mark.parametrize(
     "variables, arguments",
     [

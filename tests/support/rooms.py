@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "policies": ("core", "index", "search"),
     "mounts": ("core", "fs"),
     "scan": ("core", "fs", "mounts", "index", "search"),
-    "plan": ("core", "index"),
+    "plan": ("core", "index", "difference", "search"),
     "copy": ("core", "fs"),
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: commands
-short_description: Install the commands parallelcp, prime and msrsync
+short_description: Install the commands parallelcp, prime, msrsync and ingest-find
 version_added: 0.1.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
@@ -24,8 +24,8 @@ options:
     description: Which commands.
     type: list
     elements: str
-    choices: [parallelcp, prime, msrsync]
-    default: [parallelcp, prime, msrsync]
+    choices: [parallelcp, prime, msrsync, ingest-find]
+    default: [parallelcp, prime, msrsync, ingest-find]
   state:
     description: Whether they are to be there.
     type: str
@@ -58,7 +58,7 @@ paths:
   returned: success
   type: list
   elements: str
-  sample: [/usr/local/bin/parallelcp, /usr/local/bin/prime, /usr/local/bin/msrsync]
+  sample: [/usr/local/bin/parallelcp, /usr/local/bin/prime]
 """
 
 import os
@@ -71,6 +71,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import
 # The commands are not used here, but must travel to the host to be installed.
 from ansible_collections.scaleout.ingest.plugins.module_utils.provision import (  # noqa: F401
     executables,
+    ingest_find,
     msrsync,
     parallelcp,
     prime,

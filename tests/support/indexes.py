@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from typing import Any, Callable
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import coordinator
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import ScanOptions
+from ansible_collections.scaleout.ingest.tests.support import trees
 
 KINDS = {
     stat.S_IFREG: "f",
@@ -122,3 +124,35 @@ def check(index: Index) -> None:
     assert {d.id: d.subdirectories for d in directories} == below
     assert index.totals()[:-1] == tuple(sums[:-1])
     assert index.totals().errors == len(list(index.errors()))
+
+
+def hostile(root: bytes, folder: str) -> None:
+    """Make a tree with each byte in names, alone and among others, and its index, in parts."""
+    nodes = []
+    for byte in range(1, 256):
+        if byte == ord("/"):
+            continue
+        for name in (bytes([byte]), b"a" + bytes([byte]) + b"z"):
+            if name not in (b".", b".."):
+                nodes.append(trees.Node((b"bytes", name), "f", data=((0, b"x" * byte),)))
+    nodes += [trees.Node((name, name), "f") for name in trees.NAMES]
+    nodes += [
+        trees.Node((b"links", b"to"), "l", target=b"no\nwhere"),
+        trees.Node((b"links", b"fifo"), "p"),
+        trees.Node((b"links", b"again"), "h", target=(b"bytes", b"z")),
+        trees.Node((b"large",), "f", size=3 << 20),
+        trees.Node((b"deep", b"er", b"old.tar.gz"), "f", mtime=10**18, mode=0o4755),
+        trees.Node((b"deep", b"er", b"$'quoted'"), "f"),
+        trees.Node((b"empty",), "d"),
+    ]
+    if os.geteuid() == 0:
+        nodes.append(trees.Node((b"theirs", b"file"), "f", owner=(1234, 1235)))
+    trees.build(root, nodes)
+    os.makedirs(folder, mode=0o755)
+    scan(root, folder, workers=3, sums=True, links=True)
+
+
+def found(root: bytes, *words: str) -> list[bytes]:
+    """What find(1) prints."""
+    done = subprocess.run(["find", root, *words, "-print0"], capture_output=True, check=True)
+    return sorted(done.stdout.split(b"\0")[:-1])

@@ -252,7 +252,7 @@ def test_the_commands_travel_with_the_module_that_installs_them() -> None:
     sent = rooms.closure(
         ROOT, rooms.imports(ROOT, os.path.join("plugins", "modules", "commands.py"))
     )
-    assert {f"provision.{name}" for name in executables.COMMANDS} <= set(sent)
+    assert {f"provision.{name.replace('-', '_')}" for name in executables.COMMANDS} <= set(sent)
 
 
 # The rooms of which a module that is small sends something to a host.

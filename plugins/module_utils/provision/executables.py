@@ -22,9 +22,10 @@ _MODULES = {
     "parallelcp": "provision.parallelcp",
     "prime": "provision.prime",
     "msrsync": "provision.msrsync",
+    "ingest-find": "provision.ingest_find",
     "ingestor": "provision.first_boot",
 }
-COMMANDS = ("parallelcp", "prime", "msrsync")
+COMMANDS = ("parallelcp", "prime", "msrsync", "ingest-find")
 # __package__ is None in Ansible's zip on Python 3.8.
 _ENGINE = __name__.rpartition(".provision.")[0]
 _PACKAGE = "scaleout_ingest"

@@ -74,14 +74,8 @@ def explain(source: Source, text: str, now: float | None = None) -> Explained:
     """How a query would be answered. Raises as :func:`ask` does."""
     query, found = _read(source, text, now)
     part = source.parts[0]
-    asked = [_statement(source, query, question, part).text for question in found.asks]
-    plans = []
-    db = _opened(source, part)
-    try:
-        for statement in asked:
-            plans += [str(row[3]) for row in db.execute("EXPLAIN QUERY PLAN " + statement)]
-    finally:
-        db.close()
+    asked = [_statement(source, query, question, part) for question in found.asks]
+    plans = explained(source, [(part, statement) for statement in asked])
     if found.final:
         db = sqlite3.connect(":memory:")
         try:
@@ -91,7 +85,20 @@ def explain(source: Source, text: str, now: float | None = None) -> Explained:
             plans += [str(row[3]) for row in db.execute("EXPLAIN QUERY PLAN " + found.final)]
         finally:
             db.close()
-    return Explained(asked, found.final, plans)
+    return Explained([each.text for each in asked], found.final, plans)
+
+
+def explained(source: Source, asked: list[tuple[str, Sql]]) -> list[str]:
+    """The database's own plans of statements, each asked of its part."""
+    plans = []
+    for part, statement in asked:
+        db = _opened(source, part)
+        try:
+            query = "EXPLAIN QUERY PLAN " + statement.text
+            plans += [str(row[3]) for row in db.execute(query, statement.parameters)]
+        finally:
+            db.close()
+    return plans
 
 
 def _read(source: Source, text: str, now: float | None) -> tuple[Query, Plan]:
@@ -111,6 +118,9 @@ def _read(source: Source, text: str, now: float | None) -> tuple[Query, Plan]:
 def _opened(source: Source, part: str) -> sqlite3.Connection:
     db = source.open(part)
     db.isolation_level = None
+    db.execute(
+        "PRAGMA trusted_schema=OFF"
+    )  # its views call no functions but SQLite's harmless ones
     register(db)
     return db
 
@@ -257,7 +267,10 @@ class _said:
             return
         said = str(error)
         if said == "interrupted":
-            raise IngestError(self._watch.sentence()) from error
+            if self._watch.late:
+                raise IngestError(self._watch.sentence()) from error
+            # SQLite keeps what a signal's handler raises to itself.
+            raise KeyboardInterrupt from error
         if type(error) is sqlite3.DatabaseError or "malformed" in said:
             raise IngestError(f"{self._part} is damaged ({said}): scan again") from error
         if "disk is full" in said:

@@ -19,7 +19,7 @@ def refused(query: Query, db: sqlite3.Connection, error: Exception) -> Mistake:
         match = re.fullmatch(pattern, said, re.DOTALL)
         if match:
             return answer(query, db, *match.groups())
-    if "not authorized" in said or "prohibited" in said:
+    if any(word in said for word in ("not authorized", "prohibited", "cannot modify", "unsafe")):
         return Mistake(f"an index is only read: {said}", query.text, 0)
     return Mistake(f"SQLite refuses the query: {said}", query.text, _place(query, said))
 

@@ -15,7 +15,7 @@ from ..index.parts import complete, open_part
 from ..index.schema import MAX_PARTS
 from ..index.views import columns_of_directories, columns_of_entries
 from .compile import Columns, Sql, may_hold
-from .condition import Condition
+from .condition import Condition, fields
 from .query import BOTH, DIRECTORIES, ENTRIES, Relation
 
 _ROWS = {"entries": ENTRIES, "pentries": ENTRIES, "everything": BOTH}
@@ -94,6 +94,8 @@ class IndexSource:
             self.relations = {
                 name: Relation(_columns(db, name), rows) for name, rows in _ROWS.items()
             }
+        except sqlite3.Error as error:
+            raise IngestError(f"{found.files[0]} is damaged ({error}): scan again") from error
         finally:
             db.close()
 
@@ -105,11 +107,12 @@ class IndexSource:
         """See Source."""
         wide = self._wide[part]
         columns = self._entry_columns(wide)
-        entries = Face(_ENTRIES, "", columns)
+        details = _DETAILS
+        where = ""
         if condition is not None:
+            details = _DETAILS if "xattrs" in fields(condition) else ""
             where = self._may(condition, columns, now, part)
-            if where:
-                entries = Face(_SIFTED + _DETAILS, where, columns)
+        entries = Face((_SIFTED if where else _ENTRIES) + details, where, columns)
         return [entries, Face("raw_directories d", "", self._directory_columns(wide))]
 
     def reading(
@@ -194,7 +197,7 @@ class IndexSource:
 _TIMES = ("atime", "mtime", "ctime")
 _FIELDS: Mapping[str, str] = {}
 _DETAILS = " LEFT JOIN raw_details x ON x.id = e.id"
-_ENTRIES = f"raw_entries e LEFT JOIN raw_directories d ON d.id = e.directory{_DETAILS}"
+_ENTRIES = "raw_entries e LEFT JOIN raw_directories d ON d.id = e.directory"
 # Columns for which these tables are joined.
 _OF_DIRECTORY = frozenset(("pinode", "ppinode", "path", "raw_path", "depth"))
 _OF_DETAILS = frozenset(("linkname", "xattr_names", "raw_linkname"))

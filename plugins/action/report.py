@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
             folder = absolute(arguments["run_dir"])
             with owned(folder, self._display.warning, last=True), private():
                 report = make_report(folder, ASSETS, collection_version())
-                if arguments["metrics_file"]:
+                # What watches it is to hear of what was done, not of what would be.
+                if arguments["metrics_file"] and not report.stats["check"]:
                     _copy(report.files[METRICS], absolute(arguments["metrics_file"]))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error

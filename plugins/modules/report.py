@@ -50,7 +50,7 @@ options:
     description:
       - A second place for C(metrics.prom), on the controller, such as a file whose name ends in
         C(.prom) in the directory of the node exporter's textfile collector.
-      - The file appears whole or not at all.
+      - The file appears whole or not at all. A run in check mode leaves it as it is.
     type: path
 """
 

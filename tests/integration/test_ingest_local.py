@@ -193,6 +193,44 @@ def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
     assert place.destination in run.output
 
 
+def test_check_mode_leaves_the_metrics_of_production(place: Place) -> None:
+    metrics = place.folder + "/ingest.prom"
+    with open(metrics, "w", encoding="ascii") as file:
+        file.write("of the last run\n")
+    trees = {"source": place.source, "destinations": [place.destination]}
+    run = ingest(place.folder, "--check", inventory=ALONE, report_metrics_file=metrics, **trees)
+    assert run.status == 0, run.output
+    with open(metrics, encoding="ascii") as file:
+        assert file.read() == "of the last run\n"
+
+
+def test_there_is_a_report_when_no_host_could_copy(place: Place) -> None:
+    """Nothing was mounted, and that is no failure of its own."""
+    trees = {"source": place.source, "destinations": [place.destination], "unmount": True}
+    planned = ingest(place.folder, "--tags", "scan,plan", **trees)
+    assert planned.status == 0, planned.output
+    run = ingest(place.folder, "--tags", "copy,report", preserve=["times"], **trees)
+    assert run.status == 2, run.output
+    words = " ".join(run.output.split())
+    reason = f"preserve: the plan in {place.run} was made for"
+    report, last = words.index("Ingest run not finished"), words.rindex(reason)
+    assert words.index(reason) < report < last, "the report comes first, the reason last"
+    assert stats(place.run)["files"] == 0
+    assert all(run.recap[client]["failed"] for client in ("client1", "client2", "client3"))
+
+
+def test_facts_that_are_not_injected(place: Place) -> None:
+    """As ansible-core 2.24 will have it: what preflight found reaches the plan all the same."""
+    with open(place.source + "/huge", "wb") as file:
+        file.truncate(15 << 40)
+    trees = {"source": place.source, "destinations": [place.destination]}
+    env = {"ANSIBLE_INJECT_FACT_VARS": "False"}
+    run = ingest(place.folder, "--check", inventory=ALONE, env=env, preserve=["times"], **trees)
+    assert run.status == 2, run.output
+    assert "the source does not fit: 16.5 TB are needed" in " ".join(run.output.split())
+    assert "[DEPRECATION" not in run.output
+
+
 @pytest.mark.parametrize(
     "name",
     ["with space", "{{ lookup('pipe', 'id') }}", 'it\'s "quoted" $HOME `id`', "-rf", "grüße"],

@@ -11,6 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import (
+    keeps_the_meaning,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
@@ -61,6 +64,7 @@ ARGUMENTS = {
     "holds": {"type": "dict"},
     "check_space": {"type": "bool", "default": True},
     "nodes": {"type": "int", "default": 0},
+    "rsync_options": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -112,6 +116,7 @@ class ActionModule(ActionBase):
             len(options["destinations"]),
             options["preserve"],
             options["verify"],
+            _leaves_out(options),
             run_id=os.path.basename(folder),
             token=secrets.token_hex(16),
             run_dir=folder,
@@ -129,6 +134,13 @@ class ActionModule(ActionBase):
             result["copy_commands"] = _write_commands(choice.folder, folder, options)
         counts = done._asdict()
         result.update(item_count=counts.pop("items"), **counts, changed=False)
+
+
+def _leaves_out(options: dict[str, Any]) -> bool:
+    """Whether what a scan found to be right needs nothing of the method either."""
+    if options["method"] == "copy":
+        return True
+    return options["verify"] != "checksum" and keeps_the_meaning(options["rsync_options"])
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -158,7 +170,8 @@ def _fits(folder: str, options: dict[str, Any]) -> list[str]:
         if holds:
             shortfalls.clashes(holds, index)
             if options["check_space"]:
-                found.append(space.check(space.need(index, holds, preserve), holds))
+                compared = bool(index.meta().get("compared"))
+                found.append(space.check(space.need(index, holds, preserve), holds, compared))
             found += shortfalls.in_tree(holds, preserve, index)
         return [sentence for sentence in found if sentence]
     finally:

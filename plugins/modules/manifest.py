@@ -93,6 +93,27 @@ options:
         V(0) waits for ever.
     type: int
     default: 60
+  compare_to:
+    description:
+      - The destination, as this machine sees it. If it has something already, each of its
+        directories is listed beside the source's, and the index keeps what of each entry is new,
+        different or right, so that M(scaleout.ingest.plan) leaves out what is right. Nothing is
+        written.
+      - Right is what has type, size, time and all of O(preserve) as in the source. The contents are
+        believed. What can't be told is never right, among it all entries of a directory that has
+        more than 50,000 at the destination.
+    type: str
+  preserve:
+    description: What the copy will keep, and so what is compared.
+    type: list
+    elements: str
+    choices: [mode, owner, times, xattrs, acls, links, sparse]
+    default: [mode, owner, times, xattrs, acls, links, sparse]
+  granularity:
+    description:
+      - Steps in which the destination keeps times, in ns, as M(scaleout.ingest.capabilities) found.
+    type: int
+    default: 1
   plain_files:
     description:
       - Also write the manifest as plain files. C(manifest) has a line for each item, and C(client1)
@@ -283,6 +304,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core import background
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import transfer
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.result import finish
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
@@ -302,6 +324,14 @@ ARGUMENTS = {
     "workers": {"type": "str", "default": "auto"},
     "threads": {"type": "str", "default": "auto"},
     "stall_timeout": {"type": "int", "default": 60},
+    "compare_to": {"type": "str"},
+    "preserve": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(PRESERVE),
+        "default": list(PRESERVE),
+    },
+    "granularity": {"type": "int", "default": 1},
     "plain_files": {
         "type": "dict",
         "options": {

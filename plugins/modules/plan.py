@@ -15,6 +15,8 @@ author:
 description:
   - Reads the index that M(scaleout.ingest.manifest) made and writes C(plan.db), with each host's
     shards, into the same run folder. Runs on the controller and touches no host.
+  - What the scan found to be right at the destination is left out, and with it each directory in
+    which nothing else is to be done. With O(verify=checksum) it is read back in the second pass.
   - Hard links become links of their group's first item, made when it has its data, wherever it was
     copied. The metadata of directories comes last.
 options:
@@ -132,6 +134,14 @@ options:
         manages. V(0) is no cluster.
     type: int
     default: 0
+  rsync_options:
+    description:
+      - The options that the methods with rsync will be given. With one that makes rsync look at
+        more than size, time and what is kept, such as C(--checksum), nothing is left out of the
+        plan.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Writes the same plan, into the run folder only.
@@ -196,20 +206,27 @@ item_count:
   type: int
   sample: 78635
 files:
-  description: Entries but directories.
+  description: Entries but directories that are planned.
   returned: success
   type: int
   sample: 78635
 directories:
-  description: Directories.
+  description: Directories that are planned.
   returned: success
   type: int
   sample: 5096
 bytes:
-  description: Bytes of all files.
+  description: Bytes that are to be copied.
   returned: success
   type: int
   sample: 1298681992
+right:
+  description:
+    - What the scan found at the destination as it is to be, and so is not planned. Files are
+      entries but directories. All is 0 where it did not compare.
+  returned: success
+  type: dict
+  sample: {files: 0, directories: 0, bytes: 0}
 shards:
   description: Shards of all steps.
   returned: success

@@ -97,7 +97,7 @@ stats:
       type: int
       sample: 1312345678
     skipped:
-      description: Items that were right already.
+      description: Items that were right already, also those that the scan found so.
       type: int
       sample: 0
     failed:

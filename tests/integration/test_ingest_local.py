@@ -123,6 +123,88 @@ def test_only_what_a_query_names(place: Place) -> None:
     assert wrong.status != 0 and "items: diff needs diff, which is not given" in wrong.output
 
 
+def test_what_is_there_is_neither_planned_nor_looked_at_again(folder: str) -> None:
+    """Nor shipped: what differs is all that the plan, its check and check mode know of."""
+    place = Place(folder)
+    trees = {"source": place.source, "destinations": [place.destination]}
+    for name in ("some", "more"):
+        os.makedirs(os.path.join(place.source, name, "below"))
+        os.symlink(name, os.path.join(place.source, name, "link"))
+        for number in range(5):
+            with open(os.path.join(place.source, name, str(number)), "wb") as file:
+                file.write(b"x" * 1000)
+    os.link(os.path.join(place.source, "some", "1"), os.path.join(place.source, "more", "hard"))
+    everything = count(place.source)
+    assert ingest(place.folder, inventory=ALONE, **trees).status == 0
+
+    def again(number: int, *arguments: str, **variables: object) -> dict:
+        run = ingest(
+            place.folder,
+            *arguments,
+            inventory=ALONE,
+            run_dir=f"{place.run}{number}",
+            **trees,
+            **variables,
+        )
+        assert run.status == 0, run.output
+        found = stats(f"{place.run}{number}")
+        found["output"], found["tasks changed"] = run.output, run.changed
+        return found
+
+    found = again(2)
+    assert found["tasks changed"] == 0
+    assert (found["planned"]["items"], found["planned"]["bytes"], found["shards"]["total"]) == (
+        0,
+        0,
+        0,
+    )
+    right = found["equal"]["files"]
+    assert found["skipped"] == right == everything
+    assert f"Right already: {right:,} items, {right:,} by the scan's comparison." in found["output"]
+
+    # An interrupted run: some of it is there.
+    for number in range(3):
+        os.unlink(os.path.join(place.destination, "more", str(number)))
+    found = again(3, "--check")
+    assert "3 files, 3.00 kB would be copied; nothing was written" in found["output"]
+    assert f"There already, as they are to be: {right - 3:,} files" in found["output"]
+    found = again(4)
+    assert (found["files"], found["bytes"], found["planned"]["items"]) == (3, 3000, 3)
+    assert found["verify"]["files"] == 3 + found["planned"]["directories"] < 10
+    assert place.differences() == []
+
+    os.chmod(os.path.join(place.source, "more", "4"), 0o600)
+    found = again(5)
+    assert found["planned"]["items"] == 1 and found["planned"]["bytes"] == 0
+    assert found["files"] == 0 and found["changed"] == 1
+    assert place.differences() == []
+
+    found = again(6, compare="never")
+    assert found["planned"]["items"] == found["skipped"] == everything
+    assert found["equal"]["files"] == 0 and found["tasks changed"] == 0
+    found = again(7, verify="checksum")
+    assert found["planned"]["items"] == 0 and found["verify"]["files"] >= everything
+    assert found["tasks changed"] == 0
+
+
+@pytest.mark.parametrize("options, planned", [(["-v"], False), (["--checksum"], True)])
+def test_rsync_is_not_given_what_is_right(folder: str, options: list[str], planned: bool) -> None:
+    place = Place(folder)
+    os.makedirs(place.source)
+    for number in range(5):
+        with open(os.path.join(place.source, str(number)), "wb") as file:
+            file.write(b"x" * 1000)
+    trees = {"source": place.source, "destinations": [place.destination], "method": "rsync"}
+    assert ingest(place.folder, inventory=ALONE, **trees).status == 0
+    run = ingest(
+        place.folder, inventory=ALONE, run_dir=place.run + "2", rsync_options=options, **trees
+    )
+    assert run.status == 0 and run.changed == 0, run.output
+    items = stats(place.run + "2")["planned"]["items"]
+    assert items == (count(place.source) if planned else 0)
+    assert place.differences() == []
+
+
 @pytest.mark.parametrize(
     "variables, arguments",
     [

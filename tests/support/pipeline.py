@@ -22,6 +22,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch impo
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.provision.alone import serve
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import Comparing
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan.selection import Selection
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
@@ -39,21 +40,26 @@ def ingest(
     rsync_options: Sequence[str] = (),
     scan_workers: int | str = "auto",
     after_scan: Callable[[], None] = lambda: None,
+    compare: bool = True,
     **scan_options: Any,
 ) -> dict[str, int]:
-    """Copy a tree; the run's plan.db and index/ are in ``run_dir``.
+    """Copy a tree; the run's plan.db and index/ are in ``run_dir``. With ``compare`` the scan
+    looks at the destination, too.
 
     Returns the sums of plan.db's results: files, directories, bytes, skipped, changed, failed
-    (scan errors are failures too). Raises IngestError.
+    (scan errors are failures too); and ``right``, what was left out of the plan. Raises
+    IngestError.
     """
     index = os.path.join(run_dir, "index")
     path = os.path.join(run_dir, "plan.db")
     begun = time.time()
     if method != "copy":
         limits = limits._replace(range_threshold=0)
+    if compare:
+        scan_options["compare"] = Comparing(destinations[0], preserve)
     totals = scan(source, index, workers=scan_workers, **scan_options)
     after_scan()
-    plan(
+    planned = plan(
         index,
         path,
         ["localhost"],
@@ -97,4 +103,5 @@ def ingest(
         result = dict(queries.sums(store, "localhost")._asdict())
         del result["repaired"]
         result["failed"] += totals.errors
+        result["right"] = planned.right["files"]
         return result

@@ -13,12 +13,11 @@ import errno
 import os
 import stat
 
+from ..core.changes import mark_for
 from ..core.errors import OperationError
 from ..core.steps import VERIFY
 from ..core.want import Want
 from .session import Session
-
-_DAY = 86400 * 10**9  # in ns; more than any file system's granularity
 
 
 class OtherContents(OperationError):
@@ -43,9 +42,10 @@ def mark(session: Session, directory: bytes, name: bytes, want: Want) -> OtherCo
     found = os.stat(name, dir_fd=target, follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode):
         raise OtherContents()
-    wrong = 0 if want.mtime > _DAY else 2 * _DAY
     try:
-        os.utime(name, ns=(found.st_atime_ns, wrong), dir_fd=target, follow_symlinks=False)
+        os.utime(
+            name, ns=(found.st_atime_ns, mark_for(want.mtime)), dir_fd=target, follow_symlinks=False
+        )
     except OSError as error:
         raise OtherContents(
             "has other contents, and could not be marked for the next run to copy it again: "

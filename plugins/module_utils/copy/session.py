@@ -15,6 +15,7 @@ from typing import Callable
 
 from ..core.errnos import server_may_be_dead
 from ..core.outcome import Failure, Losses, Tally
+from ..core.paths import join
 from ..core.steps import IN_DIRECTORY, MAKE_DIRECTORY, OPEN_DIRECTORY, VERIFY
 from ..fs.directories import DirCache, OpenDirectory
 from .contents import Contents, Throttle
@@ -133,18 +134,28 @@ class Session:
         run, until the last phase gives them their modes again. Returns whether there was one."""
         if os.geteuid() == 0 or self.step not in IN_DIRECTORY:
             return False
-        opened = False
-        names = directory.split(b"/")
-        for count in range(1 if directory else 0, len(names) + 1 if directory else 1):
+        names = directory.split(b"/") if directory else []
+        at, opened = b"", False
+        for count in range(len(names)):
+            # Those on the way are only searched, and may have nothing else to be done to them.
+            opened |= self._open_up(at, 0o100)
             try:
-                target = self.target(b"/".join(names[:count]))
+                self.target(join(at, names[count]))
             except OSError:
-                break
-            found = os.fstat(target.fd)
-            if found.st_uid == os.geteuid() and found.st_mode & 0o300 != 0o300:
-                os.chmod("/proc/self/fd/%d" % target.fd, stat.S_IMODE(found.st_mode) | 0o700)
-                opened = True
-        return opened
+                break  # it is to be made in the one above
+            at = join(at, names[count])
+        return self._open_up(at, 0o300) or opened
+
+    def _open_up(self, path: bytes, bits: int) -> bool:
+        try:
+            target = self.target(path)
+        except OSError:
+            return False
+        found = os.fstat(target.fd)
+        if found.st_uid != os.geteuid() or found.st_mode & bits == bits:
+            return False
+        os.chmod("/proc/self/fd/%d" % target.fd, stat.S_IMODE(found.st_mode) | 0o700)
+        return True
 
     def close(self) -> None:
         """Close both trees."""

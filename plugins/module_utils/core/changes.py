@@ -32,6 +32,14 @@ EQUAL = COMPARED
 # With any of these the contents have to be brought; with others they are there.
 CONTENTS = NEW | TYPE | SIZE | TIME | DEVICE | TEXT | DOUBT
 
+# What is made anew, and so changes the time of the directory that it lies in.
+MADE = NEW | TYPE | DOUBT
+
+_DAY = 86400 * 10**9  # in ns; more than any file system's steps
+# The times (ns) of a file that turned out to have wrong contents: one for nearly all, another for
+# those that have a time near the first in the source.
+MARKS = (0, 2 * _DAY)
+
 _NAMES = {
     NEW: "new",
     TYPE: "type",
@@ -88,6 +96,11 @@ def by_inode(kept: Kept, want: Want, found: os.stat_result) -> int:
         if found.st_gid != want.gid:
             bits |= GROUP
     return bits
+
+
+def mark_for(time: int) -> int:
+    """The mark for a file that has this time (ns) in the source."""
+    return MARKS[0] if time > _DAY else MARKS[1]
 
 
 def words(state: int) -> list[str]:

@@ -28,6 +28,7 @@ class Phase(IntEnum):
     DIRECTORIES = 4  # metadata of directories, the deepest first
     LAST_DIRECTORIES = 5  # of those that their owner may not search
     CHECK = 6  # the second pass
+    RIGHT = 7  # nothing to do: what the scan found to be right, where the second pass reads all
 
 
 class Kind:

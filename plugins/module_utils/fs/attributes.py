@@ -55,6 +55,29 @@ class Attributes:
                     raise
         return values
 
+    def read_all(
+        self, place: bytes, named: list[tuple[bytes, os.stat_result]]
+    ) -> list[dict[str, bytes] | None]:
+        """Those of entries of a directory, which ``place`` is a way to (with its slash; nothing:
+        the current one). None: they can't be read."""
+        values: list[dict[str, bytes] | None] = []
+        none: dict[str, bytes] = {}
+        bare, listxattr = self._bare_devices, os.listxattr
+        for name, found in named:
+            try:
+                if found.st_dev not in bare and not listxattr(place + name, follow_symlinks=False):
+                    values.append(none)
+                    continue
+            except OSError:
+                pass  # it says the same once more
+            try:
+                # A file system without any says so of files alone.
+                plain = found.st_mode & 0o170000 == 0o100000
+                values.append(self.read(place + name, found.st_dev if plain else -1))
+            except OSError:
+                values.append(None)
+        return values
+
 
 def differing(wanted: dict[str, bytes], found: dict[str, bytes]) -> dict[str, bytes | None]:
     """What an entry's attributes must become (None: removed) to be those that are wanted."""

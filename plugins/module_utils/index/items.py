@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple
 
+from ..core.changes import EQUAL, MADE
 from ..core.errors import IngestError
 from ..core.paths import split
 from .reader import Index
@@ -53,38 +54,47 @@ def is_empty(directory: Directory) -> bool:
 
 
 def items(
-    index: Index, min_depth: int | None = None, max_depth: int | None = None
+    index: Index,
+    min_depth: int | None = None,
+    max_depth: int | None = None,
+    different: bool = False,
 ) -> Iterator[tuple[int, bytes, Entry]]:
-    """All of an index, as ``(number of the item, path of the containing directory, entry)``.
+    """All of an index, or what the scan found to be ``different`` at the destination, as
+    ``(number of the item, path of the containing directory, entry)``.
 
-    Numbers ascend from 0, the entries of an item follow one another, everything is in pre-order,
-    and memory is flat. Without depths every entry is an item. With them a directory of depth
-    ``max_depth`` is one with all that lies below; one from ``min_depth`` on, but less deep, is one
-    with its direct entries; what is less deep than ``min_depth`` is an item each. An empty
-    directory is an entry of type ``d``; the source itself never is.
+    Numbers ascend from 0 (of what is different: maybe with gaps), the entries of an item follow
+    one another, everything is in pre-order, and memory is flat. Without depths every entry is an
+    item. With them a directory of depth ``max_depth`` is one with all that lies below; one from
+    ``min_depth`` on, but less deep, is one with its direct entries; what is less deep than
+    ``min_depth`` is an item each. An empty directory is an entry of type ``d``; the source itself
+    never is.
 
     Raises:
         IngestError: see :func:`depths`.
     """
-    return _items(index, depths(min_depth, max_depth))
+    return _items(index, depths(min_depth, max_depth), different)
 
 
-def _items(index: Index, limits: Depths) -> Iterator[tuple[int, bytes, Entry]]:
+def _items(index: Index, limits: Depths, different: bool) -> Iterator[tuple[int, bytes, Entry]]:
     number = -1
+    condition = f"state<>{EQUAL}" if different else "1"
     for directory in index.directories():
         role = limits.role(directory.depth)
         if is_empty(directory):
             number += role != INSIDE
-            yield number, split(directory.path)[0], item_entry(directory)
+            if not different or directory.state & MADE or not directory.state:
+                yield number, split(directory.path)[0], item_entry(directory)
             continue
         number += _begins(directory, role)
+        if different and not directory.different:
+            continue
         path = directory.path
         if role == EACH:
-            for entry in index.entries(directory):
+            for entry in index.entries_where(directory, condition):
                 number += 1
                 yield number, path, entry
         else:
-            for entry in index.entries(directory):
+            for entry in index.entries_where(directory, condition):
                 yield number, path, entry
 
 

@@ -10,11 +10,12 @@ from operator import attrgetter
 from typing import Any, Iterator
 
 from .parts import complete, meta_of, open_part
-from .rows import Bucket, Directory, Entry, ScanError, Totals, add_totals, widened
-from .schema import columns
+from .rows import Bucket, Directory, Entry, Extra, ScanError, Totals, add_totals, widened
+from .schema import MAX_PARTS, columns
 
 _DIRECTORY = ", ".join(columns("raw_directories"))
 _ENTRY = ", ".join(columns("raw_entries"))
+_EXTRA = ", ".join(columns("extras"))
 _ERROR = ", ".join(columns("errors"))
 
 
@@ -77,6 +78,28 @@ class Index:
             ),
         )
         return map(widened, rows) if self._wide[directory.part] else rows
+
+    def twin(self, entry: Entry) -> tuple[int, int] | None:
+        """The file (device, inode, as the index holds them) that the destination had for an entry
+        whose state has LINKS; None in an index that is a part of another."""
+        part = self._parts[entry.directory % MAX_PARTS]
+        query = "SELECT device, inode FROM twins WHERE id=?"
+        found: tuple[int, int] | None = part.execute(query, (entry.id,)).fetchone()
+        return found
+
+    def parents(self, condition: str) -> Iterator[int]:
+        """The ids of directories with a subdirectory for which an SQL condition holds, some more
+        than once."""
+        for db in self._parts:
+            for (parent,) in db.execute(f"SELECT parent FROM raw_directories WHERE {condition}"):
+                yield parent
+
+    def extras(self) -> tuple[int, Iterator[Extra]]:
+        """How many entries the destination had and the source had not (what was in such a directory
+        is not counted), and the first of them."""
+        count = sum(meta_of(db, self.folder).get("extras", 0) for db in self._parts)
+        rows = (db.execute(f"SELECT {_EXTRA} FROM extras") for db in self._parts)
+        return count, (Extra(_bytes_of(path), kind) for part in rows for path, kind in part)
 
     def function(self, name: str, act: Any) -> None:
         """Let SQL conditions call ``act``, a function of one argument."""

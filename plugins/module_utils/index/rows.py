@@ -20,6 +20,8 @@ class Directory(NamedTuple):
     lies below it. Rows ``first`` to ``last`` of its part hold its entries, maybe among others.
     ``names`` is :func:`..core.want.names_digest` of all that was taken in it, 0 if that
     is not known, NOT_LISTED if something is missing.
+    ``state`` is what the destination had of it, see :mod:`..core.changes`; ``different`` is how
+    many of its entries it did not have, or not like this.
     ``part`` is the number of the part that holds it, and no column.
     """
 
@@ -46,13 +48,16 @@ class Directory(NamedTuple):
     first: int
     last: int
     names: int
+    state: int
+    different: int
     part: int = 0
 
 
 class Entry(NamedTuple):
     """Anything but a directory: type f l p s b c (``d`` only for an empty directory as an item).
 
-    Times in ns, ``size`` in bytes, ``blocks`` of 512 bytes.
+    Times in ns, ``size`` in bytes, ``blocks`` of 512 bytes. ``state`` is what the destination had
+    of it, see :mod:`..core.changes`.
     """
 
     id: int
@@ -71,6 +76,7 @@ class Entry(NamedTuple):
     atime: int
     mtime: int
     ctime: int
+    state: int
 
 
 class ScanError(NamedTuple):
@@ -80,6 +86,23 @@ class ScanError(NamedTuple):
     operation: str
     errno: int
     message: str
+
+
+class Twin(NamedTuple):
+    """The file that the destination had for an entry which is right by itself, but a name among
+    others."""
+
+    id: int
+    device: int
+    inode: int
+
+
+class Extra(NamedTuple):
+    """What the destination had and the source had not: type d for a directory (with all below it),
+    else f."""
+
+    path: bytes
+    type: str
 
 
 class Passing(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .rows import Directory, Entry, Passing, ScanError
+from .rows import Directory, Entry, Extra, Passing, ScanError, Twin
 from .sums import DIRECT
 
 VERSION = 3  # of the schema, in each part's PRAGMA user_version
@@ -25,6 +25,8 @@ _ROWS: dict[str, Any] = {
     "raw_directories": Directory,
     "raw_entries": Entry,
     "errors": ScanError,
+    "twins": Twin,
+    "extras": Extra,
     "passing": Passing,
 }
 # What the views show and the engine does not read. Of a directory its own size in bytes, the inode
@@ -64,6 +66,8 @@ SCHEMA = (
     # Of few entries: the text of links, the names of extended attributes (separated by 0x1f).
     + "CREATE TABLE raw_details(id INTEGER PRIMARY KEY, linkname BLOB, xattr_names BLOB);\n"
     + _create("errors")
+    + _create("twins")
+    + _create("extras")
     + "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);\n"
 )
 # Only while a scan with globs goes on.

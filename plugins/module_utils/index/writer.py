@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 from ..core.errors import IngestError
-from .rows import Passing, ScanError, Totals, narrow
+from .rows import Extra, Passing, ScanError, Totals, Twin, narrow
 from .schema import MAX_PARTS, ORDER, PASSING, SCHEMA, insert, part_path
 from .sums import fold
 from .views import views
 
 FLUSH = 8_192  # rows per executemany
 _DIRECTORIES = Totals._fields.index("directories")
+MOST_EXTRAS = 100_000  # in a part; the others are only counted
 _ERRORS = Totals._fields.index("errors")
 
 
@@ -57,6 +58,7 @@ class PartWriter:
         self._db.executescript(SCHEMA + (PASSING if globs else ""))
         self._db.execute("BEGIN")
         self._wide = False
+        self.extra = 0  # entries of the destination
         self._entries: list[tuple[Any, ...]] = []
         self._directories: list[tuple[Any, ...]] = []
         self._listed = 0
@@ -103,9 +105,21 @@ class PartWriter:
         self._totals[_ERRORS] += 1
         self._db.execute(insert("errors"), error)
 
+    def twins(self, twins: list[Twin]) -> None:
+        """Note which files the destination had for names of files with several."""
+        self._db.executemany(insert("twins"), [tuple(map(narrow, twin)) for twin in twins])
+
+    def extras(self, extras: list[Extra]) -> None:
+        """Note, or at least count, what the destination had and the source had not."""
+        left = max(0, MOST_EXTRAS - self.extra)
+        self.extra += len(extras)
+        self._db.executemany(insert("extras"), extras[:left])
+
     def finish(self) -> tuple[Totals, bool]:
         """Complete the part; its totals, and whether it holds numbers beyond 63 bits."""
         self._flush()
+        if self.extra:
+            self._db.execute("INSERT INTO meta VALUES ('extras', ?)", (json.dumps(self.extra),))
         self._db.execute("COMMIT")
         self._db.execute(ORDER)
         self._db.executescript(views(self._wide, self._sums, self.number))

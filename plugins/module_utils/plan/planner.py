@@ -9,8 +9,9 @@ import secrets
 import sqlite3
 import stat
 import time
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Iterator, NamedTuple, Sequence
 
+from ..core.changes import COMPARED, CONTENTS, EQUAL, LINKS, MADE
 from ..core.errors import IngestError
 from ..core.paths import display, join, split
 from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
@@ -39,12 +40,13 @@ class Limits(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What was planned."""
+    """What was planned. ``right`` is what was there already and is left out."""
 
     items: int
     files: int
     directories: int
     bytes: int
+    right: dict[str, int]
     shards: int
     hosts: dict[str, dict[str, float]]
 
@@ -115,12 +117,22 @@ class Planner:
         self._sequence = 0
         self._mark = secrets.randbits(63)
         self._scanned = 0.0  # when the scan began, epoch s
+        self._touched = 0  # the directory in which something was planned last
         self.items = self.files = self.bytes = self.directories = 0
 
     def run(
-        self, index: Index, min_depth: int | None, max_depth: int | None, links: bool, verify: bool
+        self,
+        index: Index,
+        min_depth: int | None,
+        max_depth: int | None,
+        links: bool,
+        verify: str,
+        leave_out: bool,
     ) -> None:
-        """Plan everything that the index has."""
+        """Plan everything that the index has, or, with ``leave_out``, what of it the scan did not
+        find to be right at the destination; with ``verify`` "checksum" all of it is checked."""
+        self._leave_out = leave_out
+        self._keep = leave_out and verify == "checksum"
         totals = index.totals()
         self._scanned = float(index.meta()["started"])
         if self._how != "round_robin":
@@ -131,43 +143,79 @@ class Planner:
         db.execute("PRAGMA temp_store=FILE")
         db.execute(
             "CREATE TEMP TABLE leaders(device INTEGER, inode INTEGER, path BLOB, "
-            "PRIMARY KEY(device, inode)) WITHOUT ROWID"
+            "there TEXT, PRIMARY KEY(device, inode)) WITHOUT ROWID"
         )
-        number = -1
-        for number, directory, entry in items(index, min_depth, max_depth):
-            leader = self._leader(directory, entry) if links and entry.nlink > 1 else None
-            self._entry(number, directory, entry, leader)
-        self.items = number + 1
+        db.execute("CREATE TEMP TABLE touched(directory INTEGER PRIMARY KEY)")
+        last, planned = -1, 0
+        different = leave_out and not self._keep
+        for number, directory, entry in items(index, min_depth, max_depth, different):
+            if links and entry.nlink > 1 and entry.type != "d":
+                leader, right = self._leader(index, directory, entry)
+            else:
+                leader, right = None, entry.state == EQUAL
+            if not (leave_out and right):
+                planned += number != last
+                last = number
+                self._entry(planned - 1, directory, entry, leader)
+            elif self._keep:
+                self._right(number, directory, entry, leader)
+        self.items = planned
         self._flush_all()
+        if leave_out:
+            self._touch(index.parents(f"state=0 OR state & {MADE}"))
         self._plan_directories(index.directories())
         self._flush_all()
         if self._how == "balanced":
             self._balance()
-        if verify:
+        if verify != "none":
             self._plan_verify()
         self._store.count_parts()
         db.execute("COMMIT")
         db.execute("DROP TABLE leaders")
+        db.execute("DROP TABLE touched")
 
-    def _leader(self, directory: bytes, entry: Entry) -> bytes | None:
-        """The path that was planned first for this inode; None if this is it."""
-        if entry.type == "d":
-            return None
+    def _leader(self, index: Index, directory: bytes, entry: Entry) -> tuple[bytes | None, bool]:
+        """The path that came first for this inode, None if this is it; and whether the destination
+        has this name as it is to be: of the same file as the first one, which is right."""
+        there = ""
+        if self._leave_out and entry.state == COMPARED | LINKS:
+            twin = index.twin(entry)
+            there = "%d:%d" % twin if twin else ""
         key = (entry.device, entry.inode)
         found = self._db.execute(
-            "SELECT path FROM leaders WHERE device=? AND inode=?", key
+            "SELECT path, there FROM leaders WHERE device=? AND inode=?", key
         ).fetchone()
         if found:
-            return bytes(found[0])
-        self._db.execute(
-            "INSERT INTO leaders VALUES (?, ?, ?)", key + (join(directory, entry.name),)
+            return bytes(found[0]), bool(there) and there == found[1]
+        path = join(directory, entry.name)
+        self._db.execute("INSERT INTO leaders VALUES (?, ?, ?, ?)", (*key, path, there))
+        return None, bool(there)
+
+    def _touch(self, directories: Iterable[int]) -> None:
+        """Note that something is made in these directories, which changes their times."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO touched VALUES (?)", ((number,) for number in directories)
         )
-        return None
+
+    def _right(self, number: int, directory: bytes, entry: Entry, leader: bytes | None) -> None:
+        """Have an entry read back that needs nothing else."""
+        if leader is not None:
+            kind, text = Kind.LINK, shards.LinkRow.text(entry.name, entry, leader)
+        else:
+            kind, text = Kind.COPY, shards.CopyRow.text(entry.name, entry)
+        size = entry.size if entry.type == "f" and leader is None else 0
+        self._add(Phase.RIGHT, kind, self._host(number), directory, entry, text, size)
 
     def _entry(self, number: int, directory: bytes, entry: Entry, leader: bytes | None) -> None:
         host = self._host(number)
         self.files += entry.type != "d"
         size = entry.size if entry.type == "f" else 0
+        if self._leave_out:
+            if entry.directory != self._touched:
+                self._touched = entry.directory
+                self._touch([entry.directory])
+            if entry.state and not entry.state & CONTENTS:
+                size = 0  # only its metadata is to be set right
         if leader is not None:
             self._add(
                 Phase.LINKS,
@@ -244,7 +292,7 @@ class Planner:
                 shard.files,
                 shard.bytes,
                 shard.cost,
-                ShardState.PENDING,
+                ShardState.DONE if shard.phase == Phase.RIGHT else ShardState.PENDING,
                 display(shard.first),
                 display(shard.last),
             ),
@@ -257,10 +305,19 @@ class Planner:
     # -- directories ---------------------------------------------------------------------------
 
     def _plan_directories(self, directories: Iterator[Directory]) -> None:
-        """Metadata of all directories; the deepest get theirs first."""
+        """Metadata of directories; the deepest get theirs first. Of those that were right only what
+        something is made in, as that changes their times, or what had to be opened up for it."""
         chunk: list[Directory] = []
         closed: list[Directory] = []
+        right: list[Directory] = []
         for directory in directories:
+            if self._leave_out and directory.state == EQUAL and not self._is_touched(directory):
+                if self._keep:
+                    right.append(directory)
+                    if len(right) >= self._limits.items:
+                        self._directories(Phase.RIGHT, right)
+                        right = []
+                continue
             self.directories += 1
             # Whoever may not search a directory can't reach below it: these come at the very end.
             (chunk if directory.mode & stat.S_IXUSR else closed).append(directory)
@@ -269,11 +326,18 @@ class Planner:
                 chunk = []
         self._directories(Phase.DIRECTORIES, chunk)
         self._directories(Phase.LAST_DIRECTORIES, closed)
+        self._directories(Phase.RIGHT, right)
+
+    def _is_touched(self, directory: Directory) -> bool:
+        if not directory.mode & stat.S_IXUSR:
+            return True
+        query = "SELECT 1 FROM touched WHERE directory=?"
+        return self._db.execute(query, (directory.id,)).fetchone() is not None
 
     def _directories(self, phase: Phase, chunk: list[Directory]) -> None:
         if not chunk:
             return
-        host = self._host(self._sequence) if phase == Phase.DIRECTORIES else self._host(0)
+        host = self._host(0) if phase == Phase.LAST_DIRECTORIES else self._host(self._sequence)
         shard = _Shard(phase, Kind.DIRECTORIES, host)
         for found in reversed(chunk):
             parent, name = split(found.path)
@@ -305,10 +369,28 @@ class Planner:
         ).fetchall():
             self._db.execute(
                 "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, "
-                "first, last, of) SELECT ?, ?, ?, ?, items, files, bytes, cost, state, "
+                "first, last, of) SELECT ?, ?, ?, ?, items, files, bytes, cost, ?, "
                 "first, last, id FROM shards WHERE id=?",
-                (Phase.CHECK, Kind.VERIFY, following.get(host), (mount + 1) % self._mounts, shard),
+                (
+                    Phase.CHECK,
+                    Kind.VERIFY,
+                    following.get(host),
+                    (mount + 1) % self._mounts,
+                    ShardState.PENDING,
+                    shard,
+                ),
             )
+
+
+def _holds_for(
+    compared: dict[str, Any] | None, destinations: Collection[str], preserve: Collection[str]
+) -> bool:
+    """Whether what a scan compared is what this plan is for."""
+    return (
+        compared is not None
+        and compared["destination"] in destinations
+        and set(preserve) <= set(compared["preserve"])
+    )
 
 
 # What a client must know to tell what the scan takes of a directory.
@@ -326,13 +408,16 @@ def plan(
     mounts: int = 1,
     preserve: Sequence[str] = PRESERVE,
     verify: str = "metadata",
+    leave_out: bool = True,
     **meta: Any,
 ) -> Plan:
     """Plan an index over ``hosts`` (in their order) into a new plan.db.
 
     ``round_robin`` gives host i of N the items i, i+N, …, as ``sed -n i~Np`` does; ``balanced``
     deals equal shares of the estimated cost, largest first; ``dynamic`` leaves the shards to
-    whoever is free. ``meta`` goes to plan.db's meta table.
+    whoever is free. What the scan found to be right at the destination is left out with
+    ``leave_out``, if what it compared is what is to be preserved at these destinations.
+    ``meta`` goes to plan.db's meta table.
 
     Raises:
         IngestError: no hosts, an unknown split, an unreadable index, a plan that can't be written.
@@ -351,7 +436,16 @@ def plan(
     store = PlanStore.create(plan_path)
     try:
         planner = Planner(store, hosts, split, limits, mounts)
-        planner.run(index, min_depth, max_depth, "links" in preserve, verify != "none")
+        leave_out = leave_out and _holds_for(
+            index.meta().get("compared"), meta.get("destinations", ()), preserve
+        )
+        planner.run(index, min_depth, max_depth, "links" in preserve, verify, leave_out)
+        totals = index.totals()
+        right = {
+            "files": totals.entries - planner.files,
+            "directories": totals.directories - planner.directories,
+            "bytes": totals.bytes - planner.bytes,
+        }
         store.db.executemany(
             "INSERT INTO hosts(name, number, state) VALUES (?, ?, ?)",
             [(name, number, HostState.PLANNED) for number, name in enumerate(hosts)],
@@ -363,6 +457,8 @@ def plan(
             files=planner.files,
             directories=planner.directories,
             bytes=planner.bytes,
+            compared=leave_out,
+            right=right,
             hosts=list(hosts),
             selection={name: index.meta().get(name) for name in _SELECTION},
             plan_seconds=round(time.monotonic() - begun, 3),
@@ -373,6 +469,7 @@ def plan(
             planner.files,
             planner.directories,
             planner.bytes,
+            right,
             number_of_shards(store),
             {host: share._asdict() for host, share in shares(store).items()},
         )

@@ -36,6 +36,8 @@ _ELSEWHERE = {
     "started",
     "finished",
     "plan_seconds",
+    "right",
+    "compared",
 }
 
 Json = Dict[str, Any]
@@ -50,13 +52,15 @@ def gather(store: PlanStore, index: Index | None, failures: Failures, version: s
     """All of stats.json. Times in seconds, sizes in bytes, rates per second.
 
     ``files`` are the items other than directories that this run copied, ``bytes`` their contents,
-    ``skipped`` those that were right already; an item that failed counts once. The rates are those
-    of the copy: by ``copy_seconds``, without the second pass.
+    ``skipped`` those that were right already: by the scan's comparison (``equal``, which nobody
+    looked at again), or when they were to be copied; an item that failed counts once. The rates are
+    those of the copy: by ``copy_seconds``, without the second pass.
     """
     meta = store.meta()
     hosts = _hosts(store, failures)
     planned = _planned(store, meta, _plan_of_hosts(store, hosts, meta.get("destinations") or []))
     times, dummy = results.times(store)
+    equal = meta.get("right") or {"files": 0, "directories": 0, "bytes": 0}
     scan = _scan(index)
     done = results.done(store)
     shards = dict(zip(("done", "total"), results.shards_done(store)))
@@ -68,7 +72,9 @@ def gather(store: PlanStore, index: Index | None, failures: Failures, version: s
         files=done.files,
         directories=done.directories,
         bytes=done.bytes,
-        skipped=done.skipped,
+        skipped=done.skipped + equal["files"],
+        compared=bool(meta.get("compared")),
+        equal=equal,
         failed=failures.items,
         seconds=_whole(store),
         files_per_second=_rate(done.files, times.copy),

@@ -38,7 +38,8 @@ def plan(stats: Json, files: dict[str, str]) -> list[str]:
     planned = stats["planned"]
     lines = [
         f"Check {_text(stats['run_id'])}: {_files_word(planned['files'])}, "
-        f"{size(planned['bytes'])} would be looked at; nothing was written",
+        f"{size(planned['bytes'])} would be {_doing(stats)}; nothing was written",
+        *_equal(stats),
         "",
         *_route(stats),
     ]
@@ -48,6 +49,20 @@ def plan(stats: Json, files: dict[str, str]) -> list[str]:
     for name, share in shares.items():
         lines += ["", *_share(name, share)]
     return [*lines, "", *_files(files)]
+
+
+def _doing(stats: Json) -> str:
+    """What the plan is for: without a comparison, only the copy finds out what is there."""
+    return "copied" if stats["compared"] else "looked at"
+
+
+def _equal(stats: Json) -> Iterator[str]:
+    equal = stats["equal"]
+    if equal["files"] or equal["directories"]:
+        yield (
+            f"  There already, as they are to be: {_files_word(equal['files'])}, "
+            f"{size(equal['bytes'])}."
+        )
 
 
 def _share(name: str, share: Json) -> Iterator[str]:
@@ -225,7 +240,9 @@ def _rate(stats: Json) -> list[str]:
 
 def _others(stats: Json) -> Iterator[str]:
     if stats["skipped"]:
-        yield f"  Right already: {plural(stats['skipped'], 'item')}."
+        equal = stats["equal"]["files"]
+        by = f", {count(equal)} by the scan's comparison" if equal else ""
+        yield f"  Right already: {plural(stats['skipped'], 'item')}{by}."
     verify = stats["verify"]
     if "files" in verify:
         # By metadata no byte is read.

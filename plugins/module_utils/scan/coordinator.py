@@ -19,6 +19,7 @@ from ..index.rows import Totals, add_totals
 from ..index.writer import Completion, clear, errors_named
 from ..mounts.probes import answering
 from ..mounts.watchdog import Watch
+from .compare import THERE, UNKNOWN, worth_comparing
 from .filters import Filter
 from .globs import Globs
 from .options import ScanOptions, number, processes
@@ -77,10 +78,12 @@ class Scan:
         self.source, self.folder = options.source, options.folder
         self.count = processes(options.workers)
         self.globs = Globs(options.globs)
+        self.compare = worth_comparing(options.compare)
+        self._beside = [self.compare.destination] if self.compare else []
         threads = number(options.threads, "threads")
         remote = waits(self.source)
         if not isinstance(threads, int):
-            threads = 8 if remote else 1
+            threads = 8 if remote or any(map(waits, self._beside)) else 1
         self.task = Task(
             self.source,
             remote,
@@ -92,6 +95,7 @@ class Scan:
             options.sums,
             options.links,
             options.xattrs,
+            self.compare,
         )
         self.unmatched_globs: list[bytes] = []
         self.matched: set[int] = set()
@@ -99,7 +103,7 @@ class Scan:
         self.pending = _Pending()
         self._crew = Crew()
         self._hands: dict[Member, _Hand] = {}
-        self._watch = Watch(self.source, [], options.stall)
+        self._watch = Watch(self.source, self._beside, options.stall)
 
     def run(self, progress: Progress | None = None) -> Totals:
         """Walk."""
@@ -115,7 +119,8 @@ class Scan:
         clear(self.folder)
         started = time.time()
         active = self.globs.start if self.globs else None
-        self.pending.push([Group(0, b"", 0, active, b"", 0)])
+        place = THERE if self.compare else UNKNOWN
+        self.pending.push([Group(0, b"", 0, active, b"", 0, place)])
         try:
             self._start()
             self._coordinate(progress)
@@ -162,7 +167,7 @@ class Scan:
         heard = time.monotonic()
         while True:
             # A source that does not answer fails the scan: without it nothing can be complete.
-            self._watch.step({self.source: time.monotonic() - heard}, [])
+            self._watch.step({self.source: time.monotonic() - heard}, self._beside)
             self._hand_out()
             if not any(hand.batches for hand in self._hands.values()):
                 return
@@ -238,10 +243,20 @@ class Scan:
             "sums": self.options.sums,
             "links": self.options.links,
             "xattrs": self.options.xattrs,
+            "compared": self._compared(),
             "started": started,
             "finished": time.time(),
             "workers": self.count,
             "threads": self.task.threads,
+        }
+
+    def _compared(self) -> dict[str, Any] | None:
+        """With what the entries were compared, for whoever asks what their states mean."""
+        if self.compare is None:
+            return None
+        return {
+            "destination": to_text(self.compare.destination),
+            "preserve": sorted(self.compare.preserve),
         }
 
 

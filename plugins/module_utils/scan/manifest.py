@@ -12,7 +12,7 @@ from ..core.paths import to_bytes
 from ..index.result import ResultOptions
 from ..index.rows import Totals
 from .coordinator import Progress, check_output, check_source, scan
-from .options import ScanOptions, number
+from .options import Comparing, ScanOptions, number
 
 
 class ManifestOptions(NamedTuple):
@@ -37,6 +37,7 @@ class ManifestOptions(NamedTuple):
             globs=_patterns(params, "globs"),
             one_file_system=bool(params.get("one_file_system")),
             stall=float(params.get("stall_timeout") or 0),
+            compare=_comparing(params),
         )
         return cls(output, options, ResultOptions.from_params(params))
 
@@ -55,6 +56,15 @@ def make(options: ManifestOptions, progress: Progress | None = None) -> Totals:
         IngestError: see :func:`.coordinator.scan`.
     """
     return scan(options.scan, progress)
+
+
+def _comparing(params: dict[str, Any]) -> Comparing | None:
+    if not params.get("compare_to"):
+        return None
+    granularity = params["granularity"]
+    if granularity < 1:
+        raise IngestError(f"granularity: {granularity} is less than 1")
+    return Comparing(to_bytes(params["compare_to"]), tuple(params["preserve"]), granularity)
 
 
 def _patterns(params: dict[str, Any], name: str) -> tuple[bytes, ...]:

@@ -8,9 +8,19 @@ import os
 from typing import NamedTuple
 
 from ..core.errors import IngestError
+from ..core.vocabulary import PRESERVE
 from ..index.schema import MAX_PARTS
 
 _AUTO = 8  # processes, at most
+
+
+class Comparing(NamedTuple):
+    """What the source is compared with while it is scanned: a mount of the destination as this host
+    sees it, what the copy is to preserve, and the steps (ns) in which times are kept there."""
+
+    destination: bytes
+    preserve: tuple[str, ...] = PRESERVE
+    granularity: int = 1
 
 
 class ScanOptions(NamedTuple):
@@ -23,7 +33,7 @@ class ScanOptions(NamedTuple):
     :class:`.globs.Globs`. ``one_file_system``: no directory that is another file system's is
     listed. ``stall``: seconds that the source may not answer (0: for ever). ``sums``: those of each
     directory are wanted, too, ``links`` the text of links, ``xattrs`` the names of extended
-    attributes.
+    attributes. ``compare``: with what, if there is something.
     """
 
     source: bytes
@@ -38,6 +48,7 @@ class ScanOptions(NamedTuple):
     sums: bool = False
     links: bool = False
     xattrs: bool = False
+    compare: Comparing | None = None
 
 
 def processes(workers: int | str) -> int:

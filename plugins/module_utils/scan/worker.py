@@ -8,9 +8,11 @@ import errno
 import os
 import stat
 import threading
+from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Iterable, NamedTuple, Tuple
 
+from ..core.changes import EQUAL
 from ..core.errnos import may_pass
 from ..core.paths import join
 from ..core.processes import Line
@@ -18,11 +20,13 @@ from ..core.want import NOT_LISTED, names_digest
 from ..fs.directories import DirCache
 from ..fs.listing import Known, Run, listed
 from ..fs.refresh import refresh
-from ..index.rows import Passing, ScanError, Totals
+from ..index.rows import Entry, Extra, Passing, ScanError, Totals, Twin
 from ..index.sums import NO_SUMS, Direct
 from ..index.writer import PartWriter, errors_named
+from .compare import OWN_NAMES, UNKNOWN, Comparer, Counterpart
 from .filters import Filter
 from .globs import Active, Globs
+from .options import Comparing
 
 RUN = 50_000  # entries of a directory that are held and sorted at once
 GROUP = 1_000  # names of subdirectories in one message part
@@ -30,6 +34,7 @@ GROUP = 1_000  # names of subdirectories in one message part
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS)  # the file system has none
 _NAME, _SIZE, _BLOCKS = itemgetter(2), itemgetter(10), itemgetter(11)
+_STATE = itemgetter(Entry._fields.index("state"))
 _Row = Tuple[Any, ...]  # of an entry
 _TYPES = {
     stat.S_IFREG: "f",
@@ -50,6 +55,7 @@ class Group(NamedTuple):
     active: Active | None  # globs that are still to be fulfilled below; None: all is taken
     names: bytes  # NUL-separated
     inode: int  # of the directory
+    place: int = UNKNOWN  # what the destination has in theirs, as :mod:`.compare` says
 
 
 class Report(NamedTuple):
@@ -76,6 +82,7 @@ class Task(NamedTuple):
     sums: bool
     links: bool
     xattrs: bool
+    compare: Comparing | None = None
 
 
 class _Share(NamedTuple):
@@ -172,6 +179,8 @@ class Lister:
         self.filter = worker.task.filter
         self.filters = bool(self.filter)
         self.globs = worker.task.globs
+        wanted = worker.task.compare
+        self.comparer = Comparer(wanted, worker.task.threads == 1) if wanted else None
 
     def group(self, group: Group) -> None:
         """List the subdirectories of a group."""
@@ -197,7 +206,11 @@ class Lister:
             except OSError as error:
                 self._closed(group, name, path, error)
             else:
-                Listing(self, group, path, descriptor).run(found)
+                listing = Listing(self, group, path, descriptor)
+                try:
+                    listing.run(found)
+                finally:
+                    listing.close()
         finally:
             os.close(descriptor)
 
@@ -243,6 +256,10 @@ class Listing:
         self.ways: dict[bytes, Active] = {}  # and those on the way to what a glob may match
         self.direct = Direct() if lister.worker.task.sums else None
         self.passing = 0  # subdirectories on the way to what a glob may match
+        self.different = 0  # entries
+        self.there: Counterpart | None = None
+        if lister.comparer is not None and descriptor >= 0:
+            self.there = lister.comparer.directory(path, group.place, descriptor)
 
     def run(self, found: os.stat_result) -> None:
         """List, store."""
@@ -250,11 +267,18 @@ class Listing:
         device = self.worker.device
         if device is None or found.st_dev == device:
             self._list()
+            if self.there is not None and not self.failed:
+                self._note_extras(self.there)
         self.record(found)
+
+    def close(self) -> None:
+        """Close what was opened beside it."""
+        if self.there is not None:
+            self.there.close()
 
     def _list(self) -> None:
         remote = self.worker.task.remote
-        wanted = self._wanted if self.lister.filters or self.active is not None else None
+        wanted = self._asked if self.lister.filters or self.active is not None else None
         runs = listed(self.descriptor, remote, wanted=wanted)
         several = False
         while True:
@@ -281,12 +305,17 @@ class Listing:
         self.below += [name for name, _found in run.directories]
         for name, error in run.failed:
             self._fail(join(self.path, name), "stat", error)
-        directory = self.id
-        self.files += _rows(directory, "f", run.files)
+        self.files += self._rows("f", run.files)
         for name, found in run.others:
             kind = _TYPES.get(found.st_mode & 0o170000)
             if kind is not None:
-                self.others += _rows(directory, kind, [(name, found)])
+                self.others += self._rows(kind, [(name, found)])
+
+    def _rows(self, kind: str, entries: list[Known]) -> list[_Row]:
+        states: Iterable[int] = repeat(0)
+        if self.there is not None:
+            states = self.there.entries(entries)
+        return _rows(self.id, kind, entries, states)
 
     def _store(self) -> int:
         """Store the entries so far, by name, and hand the subdirectories to the coordinator;
@@ -309,7 +338,10 @@ class Listing:
                 first, self.last = self.worker.part.store(rows, totals)
                 if details:
                     self.worker.part.details([(first + at, *more) for at, *more in details])
+                if self.there is not None and self.there.files:
+                    self.worker.part.twins(_twins(rows, first, self.there.files))
             self.first = self.first or first
+            self.different += len(rows) - list(map(_STATE, rows)).count(EQUAL)
             for n, number in enumerate((len(rows), len(files), size, disk)):
                 self.counts[n] += number
         self._descend(below, None)
@@ -318,6 +350,14 @@ class Listing:
     def _fail(self, path: bytes, operation: str, error: OSError) -> None:
         self.failed = True
         self.worker.error(path, operation, error)
+
+    def _asked(self, name: bytes, is_directory: bool) -> bool:
+        """:meth:`_wanted` of an entry that is read now."""
+        if self._wanted(name, is_directory):
+            return True
+        if self.there is not None:
+            self.there.seen(name)
+        return False
 
     def _wanted(self, name: bytes, is_directory: bool) -> bool:
         """Whether an entry is taken; a directory on the way to what a glob may match is noted."""
@@ -372,12 +412,36 @@ class Listing:
             self.whole += len(names)
         else:
             self.passing += len(names)
-        for at in range(0, len(names), GROUP):
-            part = b"\0".join(names[at : at + GROUP])
+        places: dict[int, list[bytes]] = {UNKNOWN: names}
+        if self.there is not None:
+            places = {}
+            for name in names:
+                places.setdefault(self.there.below(name), []).append(name)
+        for place, some in places.items():
+            for at in range(0, len(some), GROUP):
+                part = b"\0".join(some[at : at + GROUP])
+                group = Group(self.id, self.path, self.depth + 1, active, part, self.inode, place)
+                with self.worker.lock:
+                    self.worker.found.append(group)
+
+    def _note_extras(self, there: Counterpart) -> None:
+        """What is left of the destination's directory when all names of the source's were read."""
+        extras = [
+            Extra(join(self.path, name), "d" if is_directory else "f")
+            for name, is_directory in there.extra
+            if not name.startswith(OWN_NAMES) and self._would_take(name, is_directory)
+        ]
+        if extras:
             with self.worker.lock:
-                self.worker.found.append(
-                    Group(self.id, self.path, self.depth + 1, active, part, self.inode)
-                )
+                self.worker.part.extras(extras)
+
+    def _would_take(self, name: bytes, is_directory: bool) -> bool:
+        lister = self.lister
+        if lister.filters and lister.filter.excluded(self.path, name, is_directory):
+            return False
+        if self.active is None:
+            return True
+        return bool(lister.globs.step(self.active, self.depth, name, is_directory)[0])
 
     def record(self, found: os.stat_result) -> None:
         """Write the directory's own row."""
@@ -403,6 +467,8 @@ class Listing:
             self.first,
             self.last,
             self.names,
+            self.there.itself(found) if self.there is not None else 0,
+            self.different,
             self.path.rpartition(b"/")[2],
             found.st_size,
             found.st_blksize,
@@ -417,7 +483,13 @@ class Listing:
             self.worker.part.record(row, passing)
 
 
-def _rows(directory: int, kind: str, entries: list[Known]) -> list[_Row]:
+def _twins(rows: list[_Row], first: int, files: dict[bytes, tuple[int, int]]) -> list[Twin]:
+    return [
+        Twin(number, *files[row[2]]) for number, row in enumerate(rows, first) if row[2] in files
+    ]
+
+
+def _rows(directory: int, kind: str, entries: list[Known], states: Iterable[int]) -> list[_Row]:
     return [
         (
             None,
@@ -436,7 +508,8 @@ def _rows(directory: int, kind: str, entries: list[Known]) -> list[_Row]:
             found.st_atime_ns,
             found.st_mtime_ns,
             found.st_ctime_ns,
+            state,
             found.st_blksize,
         )
-        for name, found in entries
+        for (name, found), state in zip(entries, states)
     ]

@@ -113,6 +113,18 @@ _KEPT = {"acls": "-A", "xattrs": "-X", "sparse": "-S", "mode": "-p", "owner": "-
 _QUIET_ENVIRONMENT = ("RSYNC_", "POPT_")
 
 
+# With these alone an entry whose size, time and metadata are right stays as it is.
+_OF_THE_WAY = _words(
+    """
+    compress no-compress new-compress old-compress compress-choice compress-level skip-compress zc
+    zl block-size bwlimit timeout contimeout max-alloc whole-file no-whole-file verbose info debug
+    human-readable no-human-readable no-h numeric-ids preallocate fsync open-noatime progress
+    itemize-changes 8-bit-output stats archive hard-links partial links times devices specials
+    checksum-choice cc checksum-seed
+    """
+)
+
+
 class Installed(NamedTuple):
     """An rsync on this host."""
 
@@ -156,6 +168,19 @@ def accepted_options(options: Iterable[str]) -> list[str]:
             f"the option '{waiting.rstrip('=')}' in ingest_rsync_options needs a value"
         )
     return checked
+
+
+def keeps_the_meaning(options: Iterable[str]) -> bool:
+    """Whether rsync would do nothing with these options, either, to what has size, time and what is
+    to be preserved as in the source. Raises IngestError, see :func:`accepted_options`."""
+    for word in accepted_options(options):
+        if word.startswith("--"):
+            names = [word[2:].partition("=")[0]]
+        else:
+            names = [_SHORT[letter] for letter in word[1:]]
+        if not _OF_THE_WAY.issuperset(names):
+            return False
+    return True
 
 
 def _long(name: str, has_value: bool, value: str, checked: list[str]) -> str:

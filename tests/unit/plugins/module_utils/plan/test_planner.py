@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE, Phase
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import (
     Limits,
@@ -21,6 +22,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner impor
     range_length,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import Comparing
+from ansible_collections.scaleout.ingest.tests.support import plans
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 SMALL = Limits(items=5, range_threshold=0)
@@ -270,3 +273,117 @@ def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
         db.close()
         with pytest.raises(IngestError, match=f"schema {said}, this one reads 3.*another run_dir"):
             PlanStore.open(path)
+
+
+class Compared:
+    """A tree, its copy, and what a plan makes of a scan that compared both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.there = folder / "source", folder / "destination"
+        self._folder = folder
+        for name in ("a", "b", "c/below", "d"):
+            for number in range(4):
+                where = self.source / name / ("file%d" % number)
+                where.parent.mkdir(parents=True, exist_ok=True)
+                where.write_bytes(b"x" * 100)
+        subprocess.run(["cp", "-a", self.source, self.there], check=True)
+
+    def plan(self, hosts: int = 1, preserve: tuple[str, ...] = PRESERVE, **more: Any) -> Any:
+        """What was planned, and plan.db."""
+        index, path = str(self._folder / "index"), str(self._folder / "plan.db")
+        compare = Comparing(os.fsencode(self.there), preserve)
+        scan(str(self.source), index, compare=compare)
+        more.setdefault("destinations", [str(self.there)])
+        names = ["host%d" % number for number in range(hosts)]
+        return plan(index, path, names, **more), PlanStore.open(path).db
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Compared:
+    """A tree that was copied."""
+    return Compared(tmp_path)
+
+
+def test_nothing_is_planned_of_what_is_right(compared: Compared) -> None:
+    done, db = compared.plan(3)
+    assert done[:4] == (0, 0, 0, 0) and done.shards == 0
+    assert done.right == {"files": 16, "directories": 6, "bytes": 1600}
+    assert not plans.paths(str(db.execute("PRAGMA database_list").fetchone()[2]))
+
+
+def test_only_what_differs_is_planned_and_the_directories_it_is_made_in(compared: Compared) -> None:
+    (compared.there / "a/file1").unlink()
+    (compared.there / "b/file2").chmod(0o600)
+    subprocess.run(["rm", "-r", str(compared.there / "c/below")], check=True)
+    (compared.source / "new").mkdir()
+    done, db = compared.plan()
+    found = {path for _host, path, _row in rows(db, "kind='copy'")}
+    assert found == {b"a/file1", b"b/file2", b"new"} | {b"c/below/file%d" % n for n in range(4)}
+    # Of the second only the mode is set: that is no byte.
+    assert done.bytes == 500 and done.files == 6 and done.items == 7
+    assert done.right["files"] == 10 and done.right["bytes"] == 1100
+    folders = {path for _host, path, _row in rows(db, "kind='directories'")}
+    assert folders == {b"", b"a", b"b", b"c", b"c/below", b"new"}
+    checked = db.execute("SELECT sum(items) FROM shards WHERE kind='verify'").fetchone()[0]
+    assert checked == 7 + 6
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_round_robin_is_sed_of_what_is_left(compared: Compared, count: int) -> None:
+    for number in (0, 1, 3):
+        (compared.there / "b" / ("file%d" % number)).unlink()
+        (compared.there / "d" / ("file%d" % number)).unlink()
+    _done, everything = compared.plan()
+    order = [path for _host, path, _row in rows(everything, "kind='copy'")]
+    assert len(order) == 6
+    _done, db = compared.plan(count)
+    for number in range(count):
+        mine = [path for host, path, _row in rows(db, f"kind='copy' AND host='host{number}'")]
+        assert mine == order[number::count]
+
+
+def test_directories_as_items_are_dealt_out_by_what_is_left(compared: Compared) -> None:
+    for name in ("b", "d"):
+        (compared.there / name / "file1").unlink()
+    done, db = compared.plan(2, max_depth=1)
+    assert done.items == 2
+    assert [(host, path) for host, path, _row in rows(db, "kind='copy'")] == [
+        ("host0", b"b/file1"),
+        ("host1", b"d/file1"),
+    ]
+
+
+def test_a_checksum_reads_back_what_is_right_too(compared: Compared) -> None:
+    os.link(compared.source / "a/file0", compared.source / "d/link")
+    os.link(compared.there / "a/file0", compared.there / "d/link")
+    subprocess.run(["touch", "-r", compared.source / "d", compared.there / "d"], check=True)
+    done, db = compared.plan(2, verify="checksum")
+    assert done.items == 0 and done.right["files"] == 17
+    phases = db.execute("SELECT DISTINCT phase, state FROM shards ORDER BY phase").fetchall()
+    assert phases == [(Phase.CHECK, "pending"), (Phase.RIGHT, "done")]
+    query = "SELECT sum(items) FROM shards WHERE kind='verify'"
+    assert db.execute(query).fetchone()[0] == 17 + 6
+    links = {path for _host, path, _row in rows(db, "kind='link'")}
+    assert links == {b"d/link"}
+
+
+def test_a_comparison_of_something_else_says_nothing(compared: Compared) -> None:
+    everything = 16
+    assert compared.plan(destinations=["/another"])[0].items == everything
+    assert compared.plan(leave_out=False)[0].items == everything
+    less = ("mode", "times", "links")
+    # Compared without owners, so nothing is known of them: but with them, all is known.
+    assert compared.plan(preserve=less)[0].items == everything
+    index, path = (str(compared.source.parent / name) for name in ("index", "plan.db"))
+    scan(str(compared.source), index, compare=Comparing(os.fsencode(compared.there)))
+    where = {"destinations": [str(compared.there)]}
+    assert plan(index, path, ["one"], preserve=less, **where).items == 0
+
+
+def test_a_directory_that_its_owner_may_not_search_is_always_planned(compared: Compared) -> None:
+    for root in (compared.source, compared.there):
+        (root / "c").chmod(0o600)
+    done, db = compared.plan()
+    if os.geteuid() == 0:
+        assert [path for _host, path, _row in rows(db, "kind='directories'")] == [b"c"]
+        assert done.directories == 1

@@ -17,6 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.preflight.space im
     need,
     too_many,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import Comparing
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
 
 MIB = 1 << 20
@@ -44,6 +45,23 @@ def test_what_a_tree_needs(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_there_already_needs_nothing(tmp_path: Path) -> None:
+    source, there = tmp_path / "source", tmp_path / "destination"
+    for where in (source, there):
+        (where / "below").mkdir(parents=True)
+        (where / "below" / "same").write_bytes(b"")
+        os.utime(where / "below" / "same", ns=(10**18, 10**18))
+    (source / "new").mkdir()
+    (source / "new" / "file").write_bytes(os.urandom(MIB))
+    (source / "changed").write_bytes(os.urandom(MIB))
+    (there / "changed").write_bytes(os.urandom(MIB))
+    os.utime(there / "changed", ns=(0, 10**18))
+    scan(bytes(source), str(tmp_path / "index"), compare=Comparing(bytes(there)))
+    index = Index(str(tmp_path / "index"))
+    assert need(index, {}, PRESERVE) == Need(MIB, 2)  # the new directory and its file
+    index.close()
+
+
 def test_room() -> None:
     assert check(Need(1000, 10), FREE) is None
     with pytest.raises(
@@ -62,6 +80,11 @@ def test_room() -> None:
         "the source fits only if much of it is at the destination already: "
     )
     assert check(Need(0, 11), dict(FREE, inodes=0, inodes_free=0)) is None  # not counted
+    with pytest.raises(
+        IngestError,
+        match="^ingest_destinations: what is not there yet does not fit: 1.50 kB are needed",
+    ):
+        check(Need(1500, 10), dict(FREE, empty=False), compared=True)
 
 
 @pytest.mark.parametrize("nodes, most", [(1, 200), (3, 200), (4, 300), (6, 500), (9, 800)])

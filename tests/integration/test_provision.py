@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import Any, Iterator
@@ -311,6 +312,36 @@ def test_user_data(folder: str) -> None:
         [folder + "/prime", "--directory", folder], stdout=subprocess.PIPE, check=False
     )
     assert b"directories  1\n" in counted.stdout
+
+
+def test_a_script_for_the_clusters_export(plain: Hosts, folder: str) -> None:
+    """Run as the template's machines run it: by bash, as root, with nothing else there."""
+    path = folder + "/bootstrap.dataingestor.sh"
+    more = {"ingest_user_data_script": path, "ingestor_commands_folder": "/usr/local/sbin"}
+    run = user_data(folder, **CLUSTER, **more)
+    assert run.status == 0, run.output
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    assert text.startswith("#!/bin/bash\n")
+    settings = json.loads(
+        base64.b64decode(text.split("<< 'END'")[-1].partition("\n")[2].split("END")[0])
+    )
+    assert settings["mounts"]["addresses"] == CLUSTER["ingest_cluster_addresses"]
+    assert settings["bootstrap"] is None  # it would be fetched again
+    assert user_data(folder, **CLUSTER, **more).changed == 0
+    # Without mounts it needs no cluster.
+    assert user_data(folder, **more).status == 0
+    shutil.copy(path, plain.shared)
+    here = f"{plain.shared}/{os.path.basename(path)}"
+    plain.ssh("host1", "rm", "-rf", "/etc/apt/sources.list.d", "/etc/apt/sources.list")
+    done = plain.ssh("host1", "/bin/bash", here)
+    if b"Unable to locate package" in done.stdout + done.stderr:
+        pytest.skip("this machine has no nfs-common, and the test host can't fetch it")
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = plain.ssh("host1", "/usr/local/sbin/prime", "--directory", "/etc/scaleout-ingest")
+    assert b"directories  1\n" in counted.stdout
+    modes = plain.ssh("host1", "stat", "-c", "%a", "/etc/scaleout-ingest/ingestor.json").stdout
+    assert modes == b"600\n"
 
 
 def test_user_data_for_rhel_8(folder: str) -> None:

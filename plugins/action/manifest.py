@@ -75,6 +75,7 @@ class ActionModule(TakesLosses):
     ) -> dict[str, Any]:
         """Scan, with a work folder that is gone afterwards. Raises IngestError."""
         make(run_dir)
+        self._say_how_to_see_progress()
         with owned(run_dir, self._display.warning) as number, private():
             job = RemoteJob(self, self._host, LEASE, f"manifest-{number}")
             # Others may enter it, but not list it: the user that fetches may be another.
@@ -85,6 +86,15 @@ class ActionModule(TakesLosses):
                 raise IngestError(f"the scan was lost: {error}") from error
             finally:
                 job.remove()
+
+    def _say_how_to_see_progress(self) -> None:
+        """Ansible lets no collection switch on its callback by itself."""
+        if not progress_sender.heard():
+            self._display.display(
+                "No live progress is shown: ANSIBLE_CALLBACKS_ENABLED=scaleout.ingest.progress in "
+                "the environment, or callbacks_enabled in ansible.cfg, switches it on.",
+                stderr=True,
+            )
 
     def _run_job(
         self, job: RemoteJob, options: dict[str, Any], run_dir: str, variables: dict[str, Any]

@@ -18,6 +18,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     Report,
     make_report,
 )
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import stdout
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
@@ -64,15 +65,15 @@ class ActionModule(ActionBase):
                     _copy(report.files[METRICS], absolute(arguments["metrics_file"]))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
-        if arguments["show"]:
+        shown = arguments["show"] and not stdout.for_programs()
+        if shown:
             self._display.display("\n%s\n" % "\n".join(report.summary))
         result.update(_result(report), changed=False)
-        if report.complaint and arguments["fail"]:
+        failed = bool(report.complaint and arguments["fail"])
+        if failed:
             result.update(failed=True, msg=report.complaint)
-            if arguments["show"]:
-                del result[
-                    "summary"
-                ]  # a failed task shows its whole result, and this was just printed
+        if shown and (failed or stdout.shows_results()):
+            del result["summary"]  # all of the result is shown, and this was just printed
         return result
 
 

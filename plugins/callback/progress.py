@@ -15,7 +15,8 @@ author:
 description:
   - On a terminal, shows one block that is kept up to date, with a line for each host and a total,
     with percent, files/s, MB/s and the time that is left.
-  - Elsewhere, writes a line every ten seconds.
+  - Elsewhere, writes a line every ten seconds; to the standard error if the stdout callback writes
+    JSON.
   - Works with any strategy and any number of forks, beside any stdout callback.
 requirements:
   - Enable it with C(callbacks_enabled = scaleout.ingest.progress) in the section C([defaults]) of
@@ -55,6 +56,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import stdout
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_sender import VARIABLE
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.progress_text import State
 
@@ -95,7 +97,10 @@ class CallbackModule(CallbackBase):
             self._display.warning(f"scaleout.ingest.progress: no live progress: {error}")
             return
         os.environ[VARIABLE] = path
-        self._terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._aside = stdout.for_programs()
+        self._terminal = (
+            not self._aside and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        )
         self._interval = float(
             self.get_option("refresh_interval" if self._terminal else "log_interval")
         )
@@ -155,8 +160,8 @@ class CallbackModule(CallbackBase):
     def _log(self) -> None:
         line = self._state.line()
         if line:
-            self._display.display(line)
-            sys.stdout.flush()
+            self._display.display(line, stderr=self._aside)
+            (sys.stderr if self._aside else sys.stdout).flush()
 
     def _listen(self) -> None:
         """The thread: never raises, and holds no lock but the display's when Ansible forks."""

@@ -43,7 +43,8 @@ options:
     type: bool
     default: true
   show:
-    description: Whether the summary is printed.
+    description:
+      - Whether the summary is printed. A stdout callback that writes JSON has it in the result.
     type: bool
     default: true
   metrics_file:
@@ -150,7 +151,9 @@ stats:
       sample: 0.5
 summary:
   description: The lines that are printed. Names are in a printable form.
-  returned: success, or when the run failed and O(show=false)
+  returned: >-
+    success, or when the run failed and O(show=false). Not where a callback such as V(minimal) would
+    show them a second time.
   type: list
   elements: str
   sample:

@@ -31,6 +31,11 @@ class _Sender:
 _sender = _Sender()
 
 
+def heard() -> bool:
+    """Whether there is a progress callback."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def send(**fields: Any) -> None:
     """Tell the progress callback, if there is one, how far a host is. About once a second will do.
 

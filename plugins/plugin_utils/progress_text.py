@@ -10,7 +10,8 @@ from typing import Any
 from ansible_collections.scaleout.ingest.plugins.module_utils.core import units
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, RATE
 
-_WINDOW = 10.0  # seconds over which rates are taken
+_WINDOW = 15.0  # seconds over which rates are taken,
+_LONG = 60.0  # and that of which the time that is left is told: a large piece is no change of speed
 _STATES = {"waiting": "waits for the others", "done": "done", "dead": "lost"}
 
 
@@ -24,15 +25,24 @@ class _Host:
     def take(self, said: dict[str, Any], now: float) -> None:
         self.said = said
         self._history.append((now, self.number("files"), self.number("bytes"), self.cost[0]))
-        while self._history[-1][0] - self._history[0][0] > _WINDOW and len(self._history) > 2:
+        while self._history[-1][0] - self._history[0][0] > _LONG and len(self._history) > 2:
             self._history.popleft()
 
     @property
     def rates(self) -> tuple[float, float, float]:
         """(files/s, bytes/s, estimated seconds of work done in a second)."""
-        first, last = self._history[0], self._history[-1]
+        if self.said.get("state") in ("done", "dead"):
+            return 0.0, 0.0, 0.0
+        files, size, dummy = self._over(_WINDOW)
+        return files, size, self._over(_LONG)[2]
+
+    def _over(self, window: float) -> tuple[float, float, float]:
+        last = self._history[-1]
+        first = next(entry for entry in self._history if last[0] - entry[0] <= window)
+        if first is last and len(self._history) > 1:
+            first = self._history[-2]
         seconds = last[0] - first[0]
-        if seconds < 0.1 or self.said.get("state") in ("done", "dead"):
+        if seconds < 0.1:
             return 0.0, 0.0, 0.0
         files, size, cost = ((last[n] - first[n]) / seconds for n in (1, 2, 3))
         return files, size, cost

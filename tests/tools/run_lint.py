@@ -121,7 +121,7 @@ def sanity() -> int:
     """ansible-test's own checks."""
     cache = os.path.expanduser("~/.ansible/test/cache")
     os.makedirs(cache, exist_ok=True)
-    for version in ("24_2", "25_0_1", "25_2"):
+    for version in ("23_1_2", "24_2", "25_0_1", "25_2"):
         path = os.path.join(cache, f"get_pip_{version}.py")
         if not os.path.exists(path):
             with open(path, "w", encoding="ascii") as file:

@@ -14,6 +14,7 @@ from ..summary import by_destination
 Json = Dict[str, Any]
 # As many as a reader can tell apart; the last colour is for all others together.
 COLORS = 8
+SMOOTHED = 10.0  # seconds that a rate is the mean of
 
 
 def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: list[Series]) -> Json:
@@ -66,13 +67,15 @@ def _throughput(key: str, width: float, series: list[Series]) -> Json:
     groups = _largest([(found.host, sum(getattr(found, key))) for found in series])
     by_host = {found.host: found for found in series}
     steps = max((len(found.files) for found in series), default=0)
+    # What is reported at once was moved in the seconds before.
+    window = max(1, min(round(SMOOTHED / width) if width else 1, steps // 5))
     return {
         "seconds": [step * width for step in range(steps)],
         "series": [
             {
                 "name": label,
-                "files": _sum([by_host[host].files for host in hosts], width),
-                "bytes": _sum([by_host[host].bytes for host in hosts], width * 1e6),
+                "files": smooth(_sum([by_host[host].files for host in hosts], width), window),
+                "bytes": smooth(_sum([by_host[host].bytes for host in hosts], width * 1e6), window),
             }
             for label, hosts in groups
         ],
@@ -90,6 +93,14 @@ def _largest(amounts: list[tuple[str, int]]) -> list[tuple[str, list[str]]]:
     return [(display(to_bytes(name)), [name]) for name in names if name in chosen] + [
         (f"{len(rest)} others", rest)
     ]
+
+
+def smooth(rates: list[float], window: int) -> list[float]:
+    """The mean of each rate and its neighbours, ``window`` of them together; at the ends of those
+    that there are."""
+    before, after = window // 2, (window + 1) // 2
+    parts = [rates[max(0, at - before) : at + after] for at in range(len(rates))]
+    return [round(sum(part) / len(part), 4) for part in parts]
 
 
 def _sum(rows: list[list[float]], divisor: float) -> list[float]:

@@ -41,6 +41,27 @@ def test_rates_percent_and_eta() -> None:
     assert state.line().endswith("ETA 0:15, 2 hosts")
 
 
+def test_large_pieces_are_no_change_of_speed() -> None:
+    """12 MB every four seconds, as a limit of 3 MB/s has it: the time left shrinks steadily."""
+    state = State()
+    left = []
+    for second in range(200):
+        state.take(said("a", bytes=12_000_000 * (second // 4)), float(second))
+        if second > 60:
+            minutes, seconds = state.line().split("ETA ")[1].split(",")[0].split(":")
+            left.append(60 * int(minutes) + int(seconds))
+    jumps = [abs(after - before) for before, after in zip(left, left[1:])]
+    assert max(jumps) <= 0.1 * left[0]
+    assert left[-1] < left[0]
+
+
+def test_a_host_that_seldom_speaks_has_a_rate() -> None:
+    state = State()
+    for minute in range(3):
+        state.take(said("a", files=6000 * minute), 60.0 * minute)
+    assert "100 files/s" in state.line()
+
+
 def test_a_new_stage_forgets_the_last_one() -> None:
     state = State()
     state.take({"stage": "scan", "host": "a", "state": "running", "files": 7}, 0.0)

@@ -32,6 +32,32 @@ options:
     description: How many are kept.
     type: int
     default: 2
+  scan:
+    description:
+      - V(full) lists everything.
+      - V(changed) lists again the directories whose times have changed since the last generation,
+        and looks at the known entries of the others.
+      - V(directories) takes the entries of the others over, unseen. What was written to a file, or
+        done to its mode or owner, is missed then.
+      - If the last generation was made with other options, or there is none, all is listed, with
+        a warning.
+    type: str
+    choices: [full, changed, directories]
+    default: full
+  settled:
+    description:
+      - A period such as V(90d). With O(scan=changed), the entries of a directory in which nothing
+        has changed for so long are taken over unseen, except once in ten generations.
+      - V(0) is never.
+    type: str
+    default: "0"
+  subtrees:
+    description:
+      - Directories, relative to the source. Only these are looked at; the rest is taken over from
+        the last generation, unseen.
+    type: list
+    elements: str
+    default: []
   include:
     description:
       - Patterns that C(rsync -a --include=PATTERN) would take. They come before all O(exclude).
@@ -160,6 +186,11 @@ failures:
       operation: open
       errno: 13
       message: Permission denied
+listed:
+  description: Directories that were listed.
+  returned: success
+  type: int
+  sample: 5096
 seconds:
   description: Duration.
   returned: success
@@ -201,6 +232,9 @@ ARGUMENTS = {
     "source": {"type": "str", "required": True},
     "index_dir": {"type": "str", "required": True},
     "generations": {"type": "int", "default": 2},
+    "scan": {"type": "str", "choices": ["full", "changed", "directories"], "default": "full"},
+    "settled": {"type": "str", "default": "0"},
+    "subtrees": {"type": "list", "elements": "str", "default": []},
     "include": {"type": "list", "elements": "str", "default": []},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "xattrs": {"type": "bool", "default": False},

@@ -9,6 +9,7 @@ from .errors import IngestError
 
 BUCKETS = 64  # the article: items / 64 files in a bucket
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -83,6 +84,23 @@ def amount(text: str, name: str, what: str) -> int:
     if not 0 <= number < 1e15:
         raise IngestError(f"{name}: '{text}' is not a number of {what} such as 200M")
     return int(number * _FACTORS[unit])
+
+
+def period(text: str, name: str) -> float:
+    """Seconds of a period such as ``90d``, with the units s, m, h, d, w and y.
+
+    Raises:
+        IngestError: it is none; the sentence names the option ``name``.
+    """
+    value = text.strip().lower()
+    unit = value[-1:] if value[-1:] in _SECONDS else ""
+    try:
+        number = float(value[: -1 if unit else None])
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise IngestError(f"{name}: '{text}' is not a period such as 90d (s m h d w y)")
+    return number * _SECONDS.get(unit, 1)
 
 
 def bucket_files(items: int, most: int = 1 << 30) -> int:

@@ -55,6 +55,12 @@ class Index:
         streams = [self._directories(part) for part in range(len(self._parts))]
         return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("sort"))
 
+    def has_directory(self, path: bytes) -> bool:
+        """Whether there is a directory of this path."""
+        sort = path.replace(b"/", b"\0")
+        query = "SELECT 1 FROM raw_directories WHERE sort = ?"
+        return any(db.execute(query, (sort,)).fetchone() for db in self._parts)
+
     def _directories(self, part: int) -> Iterator[Directory]:
         query = f"SELECT {_DIRECTORY}, {part} FROM raw_directories ORDER BY sort"
         rows = map(Directory._make, self._parts[part].execute(query))

@@ -75,6 +75,9 @@ PASSING = _create("passing")
 # Made when a part is full: readers walk the directories in pre-order.
 ORDER = "CREATE INDEX directories_sort ON raw_directories(sort)"
 
+# So that a later scan knows a directory's subdirectories.
+CHILDREN = "CREATE INDEX directories_parent ON raw_directories(parent)"
+
 
 def part_path(folder: str, number: int) -> str:
     """The file of a part."""

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 from ..core.errors import IngestError
 from .rows import Extra, Passing, ScanError, Totals, Twin, narrow
-from .schema import MAX_PARTS, ORDER, PASSING, SCHEMA, insert, part_path
+from .schema import CHILDREN, MAX_PARTS, ORDER, PASSING, SCHEMA, insert, part_path
 from .sums import fold
 from .views import views
 
@@ -57,8 +57,8 @@ class PartWriter:
         )
         self._db.executescript(SCHEMA + (PASSING if globs else ""))
         self._db.execute("BEGIN")
-        self._wide = False
         self.extra = 0  # entries of the destination
+        self.wide = False  # whether there are numbers beyond 63 bits
         self._entries: list[tuple[Any, ...]] = []
         self._directories: list[tuple[Any, ...]] = []
         self._listed = 0
@@ -122,9 +122,11 @@ class PartWriter:
             self._db.execute("INSERT INTO meta VALUES ('extras', ?)", (json.dumps(self.extra),))
         self._db.execute("COMMIT")
         self._db.execute(ORDER)
-        self._db.executescript(views(self._wide, self._sums, self.number))
+        if self._sums:
+            self._db.execute(CHILDREN)
+        self._db.executescript(views(self.wide, self._sums, self.number))
         self._db.close()
-        return self.totals, self._wide
+        return self.totals, self.wide
 
     def _flush(self) -> None:
         for table, rows in (("raw_entries", self._entries), ("raw_directories", self._directories)):
@@ -132,7 +134,7 @@ class PartWriter:
                 self._db.executemany(insert(table), rows)
             except OverflowError:
                 # Some rows are in already: find where this batch began and replace them.
-                self._wide = True
+                self.wide = True
                 self._write_wide(table, rows)
         self._entries, self._directories = [], []
 
@@ -162,6 +164,10 @@ class Completion:
             "UPDATE raw_directories SET subdirectories = subdirectories - ? WHERE id = ?",
             (subdirectories, directory),
         )
+
+    def note(self, errors: list[tuple[Any, ...]]) -> None:
+        """Add rows to ``errors``, in the first part."""
+        self.parts[0].executemany(insert("errors"), errors)
 
     def sum_up(self) -> None:
         """Add up what lies below each directory, where the parts were written with ``sums``."""

@@ -14,6 +14,7 @@ from ..core.errors import IngestError
 from ..core.paths import display, to_text
 from ..core.processes import Crew, Member
 from ..fs.worker_count import waits
+from ..index.earlier import FULL, errors_outside
 from ..index.prune import drop_fruitless
 from ..index.rows import Totals, add_totals
 from ..index.writer import Completion, clear, errors_named
@@ -96,6 +97,7 @@ class Scan:
             options.links,
             options.xattrs,
             self.compare,
+            options.earlier,
         )
         self.unmatched_globs: list[bytes] = []
         self.matched: set[int] = set()
@@ -192,6 +194,7 @@ class Scan:
 
     def _take(self, hand: _Hand, report: Report) -> None:
         hand.totals = report.totals
+        hand.kept = report.kept
         hand.batches -= report.batch_done
         if report.unanswered:
             self._watch.failed(self.source, "list")
@@ -227,12 +230,19 @@ class Scan:
                     (totals._replace(directories=totals.directories - dropped), wide)
                     for (totals, wide), dropped in zip(finished, drop_fruitless(parts.parts))
                 ]
+            if self.options.earlier is not None:
+                errors = errors_outside(self.options.earlier)
+                parts.note(errors)
+                (first, wide), *rest = finished
+                more = first.errors + len(errors)
+                finished = [(first._replace(errors=more), wide), *rest]
             if self.options.sums:
                 parts.sum_up()
             parts.finish(finished, self._meta(started))
         return add_totals([totals for totals, _wide in finished])
 
     def _meta(self, started: float) -> dict[str, Any]:
+        earlier = self.options.earlier
         return {
             "source": to_text(self.source),
             "include": list(map(to_text, self.options.include)),
@@ -244,6 +254,12 @@ class Scan:
             "links": self.options.links,
             "xattrs": self.options.xattrs,
             "compared": self._compared(),
+            "mode": FULL if earlier is None else earlier.mode,
+            "subtrees": list(map(to_text, () if earlier is None else earlier.subtrees)),
+            "kept": sum(hand.kept for hand in self._hands.values()),
+            "scans": self.options.scans,
+            # When directories were looked at first; of those that were kept that is longer ago.
+            "looked": earlier.looked if earlier is not None and earlier.subtrees else started,
             "started": started,
             "finished": time.time(),
             "workers": self.count,
@@ -296,3 +312,4 @@ class _Hand:
     def __init__(self) -> None:
         self.batches = 0
         self.totals = Totals()
+        self.kept = 0

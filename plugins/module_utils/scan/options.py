@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..core.errors import IngestError
 from ..core.vocabulary import PRESERVE
+from ..index.earlier import Earlier
 from ..index.schema import MAX_PARTS
 
 _AUTO = 8  # processes, at most
@@ -33,7 +34,9 @@ class ScanOptions(NamedTuple):
     :class:`.globs.Globs`. ``one_file_system``: no directory that is another file system's is
     listed. ``stall``: seconds that the source may not answer (0: for ever). ``sums``: those of each
     directory are wanted, too, ``links`` the text of links, ``xattrs`` the names of extended
-    attributes. ``compare``: with what, if there is something.
+    attributes. ``compare``: with what, if there is something. ``earlier``: what may be taken over
+    from an earlier index with such options; then there are no ``globs``, and nothing to
+    ``compare`` with. ``scans``: how many whole scans came before.
     """
 
     source: bytes
@@ -49,6 +52,8 @@ class ScanOptions(NamedTuple):
     links: bool = False
     xattrs: bool = False
     compare: Comparing | None = None
+    earlier: Earlier | None = None
+    scans: int = 0
 
 
 def processes(workers: int | str) -> int:

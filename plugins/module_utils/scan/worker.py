@@ -20,6 +20,7 @@ from ..core.want import NOT_LISTED, names_digest
 from ..fs.directories import DirCache
 from ..fs.listing import Known, Run, listed
 from ..fs.refresh import refresh
+from ..index.earlier import KEEP, LOOK, TIMES, Earlier, EarlierIndex, KnownDirectory
 from ..index.rows import Entry, Extra, Passing, ScanError, Totals, Twin
 from ..index.sums import NO_SUMS, Direct
 from ..index.writer import PartWriter, errors_named
@@ -29,6 +30,7 @@ from .globs import Active, Globs
 from .options import Comparing
 
 RUN = 50_000  # entries of a directory that are held and sorted at once
+FEW = 4  # entries that are looked at one by one where a server has them
 GROUP = 1_000  # names of subdirectories in one message part
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -66,6 +68,7 @@ class Report(NamedTuple):
     lost: list[int]  # ids of directories, once for each subdirectory that has no row
     matched: set[int]  # globs
     totals: Totals  # of this worker so far
+    kept: int  # directories of which nothing was listed, so far
     unanswered: bool = False  # whether a call timed out: the source's server may be dead
 
 
@@ -83,6 +86,7 @@ class Task(NamedTuple):
     links: bool
     xattrs: bool
     compare: Comparing | None = None
+    earlier: Earlier | None = None  # what may be taken over
 
 
 class _Share(NamedTuple):
@@ -112,6 +116,7 @@ class ScanProcess:
         self.found: list[Group] = []
         self.lost: list[int] = []
         self.matched: set[int] = set()
+        self.kept = 0
         self.unanswered = False
 
     def serve(self) -> None:
@@ -156,7 +161,13 @@ class ScanProcess:
         if not (batch_done or self.found or self.unanswered):
             return
         message = Report(
-            batch_done, self.found, self.lost, self.matched, self.part.totals, self.unanswered
+            batch_done,
+            self.found,
+            self.lost,
+            self.matched,
+            self.part.totals,
+            self.kept,
+            self.unanswered,
         )
         self.unanswered = False
         self.found, self.lost, self.matched = [], [], set()
@@ -181,6 +192,10 @@ class Lister:
         self.globs = worker.task.globs
         wanted = worker.task.compare
         self.comparer = Comparer(wanted, worker.task.threads == 1) if wanted else None
+        earlier = worker.task.earlier
+        self.earlier = None if earlier is None else EarlierIndex(earlier)
+        if self.earlier is not None and self.earlier.wide:
+            worker.part.wide = True
 
     def group(self, group: Group) -> None:
         """List the subdirectories of a group."""
@@ -190,6 +205,9 @@ class Lister:
     def directory(self, group: Group, name: bytes) -> None:
         """List one directory."""
         path = join(group.path, name) if name else b""
+        known = None if self.earlier is None else self.earlier.find(path)
+        if known is not None and self._unopened(group, name, path, known):
+            return
         try:
             if name:
                 descriptor = os.open(name, _LIST, dir_fd=self.cache.get(group.path).fd)
@@ -208,11 +226,32 @@ class Lister:
             else:
                 listing = Listing(self, group, path, descriptor)
                 try:
-                    listing.run(found)
+                    listing.run(found, known)
                 finally:
                     listing.close()
         finally:
             os.close(descriptor)
+
+    def _unopened(self, group: Group, name: bytes, path: bytes, known: KnownDirectory) -> bool:
+        """Take over what is known of a directory, if it need not be opened for that."""
+        if known.how == KEEP:
+            below = known.below()
+            if below is not None:
+                Listing(self, group, path, -1).keep(known, below)
+            return below is not None
+        if known.how != TIMES or known.subdirectories or not name:
+            return False
+        try:
+            parent = self.cache.get(group.path).fd
+            if self.worker.task.remote:
+                refresh(parent, name)
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except OSError:
+            return False  # opening it will tell
+        if not stat.S_ISDIR(found.st_mode) or not known.stands(found):
+            return False
+        Listing(self, group, path, -1).run(found, known)
+        return True
 
     def _closed(self, group: Group, name: bytes, path: bytes, error: OSError) -> None:
         """A directory that can't be opened: keep what the parent tells about it."""
@@ -255,17 +294,20 @@ class Listing:
         self.below: list[bytes] = []  # subdirectories
         self.ways: dict[bytes, Active] = {}  # and those on the way to what a glob may match
         self.direct = Direct() if lister.worker.task.sums else None
+        self.known: KnownDirectory | None = None  # whose entries were taken over
         self.passing = 0  # subdirectories on the way to what a glob may match
         self.different = 0  # entries
         self.there: Counterpart | None = None
         if lister.comparer is not None and descriptor >= 0:
             self.there = lister.comparer.directory(path, group.place, descriptor)
 
-    def run(self, found: os.stat_result) -> None:
-        """List, store."""
+    def run(self, found: os.stat_result, known: KnownDirectory | None) -> None:
+        """List, or take over what is known; store."""
         self.inode = found.st_ino
         device = self.worker.device
-        if device is None or found.st_dev == device:
+        if known is not None and known.stands(found) and self._take_over(known):
+            pass
+        elif device is None or found.st_dev == device:
             self._list()
             if self.there is not None and not self.failed:
                 self._note_extras(self.there)
@@ -275,6 +317,73 @@ class Listing:
         """Close what was opened beside it."""
         if self.there is not None:
             self.there.close()
+
+    def _take_over(self, known: KnownDirectory) -> bool:
+        """Do without a listing; whether that could be."""
+        below = known.below()
+        if below is None or (known.how == LOOK and not self._look(known, below)):
+            return False
+        if known.how == TIMES:
+            self._copy(known, below)
+        with self.worker.lock:
+            self.worker.kept += 1
+        return True
+
+    def _look(self, known: KnownDirectory, below: list[bytes]) -> bool:
+        """Look at the known entries, unless a listing is cheaper: it brings a hundred looks a
+        call from a server."""
+        if known.entries > (FEW if self.worker.task.remote else RUN):
+            return False
+        run = Run([], [(name, None) for name in below], [], [])
+        for rows in known.rows():
+            for row in rows:
+                try:
+                    found = os.stat(row[2], dir_fd=self.descriptor, follow_symlinks=False)
+                except OSError:
+                    return False  # it goes just now
+                if stat.S_ISDIR(found.st_mode):
+                    return False
+                some = run.files if stat.S_ISREG(found.st_mode) else run.others
+                some.append((row[2], found))
+        self._take(run)
+        self.names = self._store()
+        return True
+
+    def _copy(self, known: KnownDirectory, below: list[bytes]) -> None:
+        """Take over the known entries, unseen."""
+        self.known = known
+        totals, details = known.totals, known.details()
+        for rows in known.rows():
+            with self.worker.lock:
+                part = self.worker.part
+                first, self.last = part.store([(None, self.id, *row[2:]) for row in rows], totals)
+                more = [
+                    (number, *details[row[0]])
+                    for number, row in enumerate(rows, first)
+                    if row[0] in details
+                ]
+                if more:
+                    part.details(more)
+            self.first = self.first or first
+            totals = Totals()
+        self.counts = [known[name] for name in ("entries", "files", "bytes", "disk")]
+        self.names = known["names"]
+        self._descend(sorted(below), None)
+
+    def keep(self, known: KnownDirectory, below: list[bytes]) -> None:
+        """Take over a directory as it was, with its own row, and nothing looked at."""
+        self.inode = known["inode"]
+        self._copy(known, below)
+        row = known.row_as(
+            id=self.id,
+            parent=self.parent,
+            subdirectories=self.whole,
+            first=self.first,
+            last=self.last,
+        )
+        with self.worker.lock:
+            self.worker.kept += 1
+            self.worker.part.record(row, None)
 
     def _list(self) -> None:
         remote = self.worker.task.remote
@@ -406,6 +515,16 @@ class Listing:
             return None
         return b"\x1f".join(sorted(map(os.fsencode, names))) or None
 
+    def _own_xattrs(self) -> bytes | None:
+        if self.known is not None:
+            return self.known["xattr_names"]
+        return self._xattrs(self.path, self.descriptor) if self.worker.task.xattrs else None
+
+    def _sums(self) -> tuple[Any, ...]:
+        if self.known is not None:
+            return self.known.direct
+        return NO_SUMS if self.direct is None else self.direct.row()
+
     def _descend(self, names: list[bytes], active: Active | None) -> None:
         """Hand subdirectories to the coordinator."""
         if active is None:
@@ -473,8 +592,8 @@ class Listing:
             found.st_size,
             found.st_blksize,
             self.parent_inode,
-            self._xattrs(self.path, self.descriptor) if self.worker.task.xattrs else None,
-            *(NO_SUMS if self.direct is None else self.direct.row()),
+            self._own_xattrs(),
+            *self._sums(),
         )
         passing = None
         if self.active is not None:

@@ -10,7 +10,11 @@ import os
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.scaleout.ingest.tests.support import browser, reports, sampleplan
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.profile import profile
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.tree import (
+    write_tree_page,
+)
+from ansible_collections.scaleout.ingest.tests.support import browser, indexes, reports, sampleplan
 
 pytest.importorskip("selenium", reason="the browser tests need selenium")
 if browser.why_not():
@@ -141,3 +145,64 @@ def test_tables_without_javascript(tmp_path: Any) -> None:
             assert part in text
     finally:
         driver.quit()
+
+
+HOSTILE = (
+    b"</script><script>document.title='owned'</script>",
+    b"<img src=x onerror=alert(1)>",
+    b"new\nline.<b>",
+    b"\xff\xfe.\xff",
+    b"{{ braces }}",
+    b"\xe2\x80\xaetxt.exe",
+    b"$title",
+)
+
+
+def test_the_page_of_a_tree(driver: Any, tmp_path: Any) -> None:
+    """It draws, asks for nothing, and no name becomes more than text."""
+    root = os.fsencode(tmp_path) + b"/<tree>"
+    os.mkdir(root)
+    for number, name in enumerate(HOSTILE):
+        folder = root + b"/" + name.replace(b"/", b"|")
+        os.mkdir(folder)
+        for size in range(8):
+            with open(folder + b"/%d" % size + name.replace(b"/", b"|"), "wb") as stream:
+                stream.write(b"x" * (10**size % 77777 * (number + 1)))
+            os.utime(stream.name, (10**9 + size * 10**8, 10**9 + number * 10**8))
+    names = ["20260101T120000.000000", "20260102T120000.000000"]
+    for name in names:
+        os.makedirs(os.path.join(tmp_path, "index"), exist_ok=True)
+        indexes.scan(root, os.path.join(tmp_path, "index", name), workers=2, sums=True)
+        with open(root + b"/grown", "wb") as stream:
+            stream.write(b"more")
+    os.symlink(names[1], os.path.join(tmp_path, "index", "current"))
+    page = os.path.join(tmp_path, "tree.html")
+    write_tree_page(profile(os.path.join(tmp_path, "index")), reports.ASSETS, page, "1.2.3")
+    browser.requests(driver)
+    driver.get_log("browser")
+    driver.get(f"file://{page}")
+    pixels = dict(driver.execute_script(PIXELS))
+    assert set(pixels) == {
+        f"chart-{name}-{kind}"
+        for name in ("sizes", "modified", "accessed")
+        for kind in ("files", "bytes")
+    }
+    assert min(pixels.values()) > 1000, pixels
+    assert driver.get_log("browser") == []
+    assert browser.requests(driver) == [f"file://{page}"]
+    assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert driver.execute_script("return document.scripts.length") == 3
+    assert driver.title.endswith("/<tree>")
+    text = driver.find_element("tag name", "main").text
+    for shown in (
+        "</script>",
+        "<img src=x onerror=alert(1)>",
+        "\\xff\\xfe",
+        "{{ braces }}",
+        "$title",
+    ):
+        assert shown.replace("/", "|") in text or shown in text, shown
+    assert "Generations" in text and "+1" in text
+    picture = os.environ.get("INGEST_SCREENSHOTS")
+    if picture:
+        driver.save_screenshot(os.path.join(picture, "tree.png"))

@@ -69,6 +69,7 @@
   }
 
   function throughput(look, id, key, unit) {
+    if (!data.throughput) { return; }
     var seconds = data.throughput.seconds;
     if (!seconds.length) { return; }
     draw(id, {
@@ -97,6 +98,7 @@
   }
 
   function shares(look) {
+    if (!data.share) { return; }
     var lying = data.share.clients.length <= 12;
     var key = data.share.key;
     var amount = function (v) { return key === "bytes" ? size(v) : short.format(v); };
@@ -126,28 +128,33 @@
     });
   }
 
-  function histogram(look, id, key, format, color) {
-    if (!data.histogram.length) { return; }
+  function histogram(look, id, buckets, key, format, color) {
+    if (!buckets.length) { return; }
     draw(id, {
       type: "bar",
       data: {
-        labels: data.histogram.map(function (bucket) { return bucket.label; }),
+        labels: buckets.map(function (bucket) { return bucket.label; }),
         datasets: [{
-          data: data.histogram.map(function (bucket) { return bucket[key]; }), backgroundColor: look.colors[color],
+          data: buckets.map(function (bucket) { return bucket[key]; }), backgroundColor: look.colors[color],
           barPercentage: 1, categoryPercentage: 0.9, borderRadius: 2
         }]
       },
       options: options(look, {
         scales: { x: category(look, false), y: axis(look, "", format, false) },
         callbacks: {
-          title: function (items) { return data.histogram[items[0].dataIndex].title; },
+          title: function (items) { return buckets[items[0].dataIndex].title; },
           label: function (item) {
-            var bucket = data.histogram[item.dataIndex];
+            var bucket = buckets[item.dataIndex];
             return " " + whole.format(bucket.files) + (bucket.files === 1 ? " file, " : " files, ") + size(bucket.bytes);
           }
         }
       })
     });
+  }
+
+  function histograms(look, name, buckets) {
+    histogram(look, name + "-files", buckets, "files", function (v) { return short.format(v); }, 0);
+    histogram(look, name + "-bytes", buckets, "bytes", size, 2);
   }
 
   function drawAll() {
@@ -159,8 +166,8 @@
     throughput(look, "rate-files", "files", "files/s");
     throughput(look, "rate-bytes", "bytes", "MB/s");
     shares(look);
-    histogram(look, "sizes-files", "files", function (v) { return short.format(v); }, 0);
-    histogram(look, "sizes-bytes", "bytes", size, 2);
+    histograms(look, "sizes", data.histogram || []);
+    Object.keys(data.bars || {}).forEach(function (name) { histograms(look, name, data.bars[name]); });
     document.documentElement.dataset.charts = String(charts.length);
   }
 

@@ -81,7 +81,12 @@ def test_what_roles_and_playbooks_read_has_a_spec() -> None:
     ):
         for path in sorted(glob.glob(os.path.join(ROOT, pattern))):
             with open(path, encoding="utf-8") as stream:
-                code = re.sub(r"^\s*#.*$|/[\w./-]*", "", stream.read(), flags=re.MULTILINE)
+                code = re.sub(
+                    r"^\s*#.*$|/[\w./-]*|scaleout\.ingest\.\w+",
+                    "",
+                    stream.read(),
+                    flags=re.MULTILINE,
+                )
             missing += [
                 f"{os.path.relpath(path, ROOT)} reads {name}, which no argument spec has: add it "
                 "to the role's meta/argument_specs.yml"

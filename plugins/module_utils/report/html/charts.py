@@ -51,16 +51,21 @@ def chart_data(stats: Json, buckets: Sequence[Bucket], width: float, series: lis
                 for label, members in mounts
             ],
         },
-        "histogram": [
-            {
-                "label": _binary(bucket.low),
-                "title": _range(bucket),
-                "files": bucket.files,
-                "bytes": bucket.bytes,
-            }
-            for bucket in buckets
-        ],
+        "histogram": buckets_data(buckets),
     }
+
+
+def buckets_data(buckets: Sequence[Bucket]) -> list[Json]:
+    """Bars of files by their sizes."""
+    return [
+        {
+            "label": _binary(bucket.low),
+            "title": _range(bucket),
+            "files": bucket.files,
+            "bytes": bucket.bytes,
+        }
+        for bucket in buckets
+    ]
 
 
 def _throughput(key: str, width: float, series: list[Series]) -> Json:

@@ -1,24 +1,12 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""report.html: one page that needs nothing but a browser.
-
-Every name in it may be hostile: text goes through :func:`.markup.escape`, the charts' data through
-:func:`_json`, and the policy of the page allows its own two scripts and nothing else.
-"""
+"""report.html: the page of a run."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import os
 import time
-from string import Template
-from typing import Any, Dict, Iterable
+from typing import Any, Dict
 
-from ...core.atomic import written
-from ...core.errors import IngestError
 from ...core.units import count, duration, megabytes, significant, size
 from ...index.reader import Index
 from ...plan.store import PlanStore
@@ -26,11 +14,11 @@ from ..failures import Failures
 from ..series import throughput
 from ..summary import outcome, plural
 from .charts import chart_data
+from .frame import ARROW, tile, write
 from .markup import and_more, bdi, escape
 from .sections import sections
 
 Json = Dict[str, Any]
-FILES = ("page.html", "page.css", "page.js", "chart.umd.min.js")
 
 
 def write_page(
@@ -44,65 +32,27 @@ def write_page(
     Raises:
         IngestError: a file of ``assets`` is missing, or the page can't be written.
     """
-    template, style, script, library = (_read(os.path.join(assets, name)) for name in FILES)
-    # Its last line names a file that a browser's tools would go and look for.
-    library = library.partition("\n//# sourceMappingURL")[0]
     buckets = index.size_histogram() if index is not None else []
     width, series = throughput(store)
     charts = chart_data(stats, buckets, width, series)
     word, mood = _outcome(stats)
     destinations = [bdi(target) for target in stats["destinations"] or []]
-    page = Template(template).substitute(
-        policy=_policy([library, script], style),
+    write(
+        assets,
+        path,
+        charts,
         title=escape(f"Ingest {stats['run_id']}: {word}"),
-        run=escape(stats["run_id"]),
+        over="Ingest report",
+        name=escape(stats["run_id"]),
         outcome=word,
         mood=mood,
-        source=escape(stats["source"]),
-        destinations=and_more(destinations, 4),
+        route=f"{bdi(stats['source'])} {ARROW} {and_more(destinations, 4)}",
         when=escape(_when(stats)),
         notice=_notice(stats, failures),
         tiles="\n".join(_tiles(stats)),
         sections="\n".join(sections(store, stats, failures, charts)),
-        version=escape(stats["version"]),
-        style=style,
-        data=_json(charts),
-        library=library,
-        script=script,
+        made=f"Made by scaleout.ingest {escape(stats['version'])} from the run&rsquo;s plan.db.",
     )
-    with written(path) as stream:
-        stream.write(page)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return stream.read()
-    except OSError as error:
-        raise IngestError(f"{path} can't be read: {error.strerror}") from error
-
-
-def _policy(scripts: Iterable[str], style: str) -> str:
-    """A content security policy that allows exactly these texts, and no request to anywhere."""
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(map(digest, scripts))}",
-            f"style-src {digest(style)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
-def _json(value: Any) -> str:
-    """JSON that no parser of HTML can take for a tag, and no parser of scripts for a line's end."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _outcome(stats: Json) -> tuple[str, str]:
@@ -153,9 +103,9 @@ def _tiles(stats: Json) -> list[str]:
     planned = stats["planned"]
     if stats["check"]:
         return [
-            _tile("Files", count(planned["files"]), f"in {count(planned['items'])} items"),
-            _tile("Data", size(planned["bytes"]), _mean(planned)),
-            _tile("Directories", count(planned["directories"])),
+            tile("Files", count(planned["files"]), f"in {count(planned['items'])} items"),
+            tile("Data", size(planned["bytes"]), _mean(planned)),
+            tile("Directories", count(planned["directories"])),
         ]
     right = (
         f"{count(stats['skipped'])} right already"
@@ -163,14 +113,12 @@ def _tiles(stats: Json) -> list[str]:
         else f"in {count(planned['directories'])} directories"
     )
     return [
-        _tile("Files copied", count(stats["files"]), right),
-        _tile("Data copied", size(stats["bytes"]), _mean(planned)),
-        _tile("Time", duration(stats["copy_seconds"]), _other_times(stats)),
+        tile("Files copied", count(stats["files"]), right),
+        tile("Data copied", size(stats["bytes"]), _mean(planned)),
+        tile("Time", duration(stats["copy_seconds"]), _other_times(stats)),
         _rate_tile(stats, "Files a second", "files", significant(stats["files_per_second"])),
         _rate_tile(stats, "MB a second", "bytes", megabytes(stats["bytes_per_second"])),
-        _tile(
-            "Failed", count(stats["failed"]), _checked(stats), "wrong" if stats["failed"] else ""
-        ),
+        tile("Failed", count(stats["failed"]), _checked(stats), "wrong" if stats["failed"] else ""),
     ]
 
 
@@ -182,15 +130,8 @@ def _other_times(stats: Json) -> str:
 
 def _rate_tile(stats: Json, label: str, key: str, value: str) -> str:
     if stats["bound"] == key:
-        return _tile(label, value, "the rate that matters here", "main")
-    return _tile(label, value)
-
-
-def _tile(label: str, value: str, note: str = "", kind: str = "") -> str:
-    """A number with its label; ``kind`` is a class of the style sheet, ``main`` or ``wrong``."""
-    marked = f' class="{kind}"' if kind else ""
-    below = f'<dd class="note">{html.escape(note)}</dd>' if note else ""
-    return f"<div{marked}><dt>{label}</dt><dd>{html.escape(value)}</dd>{below}</div>"
+        return tile(label, value, "the rate that matters here", "main")
+    return tile(label, value)
 
 
 def _mean(planned: Json) -> str:

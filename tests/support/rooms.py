@@ -26,7 +26,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
     "report": ("core", "index", "plan.store", "plan.results"),
-    "provision": ("core", "fs", "mounts", "index", "scan", "plan", "copy", "client", "search"),
+    "provision": (
+        "core",
+        "fs",
+        "mounts",
+        "index",
+        "scan",
+        "plan",
+        "copy",
+        "client",
+        "search",
+        "difference",
+    ),
 }
 
 

@@ -21,11 +21,13 @@ from ..search.guard import Limits, check_trust, limit_memory
 from ..search.language import parse
 from ..search.mistake import Mistake, hint
 from ..search.source import Source, source_of
+from . import ingest_diff
 
 USAGE, FAILED = 2, 1
 _USAGE = """Usage: ingest-find [options] -E SQL INDEX
        ingest-find [options] --where CONDITION INDEX
        ingest-find [options] --report NAME INDEX
+       ingest-find --diff [options] [OLD] NEW
 """
 _HELP = (
     _USAGE
@@ -41,6 +43,7 @@ what is in the tree that was scanned, and touches the tree itself not at all.
                    a condition with a name, for --where; can be repeated
   --report NAME    sizes, ages, users, types, largest, newest or duplicates
   --limit N        rows of a report (default 20)
+  --diff           what differs between two indexes; --diff --help tells more
   --explain        say what would be asked, how the database would do it, and
                    for --where how many entries and bytes it finds
 
@@ -65,7 +68,7 @@ Exit status: 0 answered, 1 not answered, 2 usage or a wrong query.
 """
 )
 # A word that asks in another way, which is given the other words.
-WAYS: Dict[str, Callable[[List[str]], int]] = {}
+WAYS: Dict[str, Callable[[List[str]], int]] = {"--diff": ingest_diff.run}
 
 
 class _Parser(argparse.ArgumentParser):

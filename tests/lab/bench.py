@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``make lab-bench``: what the method gains over real NFS, measured in labs of its own. As root.
 
-    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [--files N] [--rounds N]
+    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [walk] [wide]
+             [--files N] [--rounds N]
 
     spread    one client, nodes of 80 Mbit/s: three mounts against one
     uneven    the same with one node of 20 Mbit/s: the fast mounts take what the slow one can't
@@ -10,6 +11,9 @@
     clients   three clients of 40 Mbit/s each against one, by the playbook
     latency   0.5 ms each way, glibc's source, one mount: against cp -a, rsync -a, fpsync -n 16
     calls     NFS calls for a new file of 3 kB: against cp -p, cp -a, rsync -a
+    walk      the scan of a directory of 20,000 files, 0.5 ms each way, and of glibc's source, 5 ms:
+              against find -printf, and against itself over the same mount once more
+    wide      4,000 files of one directory, 0.5 ms each way: three mounts against one
 
 Exit status 1 if a target is missed.
 """
@@ -39,6 +43,7 @@ from tests.benchmarks import measure, source  # noqa: E402
 MOUNT = "vers=3,proto=tcp,nolock,noacl"
 DESTINATION, SOURCE = MOUNT + ",softerr,timeo=100,retrans=2", MOUNT + ",ro,nocto"
 MEGA = 1_000_000
+WIDE = 20_000  # entries of a wide directory
 missed: list[str] = []
 
 
@@ -86,6 +91,10 @@ class Client:
         """The command that runs the engine over all mounts; its plan is then in the client's
         /tmp/run."""
         return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run", "{all}", *options]
+
+    def scan(self) -> list[str]:
+        """The command that only scans."""
+        return ["/usr/bin/python3", self._engine, "{0}", "/tmp/run/index", "{1}", "--scan"]
 
     def race(self, command: Sequence[str], mounts: int = 1, **more: Any) -> dict[str, Any]:
         """Run a command over fresh mounts, see timed_copies.py. Raises RuntimeError if it fails."""
@@ -295,6 +304,63 @@ def calls(_options: argparse.Namespace) -> None:
             target(f"calls of {peer} / ours", totals[peer] / totals["ours"], 1.0)
 
 
+def walk(options: argparse.Namespace) -> None:
+    with cluster.Lab(cluster.Shape(clients=1, nodes=1, delay_us=500)) as lab:
+        _small_files(lab.source + "/wide", WIDE)
+        client = Client(lab)
+        entries, per_entry = _walks(
+            client, "/wide", "a directory of 20,000 files, 0.5 ms each way", 10
+        )
+        target("entries of the directory / calls of the scan", entries / per_entry, 20.0)
+    with cluster.Lab(cluster.Shape(clients=1, nodes=1, delay_us=5000)) as lab:
+        tree = source.glibc_tree(options.memory_folder, options.files)
+        subprocess.run(["cp", "-a", tree + "/.", lab.source + "/tree"], check=True)
+        _walks(Client(lab), "/tree", "glibc's source, 5 ms each way", 4)
+
+
+def _walks(client: Client, below: str, what: str, least: float) -> tuple[int, int]:
+    """find against the scan, and that once more; returns the scan's entries and calls."""
+    print(what, flush=True)
+    commands: dict[str, tuple[list[str], bool]] = {
+        "find -printf": (["find", "{0}", "-printf", "%s %m %u %g %T@ %C@ %p\\n"], False),
+        "scan": (client.scan(), False),
+        "scan, the same mount once more": (client.scan(), True),
+    }
+    took, asked = {}, {}
+    for name, (command, before) in commands.items():
+        found = client.race(command, below=below, before=before)
+        took[name], asked[name] = found["seconds"], sum(found["calls"][0].values())
+        kinds = "  ".join(f"{kind} {n}" for kind, n in sorted(found["calls"][0].items()) if n)
+        print(f"  {name:34} {took[name]:8.1f} s  {asked[name]:6d} calls  {kinds}", flush=True)
+    totals = json.loads(found["output"])
+    once, again = asked["scan"], asked["scan, the same mount once more"]
+    target("find -printf / scan", took["find -printf"] / took["scan"], least)
+    target("calls of a scan / of the next one over the same mount", once / again, 0.9)
+    return totals["entries"], once
+
+
+def _small_files(folder: str, count: int) -> None:
+    os.mkdir(folder)
+    for number in range(count):
+        with open(os.path.join(folder, "file%06d" % number), "wb") as file:
+            file.write(b"%d" % number * 100)
+
+
+def wide(options: argparse.Namespace) -> None:
+    count = 4_000
+    with cluster.Lab(cluster.Shape(clients=1, nodes=3, delay_us=500)) as lab:
+        _small_files(lab.source + "/wide", count)
+        client = Client(lab)
+
+        def once(mounts: int) -> float:
+            client.race(client.engine("--options", '{"verify": "none"}'), mounts)
+            return client.data_seconds()
+
+        one, three = (median(lambda n=n: once(n), options.rounds) for n in (1, 3))  # type: ignore[misc]
+        print(f"{count} files of one directory: one mount {one:.1f} s, three {three:.1f} s")
+        target("one client, one directory: three mounts / one mount", one / three, None)
+
+
 PARTS = {
     "spread": spread,
     "uneven": uneven,
@@ -302,6 +368,8 @@ PARTS = {
     "clients": clients,
     "latency": latency,
     "calls": calls,
+    "walk": walk,
+    "wide": wide,
 }
 
 

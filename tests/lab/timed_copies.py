@@ -5,7 +5,8 @@
     timed_copies.py '{"source": "…", "destinations": ["…"], "options": "…", "command": […]}'
 
 mounts the source on /mnt/race/source and the destinations on /mnt/race/1…, runs the command there
-with {0} for the source, {1} for the first destination and {all} for all, and prints JSON.
+with {0} for the source, {1} for the first destination and {all} for all, and prints JSON. With
+"before": true it runs it once before, and waits 10 s, so that what the mounts remember is old.
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ def calls(where: str) -> dict[str, int]:
     return found
 
 
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        env=environment,
+    )
+
+
 def main() -> int:
     wanted: dict[str, Any] = json.loads(sys.argv[1])
     source, below = BASE + "/source", wanted.get("below", "")
@@ -62,16 +74,13 @@ def main() -> int:
             if word == "{all}"
             else [word.replace("{0}", source + below).replace("{1}", targets[0])]
         )
+    environment = dict(os.environ, **wanted.get("environment", {}))
+    if wanted.get("before"):
+        _run(command, environment)
+        time.sleep(10)
     before = {where: calls(where) for where in (source, mounts[0])}
     begun = time.monotonic()
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        env=dict(os.environ, **wanted.get("environment", {})),
-    )
+    done = _run(command, environment)
     seconds = time.monotonic() - begun
     counted = [
         {name: count - before[where].get(name, 0) for name, count in calls(where).items()}

@@ -21,6 +21,8 @@ if __name__ == "__main__":
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy import tree  # noqa: E402
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.coordinator import scan  # noqa: E402
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.options import ScanOptions
 from ansible_collections.scaleout.ingest.tests.support import pipeline  # noqa: E402
 
 
@@ -111,7 +113,12 @@ def main() -> int:
     parser.add_argument("--tree", action="store_true", help="without an index")
     parser.add_argument("--workers", type=int, default=0, help="with --tree")
     parser.add_argument("--plan", action="store_true", help="only plan: INDEX PLAN SPLIT")
+    parser.add_argument("--scan", action="store_true", help="only scan: SOURCE INDEX DEST")
     arguments = parser.parse_args()
+    if arguments.scan:
+        totals = scan(ScanOptions(arguments.source, arguments.run))
+        sys.stdout.write(json.dumps(totals._asdict()))
+        return 1 if totals.errors else 0
     if arguments.plan:
         items = make_plan(
             os.fsdecode(arguments.source), arguments.run, os.fsdecode(arguments.destinations[0])

@@ -12,7 +12,8 @@ from ..core.vocabulary import Kind
 
 class Chunk(NamedTuple):
     """A piece of a shard: the bodies of its lines, see :func:`..plan.shards.read_line`. ``of`` is
-    the kind that a second pass checks, ``broken`` are files that are not complete."""
+    the kind that a second pass checks, ``broken`` are files that are not complete. ``ahead``: lines
+    before which their directory of the source is looked at as a whole, and how many rows gain."""
 
     number: int
     kind: str
@@ -20,6 +21,7 @@ class Chunk(NamedTuple):
     lines: list[bytes]
     broken: frozenset[bytes]
     cost: float = 0.0
+    ahead: tuple[tuple[int, int], ...] = ()
 
     @property
     def rows(self) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Iterator
 
 from ..core.outcome import Counts, Failure, ShardResult
@@ -14,12 +15,19 @@ from ..plan.cost import cost_of
 from ..plan.shards import Header
 from .messages import Chunk, Done
 
+_GAIN = 4  # rows of a directory that are worth its listing
+_KNOWN = 10_000  # directories that are known to have been listed
+
 
 class OpenShard:
     """Cut into chunks as workers ask for them; done when all chunks are."""
 
-    def __init__(self, header: Header, data: bytes) -> None:
+    def __init__(self, header: Header, data: bytes, looked: set[bytes]) -> None:
+        """``looked``: the directories that some worker has been told to look at as a whole, see
+        :class:`.messages.Chunk`; this shard's are added."""
         self.header = header
+        self._looked = looked
+        self._rows: Counter[bytes] = Counter()  # of each directory
         self.exhausted = False
         self.outstanding = 0  # chunks
         self._broken = frozenset(to_bytes(path) for path in header.broken)
@@ -41,13 +49,30 @@ class OpenShard:
             return None
         self.outstanding += 1
         header = self.header
-        return Chunk(number, header.kind, header.of, lines, self._broken, amount)
+        ahead = self._ahead(lines) if self._rows else ()
+        return Chunk(number, header.kind, header.of, lines, self._broken, amount, ahead)
+
+    def _ahead(self, lines: list[bytes]) -> tuple[tuple[int, int], ...]:
+        """The first lines of directories that pay to be looked at as a whole."""
+        found = []
+        for at, body in enumerate(lines):
+            directory = shards.directory_of(body)
+            rows = self._rows[directory]
+            if rows >= _GAIN and directory not in self._looked:
+                if len(self._looked) >= _KNOWN:
+                    self._looked.clear()
+                self._looked.add(directory)
+                found.append((at, rows))
+        return tuple(found)
 
     def _take(self, most_files: int, most_bytes: int, threads: int) -> tuple[list[bytes], float]:
         if self._lines is None:
             self._lines = shards.unpack(self._data)
             if threads > 1 and self.header.kind == Kind.COPY:
-                self._lines = shards.in_turn(self._lines)
+                lines = list(self._lines)
+                for count, _size, body in lines:
+                    self._rows[shards.directory_of(body)] += count
+                self._lines = shards.in_turn(lines)
             self._data = b""
             self._following = next(self._lines, None)
         taken: list[bytes] = []

@@ -63,6 +63,7 @@ class Runner:
         self._tries: dict[int, int] = {}  # of a chunk, whose worker ended
         self._number = 0  # of the last chunk
         self._shards = 0  # unfinished
+        self._looked: set[bytes] = set()  # directories of the source, see OpenShard
         self._finished: list[ShardResult] = []
         self._crew = Crew()
         self._workers: list[_Worker] = []
@@ -79,7 +80,9 @@ class Runner:
     def add(self, header: Header, data: bytes) -> None:
         """Take on a shard."""
         mounts = self._settings.destinations
-        self._queues[mounts[header.mount % len(mounts)]].append(OpenShard(header, data))
+        self._queues[mounts[header.mount % len(mounts)]].append(
+            OpenShard(header, data, self._looked)
+        )
         self._spread.add(header.cost)
         self._shards += 1
 
@@ -202,7 +205,7 @@ class Runner:
         self._number += 1
         self._repeats[self._number] = repeats
         piece.shard.outstanding += 1
-        again = chunk._replace(number=self._number, lines=lines, cost=0.0)
+        again = chunk._replace(number=self._number, lines=lines, cost=0.0, ahead=())
         self._retry.append(_Piece(piece.shard, again, mount))
         left = [failure for failure in done.failures if failure.path not in failed]
         fewer = done.counts.failed - (len(done.failures) - len(left))

@@ -14,12 +14,15 @@ from ..copy.session import Session
 from ..core.outcome import SlowDirectory
 from ..core.processes import Line
 from ..core.vocabulary import Kind
+from ..fs.listing import look_ahead
+from ..fs.worker_count import waits
 from ..plan.shards import read_line
 from .line_operations import OPERATIONS, look_again, verify, without
 from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
 from .settings import Settings
 
 _TELL = 0.5  # seconds between words about a chunk under way
+_PER_ROW = 32  # entries that are listed for each row that gains, at most; a call has about 90
 _SLOWEST = 5  # directories of a chunk that are told
 Tell = Callable[[object], None]
 
@@ -70,6 +73,7 @@ class _Worker:
         self._newcomers = Newcomers(self._session, selection.takes, selection.one_file_system)
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
+        self._remote = waits(settings.source)
         self._tell = tell
         self._number = 0  # of the chunk
         self._untold = 0  # bytes
@@ -114,8 +118,11 @@ class _Worker:
         operation = OPERATIONS[chunk.kind]
         slow: list[SlowDirectory] = []
         files = size = 0
-        for line in chunk.lines:
+        ahead = dict(chunk.ahead) if self._remote else {}
+        for at, line in enumerate(chunk.lines):
             directory, rows = read_line(chunk.kind, line)
+            if at in ahead:
+                self._look_ahead(directory, ahead[at])
             if chunk.broken:
                 rows = without(session, chunk.kind, directory, rows, chunk.broken)
             operation(session, directory, rows)
@@ -129,6 +136,15 @@ class _Worker:
             last, files, size = now, tally.files, tally.bytes
         slow.sort(reverse=True)
         return slow[:_SLOWEST]
+
+    def _look_ahead(self, directory: bytes, rows: int) -> None:
+        """Let this client be told where a directory's entries are, many by a call. A directory of
+        which others copy most is not listed to its end: that would cost more calls than it
+        saves."""
+        try:
+            look_ahead(self._session.source(directory), rows * _PER_ROW)
+        except OSError:
+            pass  # the copy will say it
 
     def forget(self) -> None:
         """Drop what was noted of a chunk."""

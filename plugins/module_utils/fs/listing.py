@@ -139,6 +139,32 @@ def named(directory: int, remote: bool = False) -> Iterator[Names]:
     yield names
 
 
+def look_ahead(directory: int, most: int) -> None:
+    """List a directory of a server, which may only be open for looking things up, up to about so
+    many entries, so that whoever opens them next need not ask where each is.
+
+    It ends at once where the listing does not tell that. What can't be listed stays as it is.
+    """
+    try:
+        descriptor = reading(directory)
+    except OSError:
+        return
+    try:
+        forget(descriptor)
+        with os.scandir(descriptor) as entries:
+            for _run in range(0, most, RUN):
+                looks: list[_Look] = []
+                if _each_asks(looks, entries, RUN):
+                    return
+                looks.extend(map(_stat, islice(entries, RUN - len(looks))))
+                if len(looks) < RUN:
+                    return
+    except OSError:
+        pass  # whoever opens them will say it
+    finally:
+        os.close(descriptor)
+
+
 def forget(descriptor: int) -> None:
     """Make this client forget how it has listed an open directory before.
 
@@ -228,19 +254,23 @@ def _ask(
     told what they want to know; where each asks the server, threads look at the rest."""
     looks: list[_Look] = []
     try:
-        begun = slow = 0
-        for entry in islice(entries, min(_SAMPLE, size)):
-            began = perf_counter()
-            looks.append(_stat(entry))
-            slow += perf_counter() - began > _SLOW
-            begun += 1
-        if slow < begun - 1 or begun < _SAMPLE:
-            looks.extend(map(_stat, islice(entries, size - begun)))
+        if _each_asks(looks, entries, size):
+            _spread(looks, descriptor, entries, size - len(looks))
         else:
-            _spread(looks, descriptor, entries, size - begun)
+            looks.extend(map(_stat, islice(entries, size - len(looks))))
     finally:  # what was read before an error is given, too
         _sort_out(run, looks, wanted)
     return len(looks)
+
+
+def _each_asks(looks: list[_Look], entries: Iterator[os.DirEntry[str]], size: int) -> bool:
+    """Look at the next few; whether each look had to ask the server."""
+    slow = 0
+    for entry in islice(entries, min(_SAMPLE, size)):
+        began = perf_counter()
+        looks.append(_stat(entry))
+        slow += perf_counter() - began > _SLOW
+    return len(looks) == _SAMPLE and slow >= _SAMPLE - 1
 
 
 def _stat(entry: os.DirEntry[str]) -> _Look:

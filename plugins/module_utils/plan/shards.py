@@ -225,12 +225,17 @@ def unpack(payload: bytes) -> Iterator[tuple[int, int, bytes]]:
         yield int(files), int(size), body
 
 
+def directory_of(body: bytes) -> bytes:
+    """What tells a line's directory from another's, without reading the line."""
+    return body.partition(b'",[')[0]
+
+
 def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
     """The lines, one of each directory in turn: a kernel lets nobody else make an entry in a
     directory as long as a server has not answered."""
     queues: dict[bytes, deque[tuple[int, int, bytes]]] = {}
     for entry in lines:
-        queues.setdefault(entry[2].partition(b'",[')[0], deque()).append(entry)
+        queues.setdefault(directory_of(entry[2]), deque()).append(entry)
     turns = deque(queues.values())
     while turns:
         queue = turns.popleft()

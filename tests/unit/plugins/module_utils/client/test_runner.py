@@ -28,6 +28,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch impo
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import Header
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.series import throughput
+from ansible_collections.scaleout.ingest.tests.faults import mounts
 
 FILES = 400
 
@@ -84,6 +85,30 @@ def test_every_entry_once(trees: tuple[Path, Path], processes: int, threads: int
     for folder in os.listdir(source):
         for name in os.listdir(source / folder):
             assert (target / folder / name).read_bytes() == (source / folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("threads, listings", [(4, 7), (1, 0)])
+def test_a_server_is_asked_once_where_all_of_a_directory_is(
+    trees: tuple[Path, Path], tmp_path: Path, threads: int, listings: int
+) -> None:
+    """By the first who copies from it, for all of this host, however many shards have some of it;
+    but not for a few entries."""
+    source, target = trees
+    (source / "few").mkdir()
+    for number in range(3):
+        (source / "few" / str(number)).write_bytes(b"few")
+    with mounts.faultfs(bytes(source), bytes(tmp_path / "mount"), remember=60) as faults:
+        runner = Runner(Settings(faults.path, (bytes(target),), processes=2, threads=threads))
+        header, data = shard(source)
+        faults.clear()
+        runner.add(header, data)
+        finished = run(runner)
+        runner.add(header._replace(id=2), data)
+        finished += run(runner)
+        runner.finish()
+        assert faults.calls()["opendir"] == listings
+    assert sum(len(entry.failures) for entry in finished) == 0
+    assert total(finished, "files") == FILES + 3
 
 
 def test_the_work_of_a_killed_worker_is_done_by_another(trees: tuple[Path, Path]) -> None:

@@ -14,7 +14,7 @@ from typing import Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs import listing
-from ansible_collections.scaleout.ingest.plugins.module_utils.fs.listing import Run, listed
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.listing import Run, listed, named
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 
 BOTH = pytest.mark.parametrize("remote", [False, True])
@@ -201,3 +201,83 @@ def test_a_descriptor_that_only_looks_up_becomes_one_that_reads(tmp_path: Path) 
     finally:
         os.close(fd)
         os.close(held)
+
+
+@BOTH
+@pytest.mark.parametrize("fault", ["twice", "again"])
+def test_what_is_given_twice_is_told_once(tmp_path: Path, remote: bool, fault: str) -> None:
+    backing, folder = bytes(tmp_path / "backing"), bytes(tmp_path / "mount")
+    populate(backing, 1500)
+    for n in range(5):
+        os.mkdir(backing + b"/below%d" % n)
+    with mounts.faultfs(backing, folder) as faults:
+        faults.rule(op="readdir", do=fault, times=3, skip=1200)
+        with opened(folder) as fd:
+            run = together(list(listed(fd, remote, size=100)))
+        faults.clear()
+        faults.rule(op="readdir", do=fault, times=3, skip=1200)
+        with opened(folder) as fd:
+            found = list(named(fd, remote))
+    assert len(run.files) == len(names(run.files)) == 1500
+    assert len(run.directories) == len(names(run.directories)) == 5
+    assert sum(len(part.files) for part in found) == 1500
+    assert sum(len(part.directories) for part in found) == 5
+
+
+@BOTH
+def test_names_by_kind_alone(tmp_path: Path, remote: bool) -> None:
+    backing, folder = bytes(tmp_path / "backing"), bytes(tmp_path / "mount")
+    populate(backing, 1100)
+    os.mkdir(backing + b"/below")
+    os.symlink(b"nowhere", backing + b"/link")
+    with mounts.faultfs(backing, folder, remember=60) as faults:
+        held = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        first, last = named(held, remote)
+        assert len(first.files + last.files) == 1100
+        assert first.directories + last.directories == [b"below"]
+        assert first.others + last.others == [b"link"]
+        looked = faults.calls()["getattr"]
+        os.close(held)
+    assert looked >= 1102 if remote else looked < 50
+
+
+def test_the_end_of_names_is_an_error_too(tmp_path: Path) -> None:
+    backing, folder = bytes(tmp_path / "backing"), bytes(tmp_path / "mount")
+    populate(backing, 2000)
+    with mounts.faultfs(backing, folder) as faults, opened(folder) as fd:
+        faults.rule(op="readdir", errno=errno.EIO, **{"from": 1500})
+        found: list[bytes] = []
+        with pytest.raises(OSError):
+            for part in named(fd):
+                found += part.files
+    assert 1000 <= len(found) < 2000
+
+
+@pytest.mark.parametrize(
+    "slow, most, least_looks, most_looks",
+    [
+        (1.0, 5_000, 1_500, 1_600),  # the listing tells
+        (1.0, 1_000, 1_000, 1_100),  # only so many gain
+        (0.0, 5_000, 1, 30),  # each look asks the server: nothing is gained
+    ],
+)
+def test_looking_ahead(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: float,
+    most: int,
+    least_looks: int,
+    most_looks: int,
+) -> None:
+    backing, folder = bytes(tmp_path / "backing"), bytes(tmp_path / "mount")
+    populate(backing, 1500)
+    monkeypatch.setattr(listing, "_SLOW", slow)
+    with mounts.faultfs(backing, folder, remember=60) as faults:
+        held = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        faults.clear()
+        listing.look_ahead(held, most)
+        looks = faults.calls()["getattr"]
+        faults.rule(op="opendir", errno=errno.EACCES)
+        listing.look_ahead(held, most)  # it is for who opens them to say that
+        os.close(held)
+    assert least_looks <= looks <= most_looks

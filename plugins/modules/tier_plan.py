@@ -1,0 +1,246 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, scaleout.ingest contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply tiering policies to indexes."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_plan
+short_description: Apply tiering policies to indexes, and list what is to be moved
+version_added: 0.2.0
+author:
+  - scaleout.ingest contributors (!UNKNOWN)
+description:
+  - Asks the index of each storage pool which files the policies take now, and writes a list for
+    each host that is to move them, for M(scaleout.ingest.tier_migrate).
+  - The first policy by priority that a file meets has it. A policy is at work if its pool is fuller
+    than C(high), if its trigger is reached, or if it has neither.
+  - Runs where the indexes are. It reads the file systems' use, and nothing else of the pools.
+options:
+  path:
+    description: What users see.
+    type: path
+    required: true
+  pools:
+    description:
+      - The pools by name, each with C(driver), C(path), C(high), C(low), and what else its driver
+        needs.
+    type: dict
+    required: true
+  policies:
+    description:
+      - The policies, each with C(name), C(from), C(to), C(when), and on request C(priority),
+        C(order), C(limit), C(rate) and C(trigger).
+    type: list
+    elements: dict
+    required: true
+  classes:
+    description: Conditions with names, which policies may use.
+    type: dict
+    default: {}
+  indexes:
+    description: The folder of the index of each pool.
+    type: dict
+    required: true
+  hosts:
+    description: Who is to move. Each gets about as much.
+    type: list
+    elements: str
+    default: [localhost]
+  lists:
+    description: An existing folder for the lists; without it nothing is written.
+    type: path
+  explain:
+    description: Whether to say the SQL of each policy, and how the database would answer it.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Writes no lists.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+seealso:
+  - module: scaleout.ingest.index
+  - module: scaleout.ingest.tier_migrate
+"""
+
+EXAMPLES = r"""
+- name: What would be moved now
+  scaleout.ingest.tier_plan:
+    path: /srv/data
+    pools:
+      fast: {driver: union, path: /mnt/fast, high: 85, low: 70}
+      slow: {driver: union, path: /mnt/slow}
+    policies:
+      - {name: cold, from: fast, to: slow, when: "age(atime) > 30d and size >= 1M"}
+    indexes:
+      fast: /var/lib/tier/fast
+      slow: /var/lib/tier/slow
+  check_mode: true
+"""
+
+RETURN = r"""
+policies:
+  description: Each policy, by priority.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+    state:
+      description: One of V(at work), V(idle), V(no match), V(shadowed).
+      type: str
+      returned: always
+    why:
+      description: Why it is that.
+      type: str
+      returned: always
+    matching:
+      description: How many files it takes.
+      type: int
+      returned: always
+    files:
+      description: How many of them are within its limits.
+      type: int
+      returned: always
+    bytes:
+      description: What these hold.
+      type: int
+      returned: always
+    sql:
+      description: What is asked of a part of the index, and the database's plan.
+      type: list
+      elements: str
+      returned: with O(explain)
+  sample:
+    - {name: cold, state: at work, why: the pool 'fast' is 91.0 % full,
+       matching: 5000, files: 4100, bytes: 81604378624}
+lists:
+  description: The lists.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    policy:
+      description: The policy's name.
+      type: str
+      returned: always
+    host:
+      description: Who is to move.
+      type: str
+      returned: always
+    file:
+      description: The list.
+      type: str
+      returned: always
+    files:
+      description: How many files are in it.
+      type: int
+      returned: always
+    bytes:
+      description: What these hold.
+      type: int
+      returned: always
+  sample: [{policy: cold, host: mover1, file: /shared/0-0.jsonl, files: 2050, bytes: 40802189312}]
+use:
+  description: How full the pools are, in percent.
+  returned: success
+  type: dict
+  sample: {fast: 91.0, slow: 12.5}
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.policies.choose import (
+    Wanted,
+    before,
+    plan_of,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.policies.lists import preview
+from ansible_collections.scaleout.ingest.plugins.module_utils.policies.read import Tiers, read
+from ansible_collections.scaleout.ingest.plugins.module_utils.search.functions import user
+from ansible_collections.scaleout.ingest.plugins.module_utils.search.guard import check_trust
+from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import Source, source_of
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "pools": {"type": "dict", "required": True},
+    "policies": {"type": "list", "elements": "dict", "required": True},
+    "classes": {"type": "dict", "default": {}},
+    "indexes": {"type": "dict", "required": True},
+    "hosts": {"type": "list", "elements": "str", "default": ["localhost"]},
+    "lists": {"type": "path"},
+    "explain": {"type": "bool", "default": False},
+}
+
+
+def sources(indexes: dict[str, Any]) -> dict[str, Source]:
+    """The indexes by pool. Raises IngestError: one can't be read, or others may write to it."""
+    found = {}
+    for pool, folder in indexes.items():
+        found[pool] = source_of(str(folder))
+        check_trust(list(found[pool].trusted), user)
+    return found
+
+
+def explained(tiers: Tiers, found: dict[str, Source], now: int) -> dict[str, list[str]]:
+    """The SQL of each policy, and the database's plan. Raises IngestError."""
+    every = [Wanted(policy, None, "") for policy in tiers.policies]
+    return {
+        policy.name: plan_of(found[policy.source], policy, before(every, policy), now)
+        for policy in tiers.policies
+        if policy.source in found
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    options = module.params
+    now = time.time_ns()
+    try:
+        tiers = read(options["path"], options["pools"], options["policies"], options["classes"])
+        found = sources(options["indexes"])
+        folder = "" if module.check_mode else options["lists"] or ""
+        result = preview(tiers, found, options["hosts"] or ["localhost"], folder, now)
+        sql = explained(tiers, found, now) if options["explain"] else {}
+    except IngestError as error:
+        module.fail_json(msg=str(error))
+    for warning in tiers.warnings:
+        module.warn(warning)
+    policies = []
+    for one in result.found:
+        entry = {
+            "name": one.policy.name,
+            "state": one.state,
+            "why": one.why,
+            "matching": one.matches.files,
+            "files": one.chosen.files,
+            "bytes": one.chosen.bytes,
+        }
+        if sql:
+            entry["sql"] = sql.get(one.policy.name, [])
+        policies.append(entry)
+    module.exit_json(
+        changed=False,
+        policies=policies,
+        lists=[one._asdict() for one in result.lists],
+        use={name: round(use.percent, 1) for name, use in result.uses.items()},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,8 @@
 #   make ingest [SRC=dir] [DEST=dir] [CLIENTS=3] [METHOD=copy] [RUN=dir] [ARGS="--check"]
 #   make index SRC=dir INDEX=dir [ARGS="--check"]
 #                  a new generation of an index of a tree: what is there, for queries
+#   make commands BIN=dir
+#                  ingest-find, parallelcp and the others, each as one file in a folder
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
@@ -31,8 +33,9 @@ override CLIENTS := $(value CLIENTS)
 override METHOD := $(value METHOD)
 override RUN := $(value RUN)
 override INDEX := $(value INDEX)
+override BIN := $(value BIN)
 override ARGS := $(value ARGS)
-export SRC DEST CLIENTS METHOD RUN INDEX ARGS
+export SRC DEST CLIENTS METHOD RUN INDEX BIN ARGS
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +45,9 @@ ingest: .venv/ready
 
 index: .venv/ready
 	@.venv/bin/python tests/tools/index.py
+
+commands: .venv/ready
+	@.venv/bin/python tests/tools/commands.py
 
 test: .venv/ready-test
 	@.venv/bin/python tests/tools/run_tests.py $(TESTS)
@@ -102,4 +108,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index test lint matrix bench attack lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index commands test lint matrix bench attack lab lab-bench lab-setup variables setup clean

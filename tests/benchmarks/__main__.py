@@ -26,11 +26,12 @@ from tests.benchmarks import (  # noqa: E402
     measure,
     memory,
     methods,
+    searching,
     source,
 )
 from tests.benchmarks.measure import Result  # noqa: E402
 
-PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client")
+PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client", "index")
 
 
 def main() -> int:
@@ -67,7 +68,7 @@ def main() -> int:
     folder = tempfile.mkdtemp(prefix="bench-", dir=options.memory_folder)
     results: list[Result] = []
     try:
-        if {"copy", "methods", "playbook"} & set(options.parts):
+        if {"copy", "methods", "playbook", "index"} & set(options.parts):
             tree = source.linux_tree(os.path.join(options.memory_folder, "bench"))
         if "copy" in options.parts:
             results += copying.race(tree, folder, options.rounds, options.beside)
@@ -85,6 +86,9 @@ def main() -> int:
             results += dispatching.claims(folder)
         if "client" in options.parts:
             results += memory.client_of_a_million(folder)
+        if "index" in options.parts:
+            results += searching.beside_find(tree, folder)
+            results += searching.ten_million(folder)
     finally:
         shutil.rmtree(folder)
     return report(results, options.json, load)

@@ -71,7 +71,8 @@ def open_part(file: str) -> sqlite3.Connection:
         known = "SELECT count(*) FROM sqlite_master WHERE name IN ('errors', 'meta')"
         (tables,) = db.execute(known).fetchone()
         if tables == 2 and version == VERSION:
-            db.execute("SELECT 1 FROM raw_directories, raw_entries, errors, meta LIMIT 1")
+            for table in ("raw_directories", "raw_entries", "errors", "meta"):
+                db.execute(f"SELECT 1 FROM {table} LIMIT 1")
     except sqlite3.Error as error:
         if db is not None:
             db.close()

@@ -18,7 +18,7 @@ from ..search import output, reports, where
 from ..search.engine import Answer, ask, explain
 from ..search.functions import user
 from ..search.guard import Limits, check_trust, limit_memory
-from ..search.language import parse
+from ..search.language import parse, size_of
 from ..search.mistake import Mistake, hint
 from ..search.source import Source, source_of
 from . import ingest_diff
@@ -169,7 +169,7 @@ def _run(words: list[str]) -> int:
         known = ", ".join(reports.REPORTS)
         said = hint(options.report, reports.REPORTS)
         parser.error(f"there is no report '{options.report}': {known}{said}")
-    limit_memory(_size(options.memory_limit))
+    limit_memory(size_of(options.memory_limit, "--memory-limit"))
     source = source_of(options.index)
     if not options.trust:
         try:
@@ -185,14 +185,6 @@ def _run(words: list[str]) -> int:
     with closing(answer.rows):  # type: ignore[type-var]
         _write(answer, options)
     return 0
-
-
-def _size(text: str) -> int:
-    try:
-        condition = parse(f"size = {text}")
-    except Mistake as error:
-        raise IngestError(f"--memory-limit: {error.sentence}") from error
-    return int(condition.value)  # type: ignore[union-attr]
 
 
 def _limits(options: argparse.Namespace) -> Limits:

@@ -13,6 +13,7 @@ import pwd
 import re
 from typing import Callable, Mapping, NamedTuple, NoReturn
 
+from ..core.errors import IngestError
 from ..core.paths import to_bytes
 from ..core.wildcards import translate
 from .condition import (
@@ -92,6 +93,17 @@ def parse(
             mistake is in one of them.
     """
     return _Parser(text, classes or {}, accounts, ()).whole()
+
+
+def size_of(text: str, option: str) -> int:
+    """The bytes of a size such as 2G. Raises IngestError, which names the option."""
+    try:
+        condition = parse(f"size = {text}")
+    except Mistake as error:
+        raise IngestError(f"{option}: {error.sentence}") from error
+    if not isinstance(condition, Compare) or not isinstance(condition.value, int):
+        raise IngestError(f"{option}: '{text}' is not a size such as 10M or 1.5GiB")
+    return condition.value
 
 
 class _Parser:

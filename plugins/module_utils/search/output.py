@@ -79,7 +79,7 @@ def null(delimiter: bytes) -> Format:
 def json_lines(columns: list[str]) -> Format:
     """An object a row; bytes that are no UTF-8 are lone surrogates, from which
     ``text.encode('utf-8', 'surrogateescape')`` makes them again."""
-    names = _told_apart(columns)
+    names = told_apart(columns)
 
     def written(rows: list[Row]) -> bytes:
         return b"".join(
@@ -105,7 +105,8 @@ def comma_separated(columns: list[str]) -> Format:
     return written
 
 
-def _told_apart(columns: list[str]) -> list[str]:
+def told_apart(columns: list[str]) -> list[str]:
+    """The columns' names, with a number where one comes again."""
     seen: dict[str, int] = {}
     names = []
     for name in columns:

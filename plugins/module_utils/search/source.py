@@ -79,8 +79,10 @@ class IndexSource:
         IngestError: there is none in ``folder``, or it is damaged, or not complete.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, small: int = 16 << 20) -> None:
+        """Parts of less than ``small`` bytes are read as a whole, without a look at summaries."""
         folder = find(folder)
+        self._small = small
         found = complete(folder)
         self.meta = found.meta
         self.root = to_bytes(str(found.meta.get("source", "")))
@@ -143,7 +145,7 @@ class IndexSource:
     def _may(self, condition: Condition, columns: Columns, now: int, part: str) -> str:
         """A condition on the directories, with its values in it; empty if it tells too little."""
         may = may_hold(condition, columns, now)
-        if may.text == "1":
+        if may.text == "1" or os.path.getsize(part) < self._small:
             return ""
         where = f"d.entries > 0 AND {inlined(may)}"
         db = self.open(part)

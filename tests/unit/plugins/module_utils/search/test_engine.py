@@ -13,7 +13,10 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.engine import ask
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.guard import Limits
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.mistake import Mistake
-from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import Source, source_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import (
+    IndexSource,
+    Source,
+)
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 
 
@@ -23,7 +26,7 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, So
     folder = tmp_path_factory.mktemp("place")
     root = os.fsencode(folder / "tree")
     indexes.hostile(root, str(folder / "index"))
-    yield root, source_of(str(folder / "index"))
+    yield root, IndexSource(str(folder / "index"), small=0)
     trees.remove(root)
 
 

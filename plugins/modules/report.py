@@ -13,7 +13,7 @@ description:
     summary.
   - C(stats.json) has the numbers, C(failures.jsonl) one line for each item that failed,
     C(metrics.prom) the numbers for Prometheus' node exporter, and C(report.html) is one
-    self-contained page for a browser.
+    self-contained page for a browser. C(hosts.csv) and C(failures.csv) are for spreadsheets.
   - Fails if an item failed, if the scan could not read all of the source, or if a part of the plan
     is left to do.
   - The report of a run in check mode is its plan.

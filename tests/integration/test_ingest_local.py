@@ -165,7 +165,9 @@ def test_what_is_there_is_neither_planned_nor_looked_at_again(folder: str) -> No
     # An interrupted run: some of it is there.
     for number in range(3):
         os.unlink(os.path.join(place.destination, "more", str(number)))
+    assert again(30, "--check", split="dynamic")["tasks changed"] == 1
     found = again(3, "--check")
+    assert found["tasks changed"] == 1
     assert "3 files, 3.00 kB would be copied; nothing was written" in found["output"]
     assert f"There already, as they are to be: {right - 3:,} files" in found["output"]
     found = again(4)
@@ -173,6 +175,7 @@ def test_what_is_there_is_neither_planned_nor_looked_at_again(folder: str) -> No
     assert found["verify"]["files"] == 3 + found["planned"]["directories"] < 10
     assert place.differences() == []
 
+    assert again(40, "--check")["tasks changed"] == 0
     os.chmod(os.path.join(place.source, "more", "4"), 0o600)
     found = again(5)
     assert found["planned"]["items"] == 1 and found["planned"]["bytes"] == 0

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .queries import planned
+from .queries import planned, would_change
 from .store import PlanStore
 
 
 def preview(store: PlanStore, host: str, destinations: list[str], listing: bool) -> dict[str, Any]:
     """Per mount the items, files and bytes that are planned for a host, the first and the last
-    item; with ``listing`` also a diff that names each shard."""
+    item, and whether anything would change; with ``listing`` also a diff that names each shard."""
     mounts: dict[str, dict[str, Any]] = {}
     lines: list[str] = []
     for shard in planned(store, host):
@@ -28,7 +28,7 @@ def preview(store: PlanStore, host: str, destinations: list[str], listing: bool)
             f"shard {shard.id}: {shard.kind} {shard.items} items, {shard.bytes} bytes, "
             f"to {path}: {shard.first} … {shard.last}"
         )
-    answer: dict[str, Any] = {"changed": False, "planned": mounts}
+    answer: dict[str, Any] = {"changed": would_change(store, host), "planned": mounts}
     if listing:
         answer["diff"] = {"prepared": "\n".join(lines) + "\n"}
     return answer

@@ -48,6 +48,14 @@ def is_done(store: PlanStore) -> bool:
     return store.db.execute(query).fetchone() is None
 
 
+def would_change(store: PlanStore, host: str) -> bool:
+    """Whether the plan has something for a host to do besides checking. What is anybody's is the
+    first host's."""
+    query = "SELECT 1 FROM shards WHERE phase<? AND (host=? OR (host IS NULL AND ?)) LIMIT 1"
+    first = store.meta()["hosts"][0] == host
+    return store.db.execute(query, (Phase.CHECK, host, first)).fetchone() is not None
+
+
 def has_begun(store: PlanStore, host: str) -> bool:
     """Whether a host has taken part already."""
     query = "SELECT 1 FROM hosts WHERE name=? AND state<>?"

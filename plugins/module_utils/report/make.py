@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run folder's report: stats.json, failures.jsonl, metrics.prom, report.html and a summary."""
+"""A run folder's report: numbers, failures, tables, metrics, a page and a summary."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from ..core.errors import IngestError
 from ..index.reader import Index
 from ..index.schema import has_index
 from ..plan.store import PlanStore
-from . import prometheus, summary
+from . import prometheus, summary, tables
 from .failures import write_failures
 from .html.page import write_page
 from .stats import gather, write_stats
 
 PLAN, INDEX = "plan.db", "index"
 STATS, FAILURES, METRICS, PAGE = "stats.json", "failures.jsonl", "metrics.prom", "report.html"
+HOSTS, FAILED = "hosts.csv", "failures.csv"
+FILES = (STATS, FAILURES, METRICS, PAGE, HOSTS, FAILED)
 
 
 class Report(NamedTuple):
@@ -39,13 +41,15 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     Raises:
         IngestError: there is no plan, it can't be read, or the report can't be written.
     """
-    paths = {name: os.path.join(folder, name) for name in (STATS, FAILURES, METRICS, PAGE)}
+    paths = {name: os.path.join(folder, name) for name in FILES}
     store = PlanStore.open(os.path.join(folder, PLAN), readonly=True)
     index = _index(os.path.join(folder, INDEX))
     try:
         failures = write_failures(store, index, paths[FAILURES])
         stats = gather(store, index, failures, version)
         write_stats(stats, paths[STATS])
+        tables.write_hosts(stats, paths[HOSTS])
+        tables.write_failed(paths[FAILURES], paths[FAILED])
         prometheus.write_metrics(stats, paths[METRICS])
         write_page(store, index, stats, failures, assets, paths[PAGE])
     except sqlite3.Error as error:

@@ -58,6 +58,36 @@ options:
     type: list
     elements: str
     default: []
+  policies:
+    description:
+      - Conditions in the language of C(docs/search.md) that are asked of the new index before it
+        takes its place. The first policy, by priority, that an entry other than a directory meets
+        has it. It is marked in the index (the view C(marked)), and its path stands in the policy's
+        lists, in the folder C(lists) of the generation, one for each part of the index.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Letters, digits and C(_.-).
+        type: str
+        required: true
+      when:
+        description: The condition.
+        type: str
+        required: true
+      priority:
+        description: The lowest number comes first.
+        type: float
+        default: 0
+  list_format:
+    description:
+      - V(null) ends each path in a list with a NUL, for C(xargs -0) or C(rsync --from0).
+      - V(newline) is refused when a name holds a newline.
+      - V(sqlite) is a database with a table C(files) of paths and their attributes.
+    type: str
+    choices: ["null", newline, sqlite]
+    default: "null"
   include:
     description:
       - Patterns that C(rsync -a --include=PATTERN) would take. They come before all O(exclude).
@@ -123,6 +153,16 @@ EXAMPLES = r"""
     index_dir: /var/lib/scaleout/index/doc
   run_once: true
   register: index
+
+- name: Index it again, looking only where something may have changed, and list what is cold
+  scaleout.ingest.index:
+    source: /usr/share/doc
+    index_dir: /var/lib/scaleout/index/doc
+    scan: changed
+    policies:
+      - name: cold
+        when: type = f and size > 1M and age(atime) > 90d
+  run_once: true
 
 - name: Show how much there is
   ansible.builtin.debug:
@@ -191,6 +231,15 @@ listed:
   returned: success
   type: int
   sample: 5096
+policies:
+  description: What each policy has.
+  returned: when O(policies) are given
+  type: dict
+  sample:
+    cold:
+      entries: 120
+      bytes: 4831838208
+      lists: [/var/lib/scaleout/index/doc/20260101T120000.000000/lists/cold.0.list]
 seconds:
   description: Duration.
   returned: success
@@ -235,6 +284,17 @@ ARGUMENTS = {
     "scan": {"type": "str", "choices": ["full", "changed", "directories"], "default": "full"},
     "settled": {"type": "str", "default": "0"},
     "subtrees": {"type": "list", "elements": "str", "default": []},
+    "policies": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "when": {"type": "str", "required": True},
+            "priority": {"type": "float", "default": 0},
+        },
+    },
+    "list_format": {"type": "str", "choices": ["null", "newline", "sqlite"], "default": "null"},
     "include": {"type": "list", "elements": "str", "default": []},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "xattrs": {"type": "bool", "default": False},

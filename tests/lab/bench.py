@@ -29,6 +29,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import time
 from typing import Any, Callable, Sequence
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -361,6 +362,48 @@ def wide(options: argparse.Namespace) -> None:
         target("one client, one directory: three mounts / one mount", one / three, None)
 
 
+INDEX = """
+import json, sys
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import indexing
+given = json.loads(sys.argv[2])
+options = dict(source=sys.argv[1], index_dir="/tmp/index", generations=2, include=[], exclude=[],
+    xattrs=False, one_file_system=False, workers="2", threads="auto", stall_timeout=60,
+    scan="full", settled="0", subtrees=[], policies=[], list_format="null")
+options.update(given)
+print(json.dumps(indexing.make(indexing.IndexOptions.from_params(options))))
+"""
+
+
+def index(options: argparse.Namespace) -> None:
+    """What a further scan of an unchanged tree costs, caches cold."""
+    tree = source.glibc_tree(options.memory_folder, options.files or 6000)
+    with cluster.Lab(cluster.Shape(clients=1, nodes=1)) as lab:
+        shutil.copytree(tree, lab.source + "/tree", symlinks=True)
+        time.sleep(3)  # what changed just before a scan is not trusted
+        client = Client(lab)
+        client.run("rm", "-rf", "/tmp/index")
+        totals = {}
+        for name, given in (
+            ("full", {}),
+            ("changed", {"scan": "changed"}),
+            ("changed, settled", {"scan": "changed", "settled": "0.001s"}),
+            ("directories", {"scan": "directories"}),
+        ):
+            command = ["/usr/bin/python3", "-c", INDEX, "{0}/tree", json.dumps(given)]
+            answer = client.race(command)
+            found, _destination = answer["calls"]
+            result = json.loads(answer["output"].splitlines()[-1])
+            totals[name] = sum(found.values())
+            kinds = "  ".join(f"{kind} {number}" for kind, number in sorted(found.items()))
+            print(
+                f"  {name:18} {totals[name]:6} calls, {result['listed']} of"
+                f" {result['directories']} directories listed, {result['entries']} entries,"
+                f" {result['seconds']:.1f} s   {kinds}"
+            )
+        target("calls of full / changed, settled", totals["full"] / totals["changed, settled"], 3.0)
+        target("calls of full / directories", totals["full"] / totals["directories"], 3.0)
+
+
 PARTS = {
     "spread": spread,
     "uneven": uneven,
@@ -370,6 +413,7 @@ PARTS = {
     "calls": calls,
     "walk": walk,
     "wide": wide,
+    "index": index,
 }
 
 

@@ -88,9 +88,10 @@ class Place:
             ) from error
 
     def _complete(self, keep: int) -> str:
-        for name in os.listdir(self.new):
-            _to_disk(os.path.join(self.new, name))
-        _to_disk(self.new)
+        for folder, _folders, names in os.walk(self.new):
+            for each in names:
+                _to_disk(os.path.join(folder, each))
+            _to_disk(folder)
         name = self._name()
         target = os.path.join(self.folder, name)
         os.rename(self.new, target)

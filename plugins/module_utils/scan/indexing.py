@@ -17,6 +17,7 @@ from ..index.earlier import FULL, Earlier
 from ..index.generations import Place, writing
 from ..index.parts import complete
 from ..index.reader import Index
+from ..search.marks import LISTS, Mark, mark, read
 from .coordinator import Progress, check_output, check_source, scan
 from .options import ScanOptions, number
 
@@ -25,7 +26,8 @@ _SHOWN = 20  # failures
 
 class IndexOptions(NamedTuple):
     """What the module is asked for. ``folder`` is for generations, of which ``keep`` are kept.
-    ``mode``, ``subtrees`` and ``settled`` (s) are as for :class:`..index.earlier.Earlier`."""
+    ``mode``, ``subtrees`` and ``settled`` (s) are as for :class:`..index.earlier.Earlier`,
+    ``marks`` and ``list_format`` as for :func:`..search.marks.mark`."""
 
     folder: str
     scan: ScanOptions
@@ -33,6 +35,8 @@ class IndexOptions(NamedTuple):
     mode: str = FULL
     subtrees: Tuple[bytes, ...] = ()
     settled: float = 0.0
+    marks: Tuple[Mark, ...] = ()
+    list_format: str = "null"
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> IndexOptions:
@@ -59,7 +63,9 @@ class IndexOptions(NamedTuple):
         )
         subtrees = tuple(_relative(path) for path in params["subtrees"])
         settled = period(params["settled"], "settled")
-        return cls(folder, options, keep, params["scan"], subtrees, settled)
+        form = params["list_format"]
+        marks = tuple(read(params["policies"], form))
+        return cls(folder, options, keep, params["scan"], subtrees, settled, marks, form)
 
 
 def check(options: IndexOptions) -> None:
@@ -82,12 +88,21 @@ def make(options: IndexOptions, progress: Progress | None = None) -> dict[str, A
     """
     began = time.monotonic()
     with writing(options.folder) as place:
-        target, why = _make(options, place, progress)
-    return _result(target, time.monotonic() - began, why)
+        why, marked = _make(options, place, progress)
+        target = place.complete(options.keep)
+    result = _result(target, time.monotonic() - began, why)
+    if options.marks:
+        for each in marked.values():
+            folder = os.path.join(target, LISTS)
+            each["lists"] = [os.path.join(folder, os.path.basename(path)) for path in each["lists"]]
+        result["policies"] = marked
+    return result
 
 
-def _make(options: IndexOptions, place: Place, progress: Progress | None) -> tuple[str, str]:
-    """The folder of the new generation, and why it was not scanned as it was asked for."""
+def _make(
+    options: IndexOptions, place: Place, progress: Progress | None
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Scan. Why that was not done as it was asked for, and what the policies have."""
     earlier, why = _earlier(options, place.old)
     number = 0
     if place.old is not None:
@@ -95,7 +110,10 @@ def _make(options: IndexOptions, place: Place, progress: Progress | None) -> tup
             number = int(complete(place.old).meta.get("scans", 0)) + (not options.subtrees)
     new = options.scan._replace(folder=place.new, earlier=earlier, scans=number)
     scan(new, progress)
-    return place.complete(options.keep), why
+    if not options.marks:
+        return why, {}
+    marked = mark(place.new, options.marks, options.list_format, time.time_ns())
+    return why, {name: each._asdict() for name, each in marked.items()}
 
 
 def _earlier(options: IndexOptions, old: str | None) -> tuple[Earlier | None, str]:

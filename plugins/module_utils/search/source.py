@@ -20,6 +20,7 @@ from .query import BOTH, DIRECTORIES, ENTRIES, Relation
 
 _ROWS = {"entries": ENTRIES, "pentries": ENTRIES, "everything": BOTH}
 _ROWS.update({"summary": DIRECTORIES, "tree": DIRECTORIES})
+_MARKED = "marked"  # there if policies were applied to the index, see marks.py
 _LARGEST = (1 << 63) - 1
 _OTHERS = 1 << 20  # bytes: no link is as long, and nothing else but a file has a size
 
@@ -87,6 +88,7 @@ class IndexSource:
         self.meta = found.meta
         self.root = to_bytes(str(found.meta.get("source", "")))
         self.parts: Sequence[str] = found.files
+        self.folder = folder
         self.trusted = [folder, *found.files]
         self._wide = dict(zip(found.files, found.wide))
         self._numbers = {file: number for number, file in enumerate(found.files)}
@@ -96,10 +98,16 @@ class IndexSource:
             self.relations = {
                 name: Relation(_columns(db, name), rows) for name, rows in _ROWS.items()
             }
+            if found.meta.get("policies") is not None:
+                self.relations[_MARKED] = Relation(_columns(db, _MARKED), ENTRIES)
         except sqlite3.Error as error:
             raise IngestError(f"{found.files[0]} is damaged ({error}): scan again") from error
         finally:
             db.close()
+
+    def is_wide(self, part: str) -> bool:
+        """Whether it holds numbers beyond 63 bits, see ``..index.rows.narrow``."""
+        return self._wide[part]
 
     def open(self, part: str) -> sqlite3.Connection:
         """See Source."""

@@ -32,6 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "scan": "full",
     "settled": "0",
     "subtrees": [],
+    "policies": [],
+    "list_format": "null",
     "include": [],
     "exclude": [],
     "xattrs": False,

@@ -72,7 +72,7 @@ class OpenShard:
                 lines = list(self._lines)
                 for count, _size, body in lines:
                     self._rows[shards.directory_of(body)] += count
-                self._lines = shards.in_turn(lines)
+                self._lines = iter(shards.in_turn(lines))
             self._data = b""
             self._following = next(self._lines, None)
         taken: list[bytes] = []

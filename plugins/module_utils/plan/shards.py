@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections import deque
 from json.encoder import encode_basestring_ascii as _quote
+from operator import itemgetter
 from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Union
 
 from ..core.paths import join, to_bytes, to_text
@@ -23,6 +23,9 @@ from ..index.rows import Directory, Entry
 # end, large enough not to be felt.
 LINE_ROWS = 32
 LINE_BYTES = 1 << 20
+
+_GOLDEN = 0.618033988749895  # its multiples are spread evenly between whole numbers
+_PLACE = itemgetter(0, 1)
 
 
 class Header(NamedTuple):
@@ -230,18 +233,21 @@ def directory_of(body: bytes) -> bytes:
     return body.partition(b'",[')[0]
 
 
-def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """The lines, one of each directory in turn: a kernel lets nobody else make an entry in a
-    directory as long as a server has not answered."""
-    queues: dict[bytes, deque[tuple[int, int, bytes]]] = {}
+def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """The lines, those of each directory at even distances: a kernel lets nobody else make an entry
+    in a directory as long as a server has not answered, so that what remains of a large one, when
+    all others are done, takes one entry after the other."""
+    by_directory: dict[bytes, list[tuple[int, int, bytes]]] = {}
     for entry in lines:
-        queues.setdefault(directory_of(entry[2]), deque()).append(entry)
-    turns = deque(queues.values())
-    while turns:
-        queue = turns.popleft()
-        yield queue.popleft()
-        if queue:
-            turns.append(queue)
+        by_directory.setdefault(directory_of(entry[2]), []).append(entry)
+    # Each directory begins elsewhere, or all those of one line would come at once.
+    places = [
+        ((number + at * _GOLDEN % 1) / len(entries), at, entry)
+        for at, entries in enumerate(by_directory.values())
+        for number, entry in enumerate(entries)
+    ]
+    places.sort(key=_PLACE)
+    return [entry for _place, _at, entry in places]
 
 
 def write_package(stream: IO[bytes], shards: Iterable[tuple[Header, bytes]]) -> None:

@@ -9,19 +9,29 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import W
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 
 
+def in_turn(*directories: bytes) -> list[bytes]:
+    """The directories of lines that come in this order, in turn."""
+    lines = [shards.line(name, [f'["{n}",0,0,0,0,0,0]'], 0) for n, name in enumerate(directories)]
+    turned = shards.in_turn(shards.unpack(shards.pack(lines)))
+    read = [shards.read_line("copy", body) for _files, _size, body in turned]
+    for name in directories:  # those of one stay in order, and none is missing
+        kept = [int(rows[0].name) for directory, rows in read if directory == name]
+        assert kept == [n for n, other in enumerate(directories) if other == name]
+    return [directory for directory, _rows in read]
+
+
 def test_directories_take_turns() -> None:
-    lines = [
-        shards.line(name, ['["x",0,0,0,0,0,0]'], 0) for name in (b"a", b"a", b'q",[', b"a", b"b/c")
-    ]
-    packed = shards.pack(lines)
-    turned = shards.in_turn(shards.unpack(packed))
-    assert [shards.read_line("copy", body)[0] for _files, _size, body in turned] == [
-        b"a",
-        b'q",[',
-        b"b/c",
-        b"a",
-        b"a",
-    ]
+    for name in (b'q",[', b"b/c"):
+        turned = in_turn(*[b"a"] * 3, *[name] * 3)
+        assert all(turned[at] != turned[at + 1] for at in range(5)), turned
+
+
+def test_a_large_directory_does_not_remain_when_the_others_are_done() -> None:
+    small = [b"small%d" % n for n in range(100)]
+    turned = in_turn(*[b"large"] * 400, *small, *small)
+    for at in range(0, 600, 60):
+        part = turned[at : at + 60]
+        assert 30 <= part.count(b"large") <= 50, (at, part)
 
 
 WANT = Want(0o100644, 1000, 100, 5, -1, -1, 0)

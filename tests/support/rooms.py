@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "copy",
         "client",
         "search",
+        "policies",
         "difference",
     ),
 }

@@ -21,13 +21,14 @@ from ..search.guard import Limits, check_trust, limit_memory
 from ..search.language import parse, size_of
 from ..search.mistake import Mistake, hint
 from ..search.source import Source, source_of
-from . import ingest_diff
+from . import ingest_diff, ingest_tiers
 
 USAGE, FAILED = 2, 1
 _USAGE = """Usage: ingest-find [options] -E SQL INDEX
        ingest-find [options] --where CONDITION INDEX
        ingest-find [options] --report NAME INDEX
        ingest-find --diff [options] [OLD] NEW
+       ingest-find --tiers FILE [--explain POLICY | --which PATH]
 """
 _HELP = (
     _USAGE
@@ -44,6 +45,7 @@ what is in the tree that was scanned, and touches the tree itself not at all.
   --report NAME    sizes, ages, users, types, largest, newest or duplicates
   --limit N        rows of a report (default 20)
   --diff           what differs between two indexes; --diff --help tells more
+  --tiers FILE     what tiering policies would move; --tiers --help tells more
   --explain        say what would be asked, how the database would do it, and
                    for --where how many entries and bytes it finds
 
@@ -68,7 +70,10 @@ Exit status: 0 answered, 1 not answered, 2 usage or a wrong query.
 """
 )
 # A word that asks in another way, which is given the other words.
-WAYS: Dict[str, Callable[[List[str]], int]] = {"--diff": ingest_diff.run}
+WAYS: Dict[str, Callable[[List[str]], int]] = {
+    "--diff": ingest_diff.run,
+    "--tiers": ingest_tiers.run,
+}
 
 
 class _Parser(argparse.ArgumentParser):

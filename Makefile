@@ -12,6 +12,8 @@
 #   make bench     the benchmarks
 #   make attack [MINUTES=60] [SEED=n]
 #                  runs that are killed, changed under, led astray and doubled at random (as root)
+#   make attack-tier [MINUTES=10] [SEED=n]
+#                  moves files between two disks under the hands of those who use them (as root)
 #   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
 #   make lab-bench what the method gains over NFS, measured in the lab; PARTS= names some (as root)
@@ -64,6 +66,9 @@ bench: .venv/ready-test
 attack: .venv/ready-test
 	@.venv/bin/python -m tests.attack --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
+attack-tier: .venv/ready-test
+	@.venv/bin/python -m tests.attack_tier --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 # CLIENTS is empty above unless it was given.
 lab: .venv/ready .collections/ansible_collections/ansible/posix
 	@NODES='$(NODES)' NODE_MBIT='$(NODE_MBIT)' CLIENT_MBIT='$(CLIENT_MBIT)' DELAY_US='$(DELAY_US)' \
@@ -108,4 +113,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index commands test lint matrix bench attack lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index commands test lint matrix bench attack attack-tier lab lab-bench lab-setup variables setup clean

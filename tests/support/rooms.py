@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plan": ("core", "index", "difference", "search"),
     "copy": ("core", "fs"),
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
+    "tier": ("core", "fs", "copy"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
     "report": ("core", "index", "plan.store", "plan.results"),
     "provision": (

@@ -37,8 +37,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "copy",
         "client",
         "search",
-        "policies",
         "difference",
+        "policies",
     ),
 }
 

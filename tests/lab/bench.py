@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``make lab-bench``: what the method gains over real NFS, measured in labs of its own. As root.
 
-    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [walk] [wide]
+    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [walk] [wide] [again]
              [--files N] [--rounds N]
 
     spread    one client, nodes of 80 Mbit/s: three mounts against one
@@ -14,6 +14,8 @@
     walk      the scan of a directory of 20,000 files, 0.5 ms each way, and of glibc's source, 5 ms:
               against find -printf, and against itself over the same mount once more
     wide      4,000 files of one directory, 0.5 ms each way: three mounts against one
+    again     everything is there already: calls an entry, and against rsync -a that finds nothing
+              to do; 4,000 files of one directory with 0.5 ms each way, glibc's with 0.5 and 5
 
 Exit status 1 if a target is missed.
 """
@@ -404,6 +406,47 @@ def index(options: argparse.Namespace) -> None:
         target("calls of full / directories", totals["full"] / totals["directories"], 3.0)
 
 
+def again(options: argparse.Namespace) -> None:
+    tree = source.glibc_tree(options.memory_folder, options.files)
+    for what, delay, least in (("wide", 500, 5.0), ("tree", 500, 4.0), ("tree", 5000, 8.0)):
+        with cluster.Lab(cluster.Shape(clients=1, nodes=1, delay_us=delay)) as lab:
+            if what == "wide":
+                _small_files(lab.source + "/wide", 4_000)
+            else:
+                subprocess.run(["cp", "-a", tree, lab.source + "/tree"], check=True)
+            here = lab.source + "/" + what
+            subprocess.run(["cp", "-a", here, lab.export + "/race"], check=True)
+            count = 1 + sum(len(below) + len(names) for _at, below, names in os.walk(here))
+            _again(Client(lab), "/" + what, count, f"{what}, {delay / 1000:g} ms each way", least)
+
+
+def _again(client: Client, below: str, count: int, what: str, least: float) -> None:
+    print(f"{what}: {count} entries, all there already", flush=True)
+    took = {}
+    for name, command in {
+        "scan + plan + copy + second pass": client.engine(),
+        "rsync -a": ["rsync", "-a", "{0}/", "{1}"],
+    }.items():
+        found = client.race(command, below=below, keep=True)
+        took[name] = found["seconds"]
+        sides = [sum(side.values()) / count for side in found["calls"]]
+        print(
+            f"  {name:34} {took[name]:8.1f} s   calls an entry: source {sides[0]:.3f}, "
+            f"destination {sides[1]:.3f}",
+            flush=True,
+        )
+        for calls in found["calls"]:
+            print("    " + "  ".join(f"{kind} {n}" for kind, n in sorted(calls.items()) if n))
+        if name != "rsync -a":
+            target(f"{what}: entries / calls on the source", 1 / sides[0], 5.0)
+            target(f"{what}: entries / calls on the destination", 1 / sides[1], 5.0)
+    target(
+        f"{what}: rsync -a / ours",
+        took["rsync -a"] / took["scan + plan + copy + second pass"],
+        least,
+    )
+
+
 PARTS = {
     "spread": spread,
     "uneven": uneven,
@@ -414,6 +457,7 @@ PARTS = {
     "walk": walk,
     "wide": wide,
     "index": index,
+    "again": again,
 }
 
 

@@ -6,7 +6,8 @@
 
 mounts the source on /mnt/race/source and the destinations on /mnt/race/1…, runs the command there
 with {0} for the source, {1} for the first destination and {all} for all, and prints JSON. With
-"before": true it runs it once before, and waits 10 s, so that what the mounts remember is old.
+"before": true it runs it once before, and waits 10 s, so that what the mounts remember is old; with
+"keep": true the destinations have what was there before.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ def main() -> int:
     mounts = ["%s/%d" % (BASE, number + 1) for number in range(len(wanted["destinations"]))]
     for address, where in zip(wanted["destinations"], mounts):
         mount(address, where, wanted["options"])
-    subprocess.run(["rm", "-rf", mounts[0] + "/race"], check=True)
-    os.mkdir(mounts[0] + "/race")
+    if not wanted.get("keep"):
+        subprocess.run(["rm", "-rf", mounts[0] + "/race"], check=True)
+        os.mkdir(mounts[0] + "/race")
     for address, where in zip(wanted["destinations"], mounts):
         mount(address, where, wanted["options"])
     mount(wanted["source"], source, wanted["source_options"])

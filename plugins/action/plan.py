@@ -136,6 +136,17 @@ class ActionModule(ActionBase):
         result.update(item_count=counts.pop("items"), **counts, changed=False)
 
 
+def _old(compared: dict[str, Any] | None, finished: float) -> str | None:
+    """A warning of a comparison that has been overtaken, perhaps; ``finished`` in epoch s."""
+    hours = (time.time() - finished) / 3600
+    if not compared or hours < 1:
+        return None
+    return (
+        f"the source was compared with the destination {hours:.1f} hours ago, and what was right "
+        "then is not looked at again: scan again, or set ingest_verify to checksum"
+    )
+
+
 def _leaves_out(options: dict[str, Any]) -> bool:
     """Whether what a scan found to be right needs nothing of the method either."""
     if options["method"] == "copy":
@@ -166,11 +177,15 @@ def _fits(folder: str, options: dict[str, Any]) -> list[str]:
     holds, preserve = options["holds"], options["preserve"]
     index = Index(folder)
     try:
-        found = [space.too_many(index.totals().entries, options["nodes"])]
+        meta = index.meta()
+        found = [
+            space.too_many(index.totals().entries, options["nodes"]),
+            _old(meta.get("compared"), float(meta["finished"])),
+        ]
         if holds:
             shortfalls.clashes(holds, index)
             if options["check_space"]:
-                compared = bool(index.meta().get("compared"))
+                compared = bool(meta.get("compared"))
                 found.append(space.check(space.need(index, holds, preserve), holds, compared))
             found += shortfalls.in_tree(holds, preserve, index)
         return [sentence for sentence in found if sentence]

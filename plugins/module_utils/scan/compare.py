@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 
 from ..core.changes import (
     ATTRIBUTES,
@@ -40,11 +41,13 @@ from .options import Comparing
 
 # What this collection, and some file systems, put beside the tree.
 OWN_NAMES = (b".ingest-", b"lost+found")
-HELD = 50_000  # entries of a directory that are held
+HELD = 50_000  # entries of a directory that are held,
+MANY = 5_000  # and from where on those of only one directory in a process
 # What the destination has in a directory's place.
 UNKNOWN, MISSING, THERE = range(3)
 
 _REGULAR = stat.S_IFREG
+_ONE_OF_MANY = threading.Lock()
 
 
 def worth_comparing(options: Comparing | None) -> Comparing | None:
@@ -96,6 +99,7 @@ class Counterpart:
         self._held: dict[bytes, os.stat_result] = {}
         self._directories: set[bytes] = set()
         self._odd: set[bytes] = set()  # that could not be looked at
+        self._many = False
         # Of each entry that is right by itself, but a name among others: the file there.
         self.files: dict[bytes, tuple[int, int]] = {}
         if place == THERE:
@@ -116,9 +120,12 @@ class Counterpart:
             held.update(run.others)
             self._directories.update(name for name, _found in run.directories)
             self._odd.update(name for name, _error in run.failed)
-            if len(held) + len(self._directories) > HELD:
+            count = len(held) + len(self._directories)
+            if count > HELD:
                 self._forget()
                 return
+            if count > MANY and not self._many:
+                self._many = _ONE_OF_MANY.acquire()
 
     def _forget(self) -> None:
         """It can't be told what is in it."""
@@ -126,7 +133,11 @@ class Counterpart:
         self._held, self._directories, self._odd = {}, set(), set()
 
     def close(self) -> None:
-        """Close it."""
+        """Close it, and let go of what was held."""
+        self._forget()
+        if self._many:
+            _ONE_OF_MANY.release()
+            self._many = False
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

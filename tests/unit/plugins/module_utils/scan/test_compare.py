@@ -344,6 +344,18 @@ def test_a_directory_too_wide_to_be_held_is_not_compared(
     assert set(states.values()) == {0}
 
 
+def test_of_wide_directories_one_after_the_other_is_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in range(6):
+        os.mkdir(os.path.join(place.source, b"%d" % folder))
+        for number in range(12):
+            write(os.path.join(place.source, b"%d" % folder, b"%d" % number))
+    place.copy()
+    monkeypatch.setattr(compare, "MANY", 5)
+    assert set(place.states(workers=1, threads=4).values()) == {EQUAL}
+
+
 def test_extras_are_what_the_source_lacks(place: Place) -> None:
     os.makedirs(os.path.join(place.source, b"both"))
     for name in (b"file", b"left out", b"both/x"):

@@ -109,6 +109,7 @@ class ActionModule(TakesLosses):
             _run=_short(f"{meta['token']} {this_playbook()}"),
             _verify=meta["verify"],
             _selection=meta["selection"],
+            _compared=meta["compared"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
         )
         try:

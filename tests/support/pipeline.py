@@ -98,6 +98,7 @@ def ingest(
         wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)
         settings = configure(wanted, settings, workers == "auto")
     with PlanStore.open(path) as store:
+        settings = settings._replace(compared=store.meta()["compared"])
         serve(Dispatcher(store, "localhost", 60), Runner(settings))
         store.set_meta(finished=time.time())
         result = dict(queries.sums(store, "localhost")._asdict())

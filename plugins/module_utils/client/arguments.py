@@ -34,6 +34,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
     "_selection": {"type": "dict"},
+    "_compared": {"type": "bool", "default": False},
     # The host's name in the inventory, and in the destination's lock; there, the plan's name too.
     "_host": {"type": "str"},
     "_entry": {"type": "str"},

@@ -55,6 +55,7 @@ class CopyOptions(NamedTuple):
     run_dir: str
     rsync: RsyncOptions | None  # None: the engine copies
     selection: Mapping[str, Any] | None = None  # what the scan took, as its index says
+    compared: bool = False  # whether the plan holds only what is missing or different
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> CopyOptions:
@@ -80,4 +81,5 @@ class CopyOptions(NamedTuple):
             run_dir=params["run_dir"],
             rsync=RsyncOptions.from_params(params) if "method" in params else None,
             selection=params.get("_selection"),
+            compared=bool(params.get("_compared")),
         )

@@ -35,3 +35,5 @@ class Settings(NamedTuple):
     # none, this is done with the last metadata.
     selection: Selection = Selection()
     second_pass: bool = True
+    # Whether the plan holds only what the scan found to be missing or different.
+    compared: bool = False

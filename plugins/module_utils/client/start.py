@@ -43,6 +43,7 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
         repair=options.repair,
         selection=Selection.from_meta(options.selection),
         second_pass=options.verify != "none",
+        compared=options.compared,
     )
 
 

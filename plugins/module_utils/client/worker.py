@@ -74,6 +74,7 @@ class _Worker:
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
         self._remote = waits(settings.source)
+        self._ask_there = not (settings.compared or self._session.clean) and waits(mount)
         self._tell = tell
         self._number = 0  # of the chunk
         self._untold = 0  # bytes
@@ -118,7 +119,7 @@ class _Worker:
         operation = OPERATIONS[chunk.kind]
         slow: list[SlowDirectory] = []
         files = size = 0
-        ahead = dict(chunk.ahead) if self._remote else {}
+        ahead = dict(chunk.ahead) if self._remote or self._ask_there else {}
         for at, line in enumerate(chunk.lines):
             directory, rows = read_line(chunk.kind, line)
             if at in ahead:
@@ -138,13 +139,16 @@ class _Worker:
         return slow[:_SLOWEST]
 
     def _look_ahead(self, directory: bytes, rows: int) -> None:
-        """Let this client be told where a directory's entries are, many by a call. A directory of
-        which others copy most is not listed to its end: that would cost more calls than it
-        saves."""
+        """Let this client be told where a directory's entries are, many by a call; and what the
+        destination has of them, unless the scan has found that out. A directory of which others
+        copy most is not listed to its end: that would cost more calls than it saves."""
         try:
-            look_ahead(self._session.source(directory), rows * _PER_ROW)
+            if self._remote:
+                look_ahead(self._session.source(directory), rows * _PER_ROW)
+            if self._ask_there:
+                look_ahead(self._session.target(directory).fd, rows * _PER_ROW)
         except OSError:
-            pass  # the copy will say it
+            pass  # the copy will say it, or make it
 
     def forget(self) -> None:
         """Drop what was noted of a chunk."""

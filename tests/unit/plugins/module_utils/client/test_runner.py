@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -296,3 +297,23 @@ def test_a_second_pass_that_may_not_repair_sees_to_it_that_the_next_run_does(
     for folder in ("folder0", "folder1", ""):
         # Their times may have been checked already.
         assert os.stat(target / folder).st_mtime_ns == os.stat(source / folder).st_mtime_ns
+
+
+def test_what_is_there_is_listed_ahead_unless_the_scan_has_compared(
+    trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, target = trees
+    subprocess.run(["cp", "-a", f"{source}/.", target], check=True)
+    listings = {}
+    for compared in (False, True):
+        place = tmp_path / f"mount{compared}"
+        with mounts.faultfs(bytes(target), bytes(place), remember=60) as faults:
+            settings = Settings(bytes(source), (bytes(place),), threads=2, compared=compared)
+            runner = Runner(settings)
+            runner.add(*shard(source))
+            faults.clear()
+            assert total(run(runner), "skipped") == FILES
+            runner.finish()
+            listings[compared] = faults.calls().get("opendir", 0)
+    # Each folder once, by one of the threads; each of these lists the root as it starts.
+    assert listings[False] >= 7 > 2 >= listings[True]

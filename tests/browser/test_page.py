@@ -101,6 +101,27 @@ def test_sixty_clients_in_the_dark(driver: Any, tmp_path: Any) -> None:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def test_a_telephone(driver: Any, tmp_path: Any) -> None:
+    """At 400 pixels nobody has to scroll sideways to read how the clients did."""
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        show(driver, str(tmp_path), failures=10, lost=True)
+        assert driver.execute_script("return window.innerWidth") == 400
+        check(driver, str(tmp_path))
+        wide = driver.execute_script(
+            "return Array.from(document.querySelectorAll('#share .scroll')).filter("
+            "function (part) { return part.scrollWidth > part.clientWidth; })"
+            ".map(function (part) { return part.getAttribute('aria-label'); })"
+        )
+        assert wide == []
+        (first, *_others) = driver.find_elements("css selector", "#share table:first-of-type td")
+        label = "return getComputedStyle(arguments[0], '::before').content"
+        assert driver.execute_script(label, first) == '"Files"'
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_hostile_names_are_text(driver: Any, tmp_path: Any) -> None:
     show(driver, str(tmp_path), failures=40, hostile=True)
     check(driver, str(tmp_path))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any, Iterable, Sequence
 
 from ...core.paths import display, to_bytes
@@ -79,21 +80,39 @@ def legend(labels: Sequence[str]) -> str:
     return f'<ul class="legend">{entries}</ul>'
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[str], right: Sequence[int] = ()) -> str:
-    """A table of HTML rows; ``right`` are the columns of numbers."""
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[str],
+    right: Sequence[int] = (),
+    cards: bool = False,
+) -> str:
+    """A table of HTML rows; ``right`` are the columns of numbers. With ``cards`` a narrow screen
+    has a card for each row, with a line for each cell."""
     numbers = ' class="n"'
     cells = "".join(
         f'<th scope="col"{numbers if at in right else ""}>{label}</th>'
         for at, label in enumerate(head)
     )
     name = html.escape(caption)
+    if cards:
+        rows = [_labelled(each, head) for each in rows]
+    kind = ' class="cards"' if cards else ""
     lines = [
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table{kind}>'
         f"<caption>{name}</caption><thead><tr>{cells}</tr></thead><tbody>",
         *rows,
         "</tbody></table></div>",
     ]
     return "\n".join(lines)
+
+
+def _labelled(text: str, head: Sequence[str]) -> str:
+    """A row of HTML whose cells know their column's heading. No cell holds another."""
+    labels = iter(head)
+    return re.sub(
+        r"<t[hd]\b", lambda cell: f'{cell.group()} data-label="{html.escape(next(labels))}"', text
+    )
 
 
 def row(name: str, cells: Iterable[str], plain: str = "") -> str:

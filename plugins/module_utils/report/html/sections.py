@@ -135,8 +135,15 @@ def _shares(stats: Json, charts: Json) -> str:
             ),
             rows,
             range(1, 9),
+            cards=True,
         ),
-        table("Destinations", ("Destination", "Files", "Data", "Share", ""), mounts, (1, 2, 3)),
+        table(
+            "Destinations",
+            ("Destination", "Files", "Data", "Share", ""),
+            mounts,
+            (1, 2, 3),
+            cards=True,
+        ),
     )
 
 

@@ -31,6 +31,7 @@ ORDER = (
     ("two_phase_rsync", "main"),
     ("msrsync", "main"),
     ("report", "main"),
+    ("report", "notify"),
     ("preflight", "variables"),
     ("ingestor", "main"),
     ("ingestor", "user_data"),

@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 from ..core.errors import IngestError
 from ..core.task_pool import Task, TaskPool
 from ..index.generations import find
+from ..index.gufi_reader import load, root_of
 from ..index.reader import Index
 from .contents import Contents
 from .moves import settle
@@ -31,6 +32,7 @@ from .spool import Spool, path_of, unpack
 
 ADDED, REMOVED, CHANGED, MOVED = "added", "removed", "changed", "moved"
 CHANGES = (ADDED, REMOVED, CHANGED, MOVED)
+_PART = "part"
 _STRETCHES = 8  # for each process: they do not all take the same time
 
 
@@ -80,6 +82,7 @@ class Difference:
         self._folder = _temporary(options.temporary)
         self._spool: Spool | None = None
         try:
+            options = _ours(options, self._folder)
             self.compared, renumbered, self.warnings = _agree(options)
             self._compare(options, renumbered)
         except sqlite3.Error as error:
@@ -177,6 +180,18 @@ def _temporary(folder: str | None) -> str:
         ) from error
 
 
+def _ours(options: Options, folder: str) -> Options:
+    """The same of indexes of this collection only: those of GUFI are read into a folder."""
+    found = []
+    for name, where in (("old.gufi", options.old), ("new.gufi", options.new)):
+        root = root_of(where)
+        if root is not None:
+            where = os.path.join(folder, name)
+            load(root, where)
+        found.append(where)
+    return options._replace(old=found[0], new=found[1])
+
+
 def _sides(
     options: Options, compared: Compared, renumbered: Renumbered
 ) -> tuple[IndexSide, IndexSide]:
@@ -198,7 +213,8 @@ def _agree(options: Options) -> tuple[Compared, Renumbered, list[str]]:
             raise IngestError("an index that holds not even its source can't be compared")
         one_tree = roots[0][INODE] == roots[1][INODE]
         moves = one_tree if options.moves is None else options.moves
-        compared = Compared(_fields(options, metas, one_tree), moves)
+        seconds = any(meta.get("layout") == "gufi" for meta in metas)
+        compared = Compared(_fields(options, metas, one_tree), moves, seconds)
         renumbered = _renumbered(old, new) if moves or "device" in compared.fields else ()
         return compared, renumbered, _warnings(metas)
     finally:
@@ -225,6 +241,8 @@ def _fields(options: Options, metas: list[Dict[str, Any]], one_tree: bool) -> tu
             if options.fields:
                 raise IngestError(f"fields: the index in {missing[0]} has no '{name}'")
             fields = tuple(field for field in fields if field != name)
+    if not options.fields and any(meta.get("layout") == "gufi" for meta in metas):
+        fields = tuple(field for field in fields if field != "rdev")  # GUFI has none
     return fields
 
 
@@ -274,7 +292,7 @@ def _in_crew(
 
     def make() -> Callable[[list[Task]], None]:
         old, new = _sides(options, compared, renumbered)
-        spool = Spool(os.path.join(folder, f"part{os.getpid()}"))
+        spool = Spool(os.path.join(folder, f"{_PART}{os.getpid()}"))
         contents = Contents(old, new, compared, spool)
 
         def stretches(tasks: list[Task]) -> None:
@@ -289,4 +307,5 @@ def _in_crew(
         pool.drain(lambda: [todo.pop(0)] if todo else [], lambda _report: None)
     finally:
         pool.close()
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    names = sorted(name for name in os.listdir(folder) if name.startswith(_PART))
+    return [os.path.join(folder, name) for name in names]

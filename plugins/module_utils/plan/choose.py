@@ -16,6 +16,7 @@ from ..difference.output import Counts, add, empty_counts, json_line
 from ..difference.rows import OVER_TIME
 from ..index import subset
 from ..index.generations import find
+from ..index.gufi_reader import root_of
 from ..index.reader import Index
 from ..index.writer import clear
 from ..search.engine import ask
@@ -121,7 +122,7 @@ def _shown(value: Any) -> bytes:
 
 
 def _of_difference(old: str, folder: str, chosen: str, changes: str, run_dir: str) -> Choice:
-    earlier = find(old)
+    earlier = old if root_of(old) else find(old)
     if os.path.realpath(earlier) == os.path.realpath(folder):
         raise IngestError(f"diff: {old} is this run's own index: name an earlier one")
     _ended_well(earlier)

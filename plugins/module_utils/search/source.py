@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
+import weakref
 from typing import Mapping, NamedTuple, Protocol, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import to_bytes
 from ..index.generations import find
+from ..index.gufi_reader import load, root_of
 from ..index.parts import complete, open_part
 from ..index.schema import MAX_PARTS
 from ..index.views import columns_of_directories, columns_of_entries
@@ -257,6 +261,30 @@ def _written(value: int | str) -> str:
     return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
+class GufiSource(IndexSource):
+    """An index of GUFI, or of BeeGFS Hive Index: read once, into a temporary folder. Paths begin
+    with the folder of the index, as GUFI's do. What BeeGFS knows is in the relation ``beegfs``.
+
+    Raises:
+        IngestError: it can't be read, or there is no room.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        folder = tempfile.mkdtemp(prefix="ingest-gufi-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        load(root, folder)
+        super().__init__(folder)
+        self.trusted = [os.fsdecode(root)]
+        db = self.open(self.parts[0])
+        try:
+            known = _columns(db, "beegfs")
+        finally:
+            db.close()
+        if known:
+            self.relations = {**self.relations, "beegfs": Relation(known, ENTRIES)}
+
+
 def source_of(folder: str) -> Source:
     """The index in a folder, of whichever kind it is. Raises IngestError."""
-    return IndexSource(os.path.abspath(folder))
+    root = root_of(os.path.abspath(folder))
+    return IndexSource(os.path.abspath(folder)) if root is None else GufiSource(root)

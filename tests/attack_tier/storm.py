@@ -99,7 +99,7 @@ class Storm:
 
     def _move(self, number: int, seed: int) -> None:
         dice = random.Random(seed)
-        leases.ignore_signals()
+        leases.listen()
         os.umask(0)
         pools = [self.pools.fast, self.pools.slow]
         outcomes: Counter[str] = Counter()
@@ -195,7 +195,7 @@ class Storm:
                 if os.WIFSTOPPED(status):
                     continue
             wrong.append("a user died")
-        leases.ignore_signals()
+        leases.listen()
         for pool in (self.pools.fast, self.pools.slow):
             for one in recovery.recover(pool):
                 self.mended[one.what] += 1

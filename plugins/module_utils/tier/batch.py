@@ -29,7 +29,8 @@ from .outcome import (
 )
 from .under_way import UnderWay
 
-_LOOK = 0.004  # s between looks at who waits
+_PAUSE = 0.002  # s
+_LOOK = 0.5  # s between looks at who waits, even if the kernel has told of nobody
 
 
 class Options(NamedTuple):
@@ -81,9 +82,10 @@ class Batch:
         self.ground = ground
         self.options = options
         self._contents = Contents(True, throttle, self._block)
-        self._live: list[UnderWay] = []
+        self._live: dict[UnderWay, None] = {}
         self._loose: list[UnderWay] = []
         self._current: UnderWay | None = None
+        self._heard = -1
         self._looked = 0.0
         self.outcomes: list[Outcome] = []
 
@@ -97,7 +99,7 @@ class Batch:
         try:
             for candidate in candidates:
                 one = UnderWay(candidate, self.ground.leased)
-                self._live.append(one)
+                self._live[one] = None
                 self._guarded(one, lambda one=one: self._open(one))  # type: ignore[misc]
             if self.ground.early():
                 self._name(journal)
@@ -156,9 +158,9 @@ class Batch:
         until = time.monotonic() + seconds
         thread.start()
         while thread.is_alive() or time.monotonic() < until:
-            thread.join(_LOOK / 2)
+            thread.join(_PAUSE)
             if not thread.is_alive() and time.monotonic() < until:
-                time.sleep(_LOOK / 2)
+                time.sleep(_PAUSE)
             self.look()
         if raised:
             raise raised[0]
@@ -174,11 +176,11 @@ class Batch:
         one.let_go()
 
     def look(self) -> None:
-        """Look at who waits, now and then."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK or not self.ground.leased:
+        """Look at who waits, if there may be somebody."""
+        heard, now = leases.heard(), time.monotonic()
+        if (heard == self._heard and now - self._looked < _LOOK) or not self.ground.leased:
             return
-        self._looked = now
+        self._heard, self._looked = heard, now
         for one in list(self._live):
             if one.source >= 0 and leases.waited_for(one.source):
                 if one is self._current:
@@ -223,7 +225,7 @@ class Batch:
             one.let_go()
 
     def _settle(self, one: UnderWay, outcome: str, why: str, known: Known | None = None) -> None:
-        self._live.remove(one)
+        del self._live[one]
         self.outcomes.append(
             Outcome(
                 one.candidate.paths,

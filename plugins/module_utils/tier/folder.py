@@ -48,8 +48,10 @@ class Folder:
     def take(self, directory: int, name: bytes, inode: int, new: bytes) -> bool:
         """Fetch exactly the file ``inode`` out of a directory, as ``new``; False if something else,
         or nothing, has that name. Raises OSError."""
-        if self.inode_of(directory, name) != inode:
-            return False
+        return self.inode_of(directory, name) == inode and self.fetch(directory, name, inode, new)
+
+    def fetch(self, directory: int, name: bytes, inode: int, new: bytes) -> bool:
+        """The same where the name has just been looked at."""
         try:
             renames.move(directory, name, self.fd, new)
         except FileNotFoundError:

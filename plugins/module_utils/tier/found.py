@@ -75,7 +75,12 @@ class Found:
     def same(self) -> bool:
         """Whether both have the same contents and attributes. Raises OSError."""
         old, new = self.old.fd, self.new.fd
-        return same_contents(old, new, os.fstat(old).st_size) and same_attributes(old, new)
+        size = os.fstat(old).st_size
+        return (
+            os.fstat(new).st_size == size
+            and same_contents(old, new, size)
+            and same_attributes(old, new)
+        )
 
     def close(self) -> None:
         """Close all."""

@@ -33,7 +33,7 @@ def of(fd: int) -> str:
         return ""
     if call(fd, b"", ctypes.byref(handle), ctypes.byref(mount), _EMPTY_PATH) != 0:
         return ""
-    return f"{handle.kind}:{bytes(handle.data[: handle.bytes]).hex()}"
+    return f"{handle.kind}:{bytes(handle.data)[: handle.bytes].hex()}"
 
 
 def gone(directory: int, handle: str) -> bool:

@@ -18,9 +18,22 @@ from ..fs.mount_table import file_system
 _LOCAL = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "overlay"])
 
 
-def ignore_signals() -> None:
-    """The kernel tells by SIGIO that somebody waits, which would end this process."""
-    signal.signal(signal.SIGIO, signal.SIG_IGN)
+_heard = [0]
+
+
+def listen() -> None:
+    """The kernel tells by SIGIO that somebody waits for a lease, which would end this process. To
+    be called once, by its main thread."""
+    signal.signal(signal.SIGIO, _hear)
+
+
+def _hear(number: int, frame: object) -> None:
+    _heard[0] += 1
+
+
+def heard() -> int:
+    """How often the kernel has told."""
+    return _heard[0]
 
 
 def honoured(root: bytes) -> bool:

@@ -20,7 +20,7 @@ from .outcome import FAILED, LEASE, MOVED, OUTCOMES, Candidate, Outcome, Stop
 from .under_way import UnderWay
 
 LARGE = 64 << 20  # bytes: such a file is a batch of its own
-_FILES, _BYTES = 256, 64 << 20  # of a batch of others, at most
+_FILES, _BYTES = 1024, 64 << 20  # of a batch of others, at most
 _ENOUGH = 20  # files that must have been tried before a share of failures counts
 _LOOK = 0.5  # s
 
@@ -111,7 +111,7 @@ def run(
     """Move the files; ``record`` is told each outcome. Raises IngestError before anything is moved:
     also if a killed run's files are in use, as it can't be told yet which of two is the right one.
     """
-    leases.ignore_signals()
+    leases.listen()
     os.umask(0)
     summary = Summary()
     began = time.monotonic()
@@ -180,7 +180,7 @@ def _lost(one: Candidate, why: str) -> Outcome:
 
 def _work(driver: Driver, rate: float, line: Line) -> None:
     """A worker process."""
-    leases.ignore_signals()
+    leases.listen()
     move = driver.mover(Throttle(rate) if rate else None)
     while True:
         batch: list[Candidate] = line.receive()
@@ -205,7 +205,7 @@ def _mend(driver: Driver) -> list[recovery.Mended]:
 
 def preview(driver: Driver, candidates: list[Candidate], limits: Limits) -> Summary:
     """What a run would do now, as far as a look tells."""
-    leases.ignore_signals()
+    leases.listen()
     summary = Summary()
     directories = DirCache(driver.root())
     size = 0

@@ -96,7 +96,6 @@ class Union:
                 self.forget()
                 batch.each(self._place)
                 batch.meanwhile(lambda: renames.sync_file_system(self.device), batch.options.grace)
-                batch.each(lambda one: one.agrees())
                 self._put_first(batch, target)
                 batch.wait()
                 self.forget()
@@ -155,12 +154,15 @@ class Union:
         Users may have given both files another name, or one more."""
         one.agrees()
         names = self._names(one, one.source, self.sources)
-        if not names or set(names) != set(self._names(one, one.target, self.targets)):
+        expected = tuple(names) == one.candidate.paths
+        if not names or not (
+            expected or set(names) == set(self._names(one, one.target, self.targets))
+        ):
             raise Stop(CHANGED, "was renamed, removed or replaced meanwhile")
         for path in names:
             directory, name = split(path)
             new = parked_name(one.temporary, len(one.parked))
-            if not self.source_folder.take(
+            if not self.source_folder.fetch(
                 self.sources.get(directory).fd, name, one.before.st_ino, new
             ):
                 raise Stop(CHANGED, "was renamed, removed or replaced meanwhile")

@@ -10,6 +10,7 @@ import tempfile
 from typing import Iterator
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.tier import leases
 from ansible_collections.scaleout.ingest.tests.support import trees
 from ansible_collections.scaleout.ingest.tests.support.union import Pools, why_not
 
@@ -21,7 +22,8 @@ def pools() -> Iterator[Pools]:
     if reason:
         pytest.skip(reason)
     folder = tempfile.mkdtemp(prefix="scaleout-tier-", dir="/var/tmp")
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    before = signal.getsignal(signal.SIGIO)
+    leases.listen()
     umask = os.umask(0)
     try:
         with Pools(folder, megabytes=32) as running:

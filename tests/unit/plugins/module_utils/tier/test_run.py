@@ -30,9 +30,8 @@ def test_large_files_come_first_and_alone() -> None:
     files = [sized(b"s1", 5), sized(b"l1", 70 << 20), sized(b"s2", 6), sized(b"l2", 90 << 20)]
     names = [[one.paths[0] for one in some] for some in run.batches(files)]
     assert names == [[b"l2"], [b"l1"], [b"s1", b"s2"]]
-    assert [len(some) for some in run.batches([sized(b"%d" % n, 1) for n in range(300)])] == [
-        256, 44,
-    ]  # fmt: skip
+    many = [sized(b"%d" % number, 1) for number in range(1100)]
+    assert [len(some) for some in run.batches(many)] == [1024, 76]
 
 
 def options(pools: Pools, **more: Any) -> dict[str, Any]:
@@ -104,14 +103,14 @@ def test_limits(pools: Pools) -> None:
 
 
 def test_too_many_failures_stop_a_run(pools: Pools) -> None:
-    files = build(pools, 600)
-    for line in files[:256]:  # the target pool has files of these names
+    files = build(pools, 1200)
+    for line in files[:1024]:  # the target pool has files of these names
         path = pools.slow + b"/" + line["paths"][0].encode()
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb"):
             pass
     answer = start.migrate(options(pools, files=files, workers=1, limit_errors=10.0), False)
-    assert (answer["failures_total"], answer["moved"]) == (256, 0)
+    assert (answer["failures_total"], answer["moved"]) == (1024, 0)
     assert answer["stopped"] == "more than 10 percent of the files failed"
     assert "another file of this name" in answer["failures"][0]["message"]
 
@@ -125,7 +124,7 @@ def test_no_room_is_said_before(pools: Pools) -> None:
 
 
 def test_a_worker_that_dies_loses_nothing(pools: Pools, monkeypatch: Any) -> None:
-    files = build(pools, 300)
+    files = build(pools, 1100)
     verify = batch.UnderWay.verify
 
     def dying(self: Any, look: Any) -> None:
@@ -135,12 +134,12 @@ def test_a_worker_that_dies_loses_nothing(pools: Pools, monkeypatch: Any) -> Non
 
     monkeypatch.setattr(batch.UnderWay, "verify", dying)
     answer = start.migrate(options(pools, files=files), False)
-    assert answer["failures_total"] == 256 and answer["moved"] == 44
+    assert answer["failures_total"] == 1024 and answer["moved"] == 76
     assert "a worker process died" in answer["failures"][0]["message"]
     monkeypatch.setattr(batch.UnderWay, "verify", verify)
     answer = start.migrate(options(pools, files=files), False)
-    assert answer["moved"] == 256
-    assert len(pools.everything(pools.slow)) == 300 and not pools.everything(pools.fast)
+    assert answer["moved"] == 1024
+    assert len(pools.everything(pools.slow)) == 1100 and not pools.everything(pools.fast)
 
 
 def test_leases_that_say_nothing_are_refused(pools: Pools, monkeypatch: Any) -> None:

@@ -59,6 +59,19 @@ def insert(table: str, conflict: str = "") -> str:
     return f"INSERT {conflict} INTO {table} VALUES ({marks})"
 
 
+def append(table: str, number: int) -> str:
+    """The statement that inserts a row of the table's first ``number`` columns; that of an entry
+    gets the next id, whatever is in its first column.
+
+    What stands there is best a number: for None, and for bytes, Python's sqlite3 looks for an
+    adapter, which takes as long as to bind four numbers.
+    """
+    marks = [f"?{at}" for at in range(1, number + 1)]
+    if table == "raw_entries":
+        marks[0] = "NULL"
+    return f"INSERT INTO {table}({', '.join(stored(table)[:number])}) VALUES ({', '.join(marks)})"
+
+
 SCHEMA = (
     f"PRAGMA user_version={VERSION};\n"
     + _create("raw_directories")

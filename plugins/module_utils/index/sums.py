@@ -20,7 +20,6 @@ PAIRS = ("size", "atime", "mtime", "ctime", "uid", "gid")
 # Columns of raw_directories, beside those of its rows: of what lies right in a directory.
 BOUNDS = tuple(f"{act}{name}" for name in PAIRS for act in ("min", "max"))
 DIRECT = ("links", "allblocks", *BOUNDS, "owners", "groups")
-NO_SUMS = (None,) * len(DIRECT)
 # Of all that lies below a directory, for those with subdirectories; of others it is the same.
 BELOW = ("files", "links", "others", "dirs", "size", "blocks", *BOUNDS, "owners", "groups")
 TABLE = (

@@ -9,11 +9,11 @@ import os
 import secrets
 import sqlite3
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from ..core.errors import IngestError
 from .rows import Extra, Passing, ScanError, Totals, Twin, narrow
-from .schema import CHILDREN, MAX_PARTS, ORDER, PASSING, SCHEMA, insert, part_path
+from .schema import CHILDREN, MAX_PARTS, ORDER, PASSING, SCHEMA, append, insert, part_path, stored
 from .sums import fold
 from .views import views
 
@@ -76,7 +76,7 @@ class PartWriter:
         return self._listed * MAX_PARTS + self.number
 
     def store(self, rows: list[tuple[Any, ...]], totals: Totals) -> tuple[int, int]:
-        """Add entries, in the order of ``schema.stored`` with None for the id, which add up to
+        """Add entries, in the order of ``schema.stored`` with 0 for the id, which add up to
         ``totals``; returns the ids of the first and the last."""
         first = self._stored + 1
         self._stored += len(rows)
@@ -91,8 +91,8 @@ class PartWriter:
         self._db.executemany("INSERT INTO raw_details VALUES (?, ?, ?)", rows)
 
     def record(self, row: tuple[Any, ...], passing: Passing | None) -> None:
-        """Add a directory, in the order of ``schema.stored``; ``passing`` if it counts only
-        for what a glob finds in it."""
+        """Add a directory, in the order of ``schema.stored``, without the last columns where the
+        scan is one without ``sums``; ``passing`` if it counts only for what a glob finds in it."""
         self._totals[_DIRECTORIES] += 1
         self._directories.append(row)
         if passing is not None:
@@ -130,8 +130,10 @@ class PartWriter:
 
     def _flush(self) -> None:
         for table, rows in (("raw_entries", self._entries), ("raw_directories", self._directories)):
+            if not rows:
+                continue
             try:
-                self._db.executemany(insert(table), rows)
+                self._db.executemany(append(table, len(rows[0])), _plain(table, rows))
             except OverflowError:
                 # Some rows are in already: find where this batch began and replace them.
                 self.wide = True
@@ -142,8 +144,16 @@ class PartWriter:
         if table == "raw_entries":
             base = self._stored - len(rows)
             rows = [(base + n, *row[1:]) for n, row in enumerate(rows, 1)]
-        narrowed = [tuple(map(narrow, row)) for row in rows]
+        missing = (None,) * (len(stored(table)) - len(rows[0]))
+        narrowed = [(*map(narrow, row), *missing) for row in rows]
         self._db.executemany(insert(table, "OR REPLACE"), narrowed)
+
+
+def _plain(table: str, rows: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """Rows of which sqlite3 takes every value as it is: of bytes that is only a bytearray."""
+    if table != "raw_entries":
+        return rows
+    return ((0, row[1], bytearray(row[2]), *row[3:]) for row in rows)
 
 
 class Completion:

@@ -22,7 +22,7 @@ from ..fs.listing import Known, Run, listed
 from ..fs.refresh import refresh
 from ..index.earlier import KEEP, LOOK, TIMES, Earlier, EarlierIndex, KnownDirectory
 from ..index.rows import Entry, Extra, Passing, ScanError, Totals, Twin
-from ..index.sums import NO_SUMS, Direct
+from ..index.sums import Direct
 from ..index.writer import PartWriter, errors_named
 from .compare import OWN_NAMES, UNKNOWN, Comparer, Counterpart
 from .filters import Filter
@@ -356,7 +356,7 @@ class Listing:
         for rows in known.rows():
             with self.worker.lock:
                 part = self.worker.part
-                first, self.last = part.store([(None, self.id, *row[2:]) for row in rows], totals)
+                first, self.last = part.store([(0, self.id, *row[2:]) for row in rows], totals)
                 more = [
                     (number, *details[row[0]])
                     for number, row in enumerate(rows, first)
@@ -515,15 +515,14 @@ class Listing:
             return None
         return b"\x1f".join(sorted(map(os.fsencode, names))) or None
 
-    def _own_xattrs(self) -> bytes | None:
-        if self.known is not None:
-            return self.known["xattr_names"]
-        return self._xattrs(self.path, self.descriptor) if self.worker.task.xattrs else None
-
     def _sums(self) -> tuple[Any, ...]:
+        """The directory's last columns; none in a scan without sums."""
         if self.known is not None:
-            return self.known.direct
-        return NO_SUMS if self.direct is None else self.direct.row()
+            return (self.known["xattr_names"], *self.known.direct)
+        if self.direct is None:
+            return ()
+        names = self._xattrs(self.path, self.descriptor) if self.worker.task.xattrs else None
+        return (names, *self.direct.row())
 
     def _descend(self, names: list[bytes], active: Active | None) -> None:
         """Hand subdirectories to the coordinator."""
@@ -592,7 +591,6 @@ class Listing:
             found.st_size,
             found.st_blksize,
             self.parent_inode,
-            self._own_xattrs(),
             *self._sums(),
         )
         passing = None
@@ -611,7 +609,7 @@ def _twins(rows: list[_Row], first: int, files: dict[bytes, tuple[int, int]]) ->
 def _rows(directory: int, kind: str, entries: list[Known], states: Iterable[int]) -> list[_Row]:
     return [
         (
-            None,
+            0,
             directory,
             name,
             kind,

@@ -73,10 +73,11 @@ def open_part(file: str) -> sqlite3.Connection:
         if tables == 2 and version == VERSION:
             for table in ("raw_directories", "raw_entries", "errors", "meta"):
                 db.execute(f"SELECT 1 FROM {table} LIMIT 1")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what is said may quote damaged text
         if db is not None:
             db.close()
-        raise IngestError(f"{file} is not a part of an index: {error}") from error
+        said = error if isinstance(error, sqlite3.Error) else "it is damaged"
+        raise IngestError(f"{file} is not a part of an index: {said}") from error
     if tables == 2 and version == VERSION:
         return db
     db.close()

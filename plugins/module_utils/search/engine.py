@@ -110,7 +110,9 @@ def _read(source: Source, text: str, now: float | None) -> tuple[Query, Plan]:
     try:
         only_reads(db)
         db.execute("EXPLAIN " + query.sql())
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError) or type(error) is sqlite3.DatabaseError:
+            raise IngestError(f"{source.parts[0]} is damaged: scan again") from error
         raise refused(query, db, error) from error
     finally:
         db.close()
@@ -272,6 +274,8 @@ class _said:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, MemoryError):
             raise IngestError("the query needs more memory than it may have") from error
+        if isinstance(error, UnicodeDecodeError):  # SQLite's sentence quotes damaged text
+            raise IngestError(f"{self._part} is damaged: scan again") from error
         if not isinstance(error, sqlite3.Error):
             return
         said = str(error)

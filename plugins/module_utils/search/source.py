@@ -104,7 +104,7 @@ class IndexSource:
             }
             if found.meta.get("policies") is not None:
                 self.relations[_MARKED] = Relation(_columns(db, _MARKED), ENTRIES)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise IngestError(f"{found.files[0]} is damaged ({error}): scan again") from error
         finally:
             db.close()
@@ -164,7 +164,7 @@ class IndexSource:
         try:
             query = _SAMPLE.format(may=where, step=MAX_PARTS)
             every, some = db.execute(query).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise IngestError(f"{part} is damaged ({error}): scan again") from error
         finally:
             db.close()

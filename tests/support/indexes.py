@@ -142,6 +142,8 @@ def hostile(root: bytes, folder: str) -> None:
         trees.Node((b"links", b"to"), "l", target=b"no\nwhere"),
         trees.Node((b"links", b"fifo"), "p"),
         trees.Node((b"links", b"again"), "h", target=(b"bytes", b"z")),
+        trees.Node((b"mixed", b"link"), "l", target=b"x" * 300),  # larger than the file
+        trees.Node((b"mixed", b"file"), "f", data=((0, b"x"),)),
         trees.Node((b"large",), "f", size=3 << 20),
         trees.Node((b"deep", b"er", b"old.tar.gz"), "f", mtime=10**18, mode=0o4755),
         trees.Node((b"deep", b"er", b"$'quoted'"), "f"),

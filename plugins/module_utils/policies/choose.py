@@ -15,9 +15,9 @@ from itertools import chain
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ..core.errors import IngestError
-from ..search.compile import Columns, Sql, register, sql
+from ..search.compile import Columns, Sql, inlined, register, sql
 from ..search.condition import AllOf, Compare, Condition, Facts, fields, meets
-from ..search.source import Source, inlined
+from ..search.source import Source
 from .read import Policy, Pool, Tiers
 
 # What File is made of.

@@ -31,6 +31,7 @@ _PERMISSIONS = 0o7777
 _MOST = 32_000 if sqlite3.sqlite_version_info >= (3, 32) else 900  # parameters of a statement
 # What SQLite's GLOB understands as we do: ASCII, and stars.
 _PLAIN = re.compile(rb"(?:\\[ -~]|[ -Z^-~])*")
+ALL = "all"  # types
 _TRUE = "1"
 _FEW = 16  # values that are each looked for in a summary
 
@@ -47,9 +48,9 @@ class Columns(NamedTuple):
 
     ``fields``: an SQL expression for each (times in ns; name and path with their bytes; xattrs with
     a byte 31 before, between and behind the names). ``ranges``: of a directory's summary, the
-    smallest and the largest value of a field. ``counts``: how many entries of a type. ``folder``:
-    the directory's path. With ``subtree`` these speak of all that is below the directory, and else
-    of its direct entries.
+    smallest and the largest value of a field. ``counts``: how many entries of a type, and of
+    ``ALL`` types. ``folder``: the directory's path. With ``subtree`` these speak of all that is
+    below the directory, and else of its direct entries.
     """
 
     fields: Mapping[str, str]
@@ -66,6 +67,20 @@ def register(db: sqlite3.Connection) -> None:
 
 def _glob(pattern: bytes, value: bytes | None) -> bool | None:
     return None if value is None else expression(pattern).fullmatch(value) is not None
+
+
+def inlined(question: Sql) -> str:
+    """An expression with its values in it: for where there are no parameters."""
+    pieces = question.text.split("?")
+    said = pieces[0]
+    for value, piece in zip(question.parameters, pieces[1:]):
+        said += f"X'{value.hex()}'" if isinstance(value, bytes) else _written(value)
+        said += piece
+    return said
+
+
+def _written(value: int | str) -> str:
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
 def sql(condition: Condition, columns: Columns, now: int) -> Sql:
@@ -234,8 +249,9 @@ def _any(parts: list[Sql]) -> Sql:
 def _may_be(columns: Columns, field: str, operator: str, value: Value) -> Sql:
     if isinstance(value, int):
         return _range(columns, field, operator, value)
-    if field == "type" and operator == "=" and value in columns.counts:
-        return Sql(f"(({columns.counts[str(value)]} > 0) IS NOT 0)")
+    if field == "type" and value in columns.counts:
+        of_it, every = columns.counts[str(value)], columns.counts.get(ALL, "NULL")
+        return Sql(f"(({of_it} {'> 0' if operator == '=' else f'< {every}'}) IS NOT 0)")
     if field == "path" and operator == "=" and isinstance(value, bytes):
         return _within(columns, value.rpartition(b"/")[0])
     return Sql(_TRUE)

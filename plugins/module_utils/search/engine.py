@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ..core.errors import IngestError
-from .compile import Sql
+from .compile import Sql, inlined
 from .functions import register
 from .guard import Limits, Watch, only_reads
 from .hints import condition_of
@@ -25,6 +25,7 @@ from .source import Source
 from .split import HERE, OUT, Ask, Plan, plan
 
 BATCH = 4_096  # rows that are handed on at once
+_LITTLE = 16 << 20  # bytes
 _FAST = 20e-6  # s for a row
 _WAITING = 8  # batches of each thread that nobody has taken yet
 Row = Tuple[Any, ...]
@@ -87,7 +88,7 @@ def explain(source: Source, text: str, now: float | None = None) -> Explained:
             plans += [str(row[3]) for row in db.execute("EXPLAIN QUERY PLAN " + found.final)]
         finally:
             db.close()
-    return Explained([each.text for each in asked], found.final, plans)
+    return Explained([inlined(each) for each in asked], found.final, plans)
 
 
 def explained(source: Source, asked: list[tuple[str, Sql]]) -> list[str]:
@@ -111,7 +112,7 @@ def _read(source: Source, text: str, now: float | None) -> tuple[Query, Plan]:
         only_reads(db)
         db.execute("EXPLAIN " + query.sql())
     except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
-        if isinstance(error, UnicodeDecodeError) or type(error) is sqlite3.DatabaseError:
+        if _is_damage(error):
             raise IngestError(f"{source.parts[0]} is damaged: scan again") from error
         raise refused(query, db, error) from error
     finally:
@@ -131,8 +132,13 @@ def _opened(source: Source, part: str) -> sqlite3.Connection:
 def _statement(source: Source, query: Query, question: Ask, part: str) -> Sql:
     """What a part is asked, without the directories in which nothing can match."""
     relation = question.relation
+    seen = condition_of(query)
+    if seen and seen.exact and question.counts and relation in ("entries", "pentries"):
+        counted = source.counted(part, seen.condition, 0)
+        if counted:
+            return Sql(f"SELECT sum(entries) FROM ({counted.text})", counted.parameters)
     used = query.columns_used(relation)
-    reading = source.reading(relation, part, used, condition_of(query))
+    reading = source.reading(relation, part, used, seen.condition if seen else None)
     place = f"({reading})" if reading else relation
     return Sql(question.statement.replace(HERE, place))
 
@@ -145,7 +151,7 @@ class _Crew:
 
     def __init__(self, parts: list[Any], count: int, watch: Watch) -> None:
         self._todo = list(reversed(parts))
-        self.count = max(1, min(count, len(parts)))
+        self.count = max(1, min(count, len(parts)))  # threads
         self._watch = watch
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -194,9 +200,16 @@ class _Crew:
             yield part
 
 
+def _threads(source: Source, limits: Limits) -> int:
+    """How many ask at once: of little data one is done before others have started."""
+    if len(source.parts) <= 16 and sum(map(os.path.getsize, source.parts)) < _LITTLE:
+        return 1
+    return limits.threads
+
+
 def _stream(source: Source, asked: list[tuple[str, Sql]], limits: Limits, watch: Watch) -> Rows:
     """The parts' rows, as they come."""
-    crew = _Crew(asked, limits.threads, watch)
+    crew = _Crew(asked, _threads(source, limits), watch)
     if crew.count == 1:
         for part, statement in asked:
             yield from _rows(source, part, statement, watch)
@@ -262,6 +275,13 @@ def _rows(
         db.close()
 
 
+def _is_damage(error: BaseException) -> bool:
+    """Whether SQLite found a file damaged. What it says may quote text that is none."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
+    return type(error) is sqlite3.DatabaseError and "authorized" not in str(error)
+
+
 class _said:
     """What SQLite says in the block is said as one sentence; ``part``: what was asked."""
 
@@ -274,7 +294,7 @@ class _said:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, MemoryError):
             raise IngestError("the query needs more memory than it may have") from error
-        if isinstance(error, UnicodeDecodeError):  # SQLite's sentence quotes damaged text
+        if error is not None and _is_damage(error):
             raise IngestError(f"{self._part} is damaged: scan again") from error
         if not isinstance(error, sqlite3.Error):
             return
@@ -284,8 +304,6 @@ class _said:
                 raise IngestError(self._watch.sentence()) from error
             # SQLite keeps what a signal's handler raises to itself.
             raise KeyboardInterrupt from error
-        if type(error) is sqlite3.DatabaseError or "malformed" in said:
-            raise IngestError(f"{self._part} is damaged ({said}): scan again") from error
         if "disk is full" in said:
             folder = tempfile.gettempdir()
             raise IngestError(f"there is no room for the query in {folder}: {said}") from error
@@ -362,7 +380,7 @@ def _collected(
     source: Source, query: Query, found: Plan, limits: Limits, watch: Watch, folder: str
 ) -> sqlite3.Connection:
     """A database of our own with all that the parts answered."""
-    crew = _Crew(list(source.parts), limits.threads, watch)
+    crew = _Crew(list(source.parts), _threads(source, limits), watch)
     files = [os.path.join(folder, f"{number}.db") for number in range(crew.count)]
 
     def act(number: int, parts: Iterator[str]) -> None:
@@ -420,6 +438,7 @@ def _answer(source: Source, query: Query, found: Plan, part: str, file: str, wat
         for question in found.asks:
             statement = _statement(source, query, question, part)
             with _said(watch, part):
-                db.execute(f'INSERT INTO {OUT}."{question.table}" {statement.text}')
+                insert = f'INSERT INTO {OUT}."{question.table}" {statement.text}'
+                db.execute(insert, statement.parameters)
     finally:
         db.close()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple, Tuple
 
 from .condition import AllOf, Compare, Condition
 from .query import Query
@@ -19,17 +20,29 @@ _OPERATORS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
 _CALLS = ("strftime", "unixepoch", "cast")
 
 
-def condition_of(query: Query) -> Condition | None:
-    """A condition that every row of the result meets, if one is seen."""
+class Seen(NamedTuple):
+    """A condition that every row of the result meets; ``exact``: and each row that meets it is in
+    the result."""
+
+    condition: Condition
+    exact: bool
+
+
+def condition_of(query: Query) -> Seen | None:
+    """The condition that is seen in a query, if there is one."""
     core = query.main
     if core is None or "WHERE" not in core.clauses:
         return None
-    found = [
-        part
-        for start, end in _conjuncts(query, *core.clauses["WHERE"])
-        for part in _known(query, start, end)
-    ]
-    return AllOf(tuple(found)) if found else None
+    parts = [_known(query, *part) for part in _conjuncts(query, *core.clauses["WHERE"])]
+    found = tuple(condition for part in parts for condition in part.conditions)
+    if not found:
+        return None
+    return Seen(AllOf(found), all(part.exact for part in parts))
+
+
+class _Known(NamedTuple):
+    conditions: Tuple[Condition, ...] = ()
+    exact: bool = False
 
 
 def _conjuncts(query: Query, start: int, end: int) -> list[tuple[int, int]]:
@@ -54,51 +67,55 @@ def _conjuncts(query: Query, start: int, end: int) -> list[tuple[int, int]]:
     return [*found, (begun, end)]
 
 
-def _known(query: Query, start: int, end: int) -> list[Condition]:
+def _known(query: Query, start: int, end: int) -> _Known:
     """``column operator value``, maybe with the table's name before it; or ``age(column) …``."""
     tokens = query.tokens
     if query.pairs.get(start) == end - 1:
-        return [c for part in _conjuncts(query, start + 1, end - 1) for c in _known(query, *part)]
+        inner = [_known(query, *part) for part in _conjuncts(query, start + 1, end - 1)]
+        conditions = tuple(condition for part in inner for condition in part.conditions)
+        return _Known(conditions, bool(inner) and all(part.exact for part in inner))
     if start + 2 < end and tokens[start + 1].text == ".":
         start += 2
     aged = tokens[start].word == "age" and query.pairs.get(start + 1) == start + 3
     name = start + 2 if aged else start
     sign = start + 4 if aged else start + 1
     if sign + 1 >= end or tokens[name].kind not in ("name", "quoted"):
-        return []
+        return _Known()
     operator = _OPERATORS.get(tokens[sign].text, "")
-    if not operator:
-        return []
-    value = _value(query, sign + 1, end)
-    if value is None:
-        return []
     column = tokens[name].word
+    if column == "type" and operator == "=" and sign + 2 == end:
+        letter = tokens[sign + 1].text[1:-1]
+        if tokens[sign + 1].kind == "string" or query.out[sign + 1] == f"'{letter}'":
+            return _Known((Compare("type", "=", letter),), True)
+    value = _value(query, sign + 1, end) if operator else None
+    if value is None:
+        return _Known()
     if aged:
         mirrored = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
-        return _seconds(column, mirrored, query.now - value) if column in _SECONDS else []
+        return _seconds(column, mirrored, query.now - value) if column in _SECONDS else _Known()
     if column in _SECONDS:
         return _seconds(column, operator, value)
-    return _whole(_SAME[column], operator, value) if column in _SAME else []
+    return _whole(_SAME[column], operator, value) if column in _SAME else _Known()
 
 
-def _whole(field: str, operator: str, value: float) -> list[Condition]:
-    number = int(value)
-    if number != value or not -_LARGEST < number < _LARGEST:
-        return []
-    return [Compare(field, operator, number)]
+def _whole(field: str, operator: str, value: float) -> _Known:
+    number = int(value) if abs(value) < _LARGEST else _LARGEST
+    if number != value or number == _LARGEST:
+        return _Known()
+    return _Known((Compare(field, operator, number),), True)
 
 
-def _seconds(field: str, operator: str, value: float) -> list[Condition]:
+def _seconds(field: str, operator: str, value: float) -> _Known:
     """Of whole seconds, which are never later than the time itself."""
+    if abs(value) > _LARGEST // _BILLION - 2:
+        return _Known()
     least, most = int(value // 1) * _BILLION, (int(value // 1) + 1) * _BILLION
-    if not -_LARGEST < least < most < _LARGEST:
-        return []
     found: list[Condition] = []
     if operator in ("<", "<=", "="):
         found.append(Compare(field, "<", most))
     if operator in (">", ">=", "="):
         found.append(Compare(field, ">=", least))
-    return found
+    return _Known(tuple(found))
 
 
 def _value(query: Query, start: int, end: int) -> float | None:

@@ -18,8 +18,8 @@ from ..index.gufi_reader import load, root_of
 from ..index.parts import complete, open_part
 from ..index.schema import MAX_PARTS
 from ..index.views import columns_of_directories, columns_of_entries
-from .compile import Columns, Sql, may_hold
-from .condition import Condition, fields
+from .compile import ALL, Columns, Sql, inlined, may_hold, sql
+from .condition import Condition, contrary, fields
 from .query import BOTH, DIRECTORIES, ENTRIES, Relation
 
 _ROWS = {"entries": ENTRIES, "pentries": ENTRIES, "everything": BOTH}
@@ -31,11 +31,13 @@ _OTHERS = 1 << 20  # bytes: no link is as long, and nothing else but a file has 
 
 class Face(NamedTuple):
     """Rows of a part that a condition is asked of: a FROM and WHERE without these words (WHERE may
-    be empty), and what the fields of a condition are there."""
+    be empty), and what the fields of a condition are there; ``directories``: these are all that
+    the rows are."""
 
     tables: str
     where: str
     columns: Columns
+    directories: bool = False
 
 
 class Source(Protocol):
@@ -74,6 +76,12 @@ class Source(Protocol):
         """A SELECT of a relation's rows, at least with the columns that are ``used``, that is
         faster than the relation itself; it leaves out, as far as summaries tell, where no row meets
         the condition. Empty if there is nothing to win."""
+        ...
+
+    def counted(self, part: str, condition: Condition, now: int) -> Sql | None:
+        """Statements that tell ``entries`` and ``bytes`` of what meets a condition in a part and is
+        no directory, whose sums are the answer: where summaries tell that all of a directory does,
+        its entries are not read. None if there is nothing to win."""
         ...
 
 
@@ -127,7 +135,7 @@ class IndexSource:
             details = _DETAILS if "xattrs" in fields(condition) else ""
             where = self._may(condition, columns, now, part)
         entries = Face((_SIFTED if where else _ENTRIES) + details, where, columns)
-        return [entries, Face("raw_directories d", "", self._directory_columns(wide))]
+        return [entries, Face("raw_directories d", "", self._directory_columns(wide), True)]
 
     def reading(
         self, relation: str, part: str, used: frozenset[str], condition: Condition | None
@@ -154,12 +162,36 @@ class IndexSource:
             said += f" UNION ALL SELECT {directories} FROM raw_directories d"
         return said
 
+    def counted(self, part: str, condition: Condition, now: int) -> Sql | None:
+        """See Source."""
+        columns = self._entry_columns(self._wide[part])
+        some_may_not = may_hold(contrary(condition), columns, now)
+        if some_may_not.text == "1" or not self._worth(part, inlined(some_may_not)):
+            return None
+        mixed, may = inlined(some_may_not), inlined(may_hold(condition, columns, now))
+        each = sql(condition, columns, now)
+        details = _DETAILS if "xattrs" in fields(condition) else ""
+        return Sql(
+            "SELECT ifnull(sum(d.entries), 0) AS entries, total(d.bytes) AS bytes"
+            " FROM raw_directories d"
+            f" WHERE d.entries > 0 AND NOT {mixed}"
+            " UNION ALL SELECT count(*), total(CASE e.type WHEN 'f' THEN e.size END)"
+            f" FROM {_SIFTED}{details} WHERE d.entries > 0 AND {mixed} AND {may} AND {each.text}",
+            each.parameters,
+        )
+
     def _may(self, condition: Condition, columns: Columns, now: int, part: str) -> str:
         """A condition on the directories, with its values in it; empty if it tells too little."""
         may = may_hold(condition, columns, now)
         if may.text == "1" or os.path.getsize(part) < self._small:
             return ""
         where = f"d.entries > 0 AND {inlined(may)}"
+        return where if self._worth(part, where) else ""
+
+    def _worth(self, part: str, where: str) -> bool:
+        """Whether few entries are in directories of which this holds, as a sample tells."""
+        if os.path.getsize(part) < self._small:
+            return True
         db = self.open(part)
         try:
             query = _SAMPLE.format(may=where, step=MAX_PARTS)
@@ -168,7 +200,7 @@ class IndexSource:
             raise IngestError(f"{part} is damaged ({error}): scan again") from error
         finally:
             db.close()
-        return where if some <= every * _WORTH else ""
+        return bool(some <= every * _WORTH)
 
     def _entry_columns(self, wide: bool) -> Columns:
         known = dict(_FIELDS, name="e.name", type="e.type", links="e.nlink", depth="(d.depth + 1)")
@@ -182,7 +214,7 @@ class IndexSource:
         if self.meta.get("xattrs"):
             known["xattrs"] = "(X'1F' || ifnull(x.xattr_names, X'') || X'1F')"
         ranges = {"depth": ("(d.depth + 1)", "(d.depth + 1)")}
-        counts: dict[str, str] = {"f": "d.files"}
+        counts: dict[str, str] = {"f": "d.files", ALL: "d.entries"}
         if self._summed:
             ranges.update({n: (f"d.min{n}", f"d.max{n}") for n in (*_TIMES, "uid", "gid")})
             # The smallest and the largest are those of files.
@@ -245,20 +277,6 @@ def _time(column: str, wide: bool) -> str:
 def _columns(db: sqlite3.Connection, relation: str) -> dict[str, str]:
     rows = db.execute(f"SELECT name, type FROM pragma_table_info('{relation}')")
     return {str(name).lower(): str(kind) for name, kind in rows}
-
-
-def inlined(question: Sql) -> str:
-    """An expression with its values in it: for where there are no parameters."""
-    pieces = question.text.split("?")
-    said = pieces[0]
-    for value, piece in zip(question.parameters, pieces[1:]):
-        said += f"X'{value.hex()}'" if isinstance(value, bytes) else _written(value)
-        said += piece
-    return said
-
-
-def _written(value: int | str) -> str:
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
 class GufiSource(IndexSource):

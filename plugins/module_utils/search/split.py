@@ -38,12 +38,14 @@ _MANY = 1 << 62
 
 class Ask(NamedTuple):
     """What each part is asked: a SELECT with HERE where the name of ``relation`` goes, and the
-    table that the answers are put into, with the columns' types."""
+    table that the answers are put into, with the columns' types; ``counts``: it asks for nothing
+    but how many rows there are."""
 
     statement: str
     relation: str
     table: str = ""
     types: tuple[str, ...] = ()
+    counts: bool = False
 
     def create(self, database: str) -> str:
         """The statement that makes the table."""
@@ -300,7 +302,8 @@ class _Split:
         if groups:
             places = ", ".join(str(number + 1) for number in range(len(self._groups)))
             statement += f" GROUP BY {places}"
-        return Plan([self._ask(statement, tuple(self._types) or ("g0",))], final)
+        ask = self._ask(statement, tuple(self._types) or ("g0",))
+        return Plan([ask._replace(counts=self._partials == ["count(*)"])], final)
 
     def _group(self, start: int, end: int) -> tuple[int, int]:
         """A term of GROUP BY: where what it means is written."""

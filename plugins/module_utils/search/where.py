@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Sequence
 
-from .compile import Sql, sql
+from .compile import Sql, inlined, sql
 from .condition import Condition
 from .engine import Answer, explained, statements
 from .guard import Limits
@@ -63,17 +63,25 @@ def find(
 
 def count(source: Source, condition: Condition, limits: Limits, now: int | None = None) -> Counted:
     """How much meets a condition. Raises as :func:`find` and its rows do."""
+    at = time.time_ns() if now is None else now
     asked = []
-    for part, face, where in _places(source, condition, now):
-        files = f"total(CASE {face.columns.fields['type']} WHEN 'f' THEN"
-        files += f" {face.columns.fields['size']} END)"
-        asked.append((part, _select(f"count(*), {files}", face, where)))
+    for part in source.parts:
+        counted = source.counted(part, condition, at)
+        faces = source.faces(part, condition, at)
+        if counted is not None:
+            asked.append((part, counted))
+            faces = [face for face in faces if face.directories]
+        for face in faces:
+            files = f"total(CASE {face.columns.fields['type']} WHEN 'f' THEN"
+            files += f" {face.columns.fields['size']} END)"
+            question = sql(condition, face.columns, at)
+            asked.append((part, _select(f"count(*), {files}", face, question)))
     found = [row for batch in statements(source, asked, limits) for row in batch]
     first = [(part, question) for part, question in asked if part == source.parts[0]]
     return Counted(
-        sum(row[0] for row in found),
+        int(sum(row[0] for row in found)),
         int(sum(row[1] for row in found)),
-        [question.text for part, question in first],
+        [inlined(question) for part, question in first],
         explained(source, first),
     )
 

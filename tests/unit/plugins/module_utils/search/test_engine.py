@@ -168,6 +168,41 @@ def test_directories_are_left_out_where_nothing_can_match(place: tuple[bytes, So
     assert nothing == 0
 
 
+COUNTED = [
+    "uid = 0 AND gid = 0",
+    "uid = 1234",
+    "NOT uid = 0",
+    "type = 'f'",
+    'type = "l" AND size < 100',
+    "size >= 0 AND type = 'f'",
+    "(size > 100) AND (uid = 0 AND gid <= 1)",
+    "depth = 2",
+    "mtime < 1100000000",
+    "mtime_ns < 1600000000123456790 AND uid < 5",
+    "size > 1e300",
+    "size < -1.5",
+    "size > 99.5",
+    "uid = '0'",
+    "size > 100 OR uid = 5",
+]
+
+
+@pytest.mark.parametrize("condition", COUNTED)
+@pytest.mark.parametrize("small", [0, 1 << 40])
+def test_counts_from_summaries_are_right(
+    place: tuple[bytes, Source], condition: str, small: int
+) -> None:
+    folder = os.path.dirname(place[1].parts[0])
+    source = IndexSource(folder, small=small)
+    ((expected,),) = rows(
+        source, f"SELECT count(nullif(size, NULL)) FROM pentries WHERE {condition}"
+    )
+    for what in ("count(*)", "COUNT(*) AS n", "count(*) + 0, count(*)"):
+        ((found, *more),) = rows(source, f"SELECT {what} FROM pentries WHERE {condition}")
+        assert type(found) is int
+        assert {found, *more} == {expected}
+
+
 def test_a_part_is_never_written(place: tuple[bytes, Source]) -> None:
     """Not even if the words that look at a query were wrong."""
     dummy, source = place

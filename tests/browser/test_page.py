@@ -11,6 +11,9 @@ from typing import Any, Iterator
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.profile import profile
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.runs import (
+    write_runs_page,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.tree import (
     write_tree_page,
 )
@@ -227,3 +230,31 @@ def test_the_page_of_a_tree(driver: Any, tmp_path: Any) -> None:
     picture = os.environ.get("INGEST_SCREENSHOTS")
     if picture:
         driver.save_screenshot(os.path.join(picture, "tree.png"))
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_runs_beside_each_other(driver: Any, tmp_path: Any, width: int) -> None:
+    names = [f"{tmp_path}/run{number}" for number in range(3)]
+    stats = [
+        reports.report(
+            sampleplan.make_run(name, hosts=2 + number, mean_size=9.0 + 2 * number)
+        ).stats
+        for number, name in enumerate(names)
+    ]
+    write_runs_page(stats, reports.ASSETS, f"{tmp_path}/runs.html")
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.requests(driver)
+        driver.get_log("browser")
+        driver.get(f"file://{tmp_path}/runs.html")
+        assert driver.get_log("browser") == []
+        assert browser.requests(driver) == [f"file://{tmp_path}/runs.html"]
+        wide = "return document.documentElement.scrollWidth <= window.innerWidth"
+        assert driver.execute_script(wide)
+        assert len(driver.find_elements("css selector", "#rates tbody tr")) == 3
+        picture = os.environ.get("INGEST_SCREENSHOTS")
+        if picture:
+            driver.save_screenshot(os.path.join(picture, f"runs{width}.png"))
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -55,3 +55,18 @@ def test_no_plan(folder: str) -> None:
     assert (
         run.status == 2 and "there is no plan at" in run.output and "Traceback" not in run.output
     ), run.output
+
+
+def test_runs_are_compared(folder: str) -> None:
+    """By default those in ./runs; what is no run is said."""
+    for name in ("first", "second"):
+        sampleplan.make_run(f"{folder}/runs/{name}", files=300)
+        assert ingest(folder, playbook=PLAYBOOK, run_dir=f"{folder}/runs/{name}").status == 0
+    compare = os.path.join(ROOT, "playbooks", "compare.yml")
+    run = ansible("playbook", compare, cwd=folder)
+    assert run.status == 0 and f"2 runs: {folder}/runs.html" in run.output, run.output
+    assert os.path.getsize(folder + "/runs.html")
+    for where, words in (("nowhere", "can't be read"), (folder, "there is no stats.json in")):
+        run = ingest(folder, playbook=compare, compare_runs=[where])
+        assert run.status == 2 and "Traceback" not in run.output, run.output
+        assert words in " ".join(run.output.split())

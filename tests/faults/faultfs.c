@@ -14,10 +14,10 @@
  *           readdir utimens lseek, or * for all
  *   match   pattern of the name, or of the whole path from the mount if it has a slash
  *   do      error (errno=N), ignore (success without doing it), vanish, grow, shrink, rewrite (the
- *           file, then go on), short (half of what was asked), corrupt (a flipped bit), coarse (of
- *           utimens: whole seconds), hang (until it is unmounted), twice (of readdir: an entry is given
- *           two times), again (of readdir: from the first entry on, as if the server's cookies had
- *           changed)
+ *           file, then go on), turn (it into a directory, then go on), short (half of what was
+ *           asked), corrupt (a flipped bit), coarse (of utimens: whole seconds), hang (until it is
+ *           unmounted), twice (of readdir: an entry is given two times), again (of readdir: from the
+ *           first entry on, as if the server's cookies had changed)
  *   from    only where a read or write touches bytes at or after it; of readdir: after that many entries
  *   skip    the first N matching calls pass;  times  then N are hit, 0 for all
  *
@@ -52,9 +52,9 @@ static const char *names[OPS] = { "getattr", "access", "readlink", "mknod", "mkd
 	"symlink", "rename", "link", "chmod", "chown", "truncate", "open", "create", "read", "write",
 	"flush", "fsync", "statfs", "setxattr", "getxattr", "listxattr", "removexattr", "opendir",
 	"readdir", "utimens", "lseek" };
-enum act { ERROR, IGNORE, VANISH, GROW, SHRINK, REWRITE, SHORT, CORRUPT, COARSE, HANG, TWICE, AGAIN, ACTS };
+enum act { ERROR, IGNORE, VANISH, GROW, SHRINK, REWRITE, SHORT, CORRUPT, COARSE, HANG, TWICE, AGAIN, TURN, ACTS };
 static const char *acts[ACTS] = { "error", "ignore", "vanish", "grow", "shrink", "rewrite", "short",
-	"corrupt", "coarse", "hang", "twice", "again" };
+	"corrupt", "coarse", "hang", "twice", "again", "turn" };
 
 struct rule { int op; enum act act; char match[NAME_MAX + 1]; int error; long long from; long skip, times; };
 static struct rule rules[64];
@@ -148,8 +148,10 @@ static void meddle(enum act act, const char *path)
 {
 	struct stat st;
 	int fd;
-	if (act == VANISH) {
+	if (act == VANISH || act == TURN) {
 		unlinkat(root, rel(path), 0);
+		if (act == TURN)
+			mkdirat(root, rel(path), 0755);
 		return;
 	}
 	fd = openat(root, rel(path), O_RDWR);
@@ -214,7 +216,7 @@ static int act(enum op op, const char *path, long long end)
 	pthread_mutex_unlock(&lock);
 	while (what == HANG)
 		wait_us(100000);
-	if (what == VANISH || what == GROW || what == SHRINK || what == REWRITE) {
+	if (what == VANISH || what == GROW || what == SHRINK || what == REWRITE || what == TURN) {
 		meddle(what, path);
 		return PASS;
 	}

@@ -206,6 +206,32 @@ def test_file_vanishes(faulty_source, op, path):
         assert os.path.getsize(place.destination + b"/" + path) in (10000, 5000000)
 
 
+@pytest.mark.parametrize("index", [True, False], ids=["ingest", "tree"])
+@pytest.mark.parametrize("what", ["vanish", "turn"])
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("path", [b"small/bad", b"hard/one", b"small/link"])
+def test_an_entry_is_another_when_it_is_used(faulty_source, path, what, skip, index):
+    """It vanishes, or becomes a directory, after its name was listed: at the first look, or at one
+    that comes later. What the source has then is here, or the entry is a failure."""
+    place = faulty_source
+    place.faults.rule(op="getattr", match="/" + path.decode(), do=what, skip=skip, times=1)
+    if index:
+        result = place.ingest(place.faults.path)
+    else:
+        result = engine.copy_tree(place.faults.path, place.destination, 2)
+    assert os.path.isdir(place.source + b"/" + path) == (what == "turn")
+    assert set(result.errors) <= {path, os.path.dirname(path), b"hard/two"}, result.failures
+    found = [
+        line
+        for line in compare_trees(place.source, place.destination)
+        # That directory's time has changed since it was looked at.
+        if not line.startswith(show(os.path.dirname(path)) + ": mtime: ")
+    ]
+    assert not found or result.failures
+    assert all(line.startswith((show(path) + ": ", "hard/two: ")) for line in found), found
+    place.check_complete()
+
+
 @pytest.mark.parametrize("ranges", [False, True], ids=["whole", "ranges"])
 @pytest.mark.parametrize("path", [b"small/bad", b"big/bad", b"big/sparse"])
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from ..core.want import NOT_LISTED
 from .reader import Index
 from .rows import Directory, Entry, Totals, add_totals
 from .schema import stored
-from .sums import NO_SUMS
 from .writer import Completion, PartWriter, clear, errors_named
 
 _BATCH = 8_192  # paths, or entries of a directory, at once
@@ -138,7 +137,7 @@ class _Open:
             last=self.last,
             names=names,
         )
-        more = (found.path.rpartition(b"/")[2], 0, 0, self.parent_inode, None, *NO_SUMS)
+        more = (found.path.rpartition(b"/")[2], 0, 0, self.parent_inode)
         return (*changed[:-1], *more)
 
 
@@ -244,7 +243,7 @@ class _Writing:
             if not taken:
                 continue
             totals = _sums(taken)
-            rows = [(None, here.id, *entry[2:], *_MORE) for entry in taken]
+            rows = [(0, here.id, *entry[2:], *_MORE) for entry in taken]
             first, here.last = self._writer.store(rows, totals)
             here.first = here.first or first
             here.totals = add_totals([here.totals, totals])

@@ -22,6 +22,7 @@ from tests.benchmarks import (  # noqa: E402
     clients,
     copying,
     dispatching,
+    indexing,
     latency,
     measure,
     memory,
@@ -87,6 +88,7 @@ def main() -> int:
         if "client" in options.parts:
             results += memory.client_of_a_million(folder)
         if "index" in options.parts:
+            results += indexing.rates(tree, folder, options.rounds)
             results += searching.beside_find(tree, folder)
             results += searching.ten_million(folder)
     finally:

@@ -54,7 +54,7 @@ def synthetic(folder: str, entries: int = ENTRIES) -> None:
 def _part(folder: str, number: int, entries: int) -> tuple[Totals, bool]:
     writer = PartWriter(folder, number, sums=True)
     if number == 0:
-        top = (0, 1, 1, 0o40755, 0, 0, 3, 8, NOW, NOW, NOW, 0, 0, 0, 0, entries, 1, 0, 0)
+        top = (0, 1, 1, 0o40755, 0, 0, 3, 8, NOW, NOW, NOW, 0, 0, 0, 0, entries, 1, 0, 0, 0, 0)
         writer.record(
             (writer.next_id(), 0, b"", b"", *top, b"", 0, 0, 0, None, *Direct().row()), None
         )
@@ -74,9 +74,9 @@ def _directory(writer: PartWriter, number: int, count: int) -> None:
             size += 1 << 31
         time_of = NOW - (file * 40_503 % 1000) * DAY
         name = b"file-%09d.dat" % file
-        rest = (0, time_of, time_of, time_of, 4096)
+        rest = (0, time_of, time_of, time_of, 0, 4096)
         rows.append(
-            (None, own, name, "f", file, 1, 33188, 1, user, user, size, size // 512 + 1, *rest)
+            (0, own, name, "f", file, 1, 33188, 1, user, user, size, size // 512 + 1, *rest)
         )
     size = sum(row[10] for row in rows)
     totals = Totals(files=len(rows), entries=len(rows), bytes=size)
@@ -85,7 +85,7 @@ def _directory(writer: PartWriter, number: int, count: int) -> None:
     direct.add(rows, len(rows), 0)
     path = b"part%d-%07d" % (number, count)
     stat = (own, 1, 0o40755, user, user, 2, 8, NOW, NOW, NOW)
-    sums = (len(rows), len(rows), size, size, 0, first, last, 0)
+    sums = (len(rows), len(rows), size, size, 0, first, last, 0, 0, 0)
     row = (own, 64, path, path, 1, *stat, *sums, path, 4096, 4096, 0, None, *direct.row())
     writer.record(row, None)
 

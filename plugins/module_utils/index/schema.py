@@ -36,6 +36,7 @@ _MORE: dict[str, tuple[str, ...]] = {
     "raw_directories": ("name", "size", "blksize", "pinode", "xattr_names", *DIRECT),
     "raw_entries": ("blksize",),
 }
+SUMS = 1 + len(DIRECT)  # of these the last, which only a scan with sums fills
 
 
 def columns(table: str) -> list[str]:

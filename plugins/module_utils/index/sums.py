@@ -9,7 +9,7 @@ import heapq
 import sqlite3
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 from .rows import Entry
 
@@ -38,7 +38,7 @@ _ACTS = (min, max) * len(PAIRS)
 _TYPE, _SIZE, _BLOCKS, _UID, _GID = map(
     Entry._fields.index, ("type", "size", "blocks", "uid", "gid")
 )
-_TIMES_AT = tuple(map(Entry._fields.index, ("atime", "mtime", "ctime")))
+_ATIME, _MTIME, _CTIME = map(Entry._fields.index, ("atime", "mtime", "ctime"))
 # In a row of the fold.
 _FIRST = 4
 _DIRS, _BYTES = BELOW.index("dirs"), _FIRST + BELOW.index("size")
@@ -61,17 +61,31 @@ class Direct:
         sizes: Any = columns[_SIZE]
         if files < len(rows):
             sizes = [size for size, kind in zip(sizes, columns[_TYPE]) if kind == "f"]
-        owners, groups = set(columns[_UID]), set(columns[_GID])
-        bounds = [min(sizes), max(sizes)] if sizes else list(_NONE)
-        for values in (*[columns[at] for at in _TIMES_AT], owners, groups):
-            bounds += (min(values), max(values))
+        least, most = (min(sizes), max(sizes)) if sizes else _NONE
+        atimes, mtimes, ctimes = columns[_ATIME], columns[_MTIME], columns[_CTIME]
+        owners, groups = columns[_UID], columns[_GID]
+        bounds = [
+            least,
+            most,
+            min(atimes),
+            max(atimes),
+            min(mtimes),
+            max(mtimes),
+            min(ctimes),
+            max(ctimes),
+            min(owners),
+            max(owners),
+            min(groups),
+            max(groups),
+        ]
         if self._bounds:
             bounds = [act(pair) for act, pair in zip(_ACTS, zip(self._bounds, bounds))]
         self._bounds = bounds
         self._links += links
         self._blocks += sum(columns[_BLOCKS])
-        self._owners |= owners
-        self._groups |= groups
+        # Most often there is one.
+        self._owners.update(owners if bounds[8] < bounds[9] else owners[:1])
+        self._groups.update(groups if bounds[10] < bounds[11] else groups[:1])
 
     def row(self) -> tuple[Any, ...]:
         """The columns DIRECT."""
@@ -144,10 +158,12 @@ def _union(texts: frozenset[str | None]) -> str | None:
 
 
 def _listed(numbers: set[int]) -> str | None:
+    if len(numbers) == 1:
+        return str(*numbers)
     return None if len(numbers) > FEW else " ".join(map(str, sorted(numbers)))
 
 
-def _shown(bounds: Iterable[int]) -> list[int | None]:
+def _shown(bounds: Sequence[int]) -> list[int | None]:
     """Smallest and largest: of nothing None; what SQLite can't hold counts as the last it can."""
     return [None if bound == _END or bound == -_END else min(bound, _END - 1) for bound in bounds]
 

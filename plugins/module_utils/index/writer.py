@@ -13,7 +13,18 @@ from typing import Any, Iterable, Iterator
 
 from ..core.errors import IngestError
 from .rows import Extra, Passing, ScanError, Totals, Twin, narrow
-from .schema import CHILDREN, MAX_PARTS, ORDER, PASSING, SCHEMA, append, insert, part_path, stored
+from .schema import (
+    CHILDREN,
+    MAX_PARTS,
+    ORDER,
+    PASSING,
+    SCHEMA,
+    SUMS,
+    append,
+    insert,
+    part_path,
+    stored,
+)
 from .sums import fold
 from .views import views
 
@@ -48,6 +59,13 @@ class PartWriter:
         directory are wanted. Raises OSError and sqlite3.Error, as all methods do."""
         self.number = number
         self._sums = sums
+        last = len(stored("raw_directories"))
+        if not sums:
+            last -= SUMS
+        self._append = {
+            "raw_entries": append("raw_entries", len(stored("raw_entries"))),
+            "raw_directories": append("raw_directories", last),
+        }
         self._db = sqlite3.connect(
             part_path(folder, number), isolation_level=None, check_same_thread=False
         )
@@ -133,7 +151,7 @@ class PartWriter:
             if not rows:
                 continue
             try:
-                self._db.executemany(append(table, len(rows[0])), _plain(table, rows))
+                self._db.executemany(self._append[table], _plain(table, rows))
             except OverflowError:
                 # Some rows are in already: find where this batch began and replace them.
                 self.wide = True
@@ -151,9 +169,10 @@ class PartWriter:
 
 def _plain(table: str, rows: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
     """Rows of which sqlite3 takes every value as it is: of bytes that is only a bytearray."""
-    if table != "raw_entries":
-        return rows
-    return ((0, row[1], bytearray(row[2]), *row[3:]) for row in rows)
+    if table == "raw_entries":
+        return ((0, row[1], bytearray(row[2]), *row[3:]) for row in rows)
+    # The path, and the path to sort by.
+    return ((*row[:2], bytearray(row[2]), bytearray(row[3]), *row[4:]) for row in rows)
 
 
 class Completion:

@@ -21,6 +21,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, ".collections")]
 from tests.benchmarks import (  # noqa: E402
     clients,
     copying,
+    differing,
     dispatching,
     indexing,
     latency,
@@ -91,6 +92,7 @@ def main() -> int:
             results += indexing.rates(tree, folder, options.rounds)
             results += searching.beside_find(tree, folder)
             results += searching.ten_million(folder)
+            results += differing.two_generations(folder)
     finally:
         shutil.rmtree(folder)
     return report(results, options.json, load)

@@ -48,7 +48,9 @@ def synthetic(folder: str, entries: int = ENTRIES) -> None:
         finished = pool.starmap(_part, [(folder, n, entries // PARTS) for n in range(PARTS)])
     completion = Completion(folder, PARTS)
     completion.sum_up()
-    completion.finish(finished, {"source": "/synthetic", "sums": True, "finished": NOW // 10**9})
+    scanned = NOW // 10**9
+    meta = {"source": "/synthetic", "sums": True, "started": scanned, "finished": scanned}
+    completion.finish(finished, meta)
 
 
 def _part(folder: str, number: int, entries: int) -> tuple[Totals, bool]:

@@ -237,7 +237,7 @@ class _Loading:
             if kind is None:  # a directory, which has a file of its own
                 continue
             one.update(directory=identity, name=name, type=kind)
-            rows.append(tuple(one.get(field, 0) if field != "id" else None for field in fields))
+            rows.append(tuple(one.get(field, 0) for field in fields))
             details.append((_text(link) if kind == "l" else None, _text(xattrs)))
             names.append(name)
         direct = Direct()

@@ -17,6 +17,7 @@ import sqlite3
 from itertools import islice
 from typing import Any, Iterator
 
+from ..core.changes import EQUAL
 from ..core.errors import IngestError
 from ..core.paths import display
 from ..core.want import NOT_LISTED
@@ -121,6 +122,7 @@ class _Open:
         self.subdirectories = 0
         self.first, self.last = 0, -1
         self.totals = Totals()
+        self.different = 0
 
     def row(self, names: int) -> tuple[Any, ...]:
         """As it is stored."""
@@ -136,6 +138,7 @@ class _Open:
             first=self.first,
             last=self.last,
             names=names,
+            different=self.different,
         )
         more = (found.path.rpartition(b"/")[2], 0, 0, self.parent_inode)
         return (*changed[:-1], *more)
@@ -247,6 +250,7 @@ class _Writing:
             first, here.last = self._writer.store(rows, totals)
             here.first = here.first or first
             here.totals = add_totals([here.totals, totals])
+            here.different += sum(entry.state != EQUAL for entry in taken)
             db.executemany(
                 "DELETE FROM missing WHERE parent=? AND name=?",
                 [(key, entry.name) for entry in taken],

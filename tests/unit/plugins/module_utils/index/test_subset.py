@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sqlite3
 from typing import Any, Dict, Set, Tuple
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.changes import EQUAL
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import NOT_LISTED
 from ansible_collections.scaleout.ingest.plugins.module_utils.index import subset
@@ -73,6 +76,25 @@ def test_what_was_chosen(
     assert found == {path: everything[path] for path in {*paths, *ways}}
     assert os.listdir(tmp_path / "chosen") == ["0.db"]
     assert index.meta()["source"].endswith("/tree")
+    index.close()
+
+
+def test_what_the_destination_had_is_counted_anew(whole: Any, tmp_path: Any) -> None:
+    """Only entries that differ there are planned, if the scan compared."""
+    folder = str(tmp_path / "compared")
+    shutil.copytree(whole[0], folder)
+    for name in os.listdir(folder):
+        db = sqlite3.connect(os.path.join(folder, name))
+        db.execute("UPDATE raw_entries SET state = CASE WHEN id % 3 THEN ? ELSE 0 END", (EQUAL,))
+        db.execute("UPDATE raw_directories SET different = 1000")
+        db.commit()
+        db.close()
+    paths = set(random.Random(3).sample(sorted(whole[1]), 100))
+    index = written(folder, str(tmp_path / "chosen"), paths)
+    for directory in index.directories():
+        entries = list(index.entries(directory))
+        assert directory.different == sum(entry.state != EQUAL for entry in entries)
+    assert any(directory.different for directory in index.directories())
     index.close()
 
 

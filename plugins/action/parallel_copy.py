@@ -108,6 +108,7 @@ class ActionModule(TakesLosses):
             # One that goes on with the plan of a dead one is another run to the destination's lock.
             _run=_short(f"{meta['token']} {this_playbook()}"),
             _verify=meta["verify"],
+            _verify_all=meta["verify_all"],
             _selection=meta["selection"],
             _compared=meta["compared"],
             bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),

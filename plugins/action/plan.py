@@ -17,6 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import (
+    EXTRA,
     PRESERVE,
     SPLITS,
     VERIFY,
@@ -53,6 +54,8 @@ ARGUMENTS = {
         "default": list(PRESERVE),
     },
     "verify": {"type": "str", "choices": list(VERIFY), "default": "metadata"},
+    "verify_all": {"type": "bool", "default": False},
+    "extra": {"type": "str", "choices": list(EXTRA), "default": EXTRA[0]},
     "shard_items": {"type": "int", "default": _LIMITS.items},
     "shard_bytes": {"type": "int", "default": _LIMITS.bytes},
     "range_threshold": {"type": "int", "default": _LIMITS.range_threshold},
@@ -116,6 +119,8 @@ class ActionModule(ActionBase):
             len(options["destinations"]),
             options["preserve"],
             options["verify"],
+            options["verify_all"],
+            options["extra"],
             _leaves_out(options),
             run_id=os.path.basename(folder),
             token=secrets.token_hex(16),

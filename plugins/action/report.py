@@ -37,7 +37,7 @@ ARGUMENTS = {
 }
 TOP = (
     "run_id", "method", "split", "files", "directories", "bytes", "skipped", "failed", "seconds",
-    "files_per_second", "bytes_per_second", "bound", "repaired", "removed",
+    "files_per_second", "bytes_per_second", "bound", "repaired", "removed", "extras",
     "copy_seconds", "check_seconds", "scan_seconds", "plan_seconds",
 )  # fmt: skip
 

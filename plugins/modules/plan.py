@@ -65,10 +65,27 @@ options:
   verify:
     description:
       - The second pass, each part by another host and over another mount than it was copied.
-      - V(metadata) compares type, size, time and links, V(checksum) also the contents.
+      - V(metadata) compares all that O(preserve) names, with type, size, link texts and devices,
+        V(checksum) also the contents, read back from where they are stored.
+      - What the copy found right already was compared then. With V(metadata) it is not looked at
+        once more, unless O(verify_all).
+      - Both find what the destination has and the source has not, see O(extra).
     type: str
     choices: [none, metadata, checksum]
     default: metadata
+  verify_all:
+    description: Whether a second pass of metadata looks at everything, V(checksum) always does.
+    type: bool
+    default: false
+  extra:
+    description:
+      - What is done about entries that the destination has and the source has not, such as those of
+        files that were removed from the source. What its filters and globs leave out is none.
+      - V(report) counts them and names them in C(extras.jsonl), V(fail) makes the run fail, too,
+        after its report. Nothing is removed.
+    type: str
+    choices: [report, fail]
+    default: report
   shard_items:
     description: The most items in a shard.
     type: int

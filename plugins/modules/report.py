@@ -12,10 +12,12 @@ description:
   - Writes the report of a run into its folder, from C(plan.db) and C(index/) there, and prints a
     summary.
   - C(stats.json) has the numbers, C(failures.jsonl) one line for each item that failed,
+    C(extras.jsonl) one for each that only the destination has,
     C(metrics.prom) the numbers for Prometheus' node exporter, and C(report.html) is one
     self-contained page for a browser. C(hosts.csv) and C(failures.csv) are for spreadsheets.
-  - Fails if an item failed, if the scan could not read all of the source, or if a part of the plan
-    is left to do.
+  - Fails if an item failed, if the scan could not read all of the source, if a part of the plan
+    is left to do, or if the destination has what the source has not and the plan was made with
+    O(scaleout.ingest.plan#module:extra=fail).
   - The report of a run in check mode is its plan.
 author:
   - scaleout.ingest contributors (!UNKNOWN)
@@ -111,6 +113,10 @@ stats:
       sample: 0
     removed:
       description: Unfinished files that killed runs had left in the destination.
+      type: int
+      sample: 0
+    extras:
+      description: Entries that the destination has and the source has not.
       type: int
       sample: 0
     seconds:

@@ -265,6 +265,37 @@ def test_what_the_second_pass_finds_wrong_does_not_stay_so(place: Place) -> None
     assert place.differences() == []
 
 
+def test_what_only_the_destination_has_is_named_and_may_be_a_failure(place: Place) -> None:
+    def run(number: int, **variables: object) -> tuple[Run, list[dict]]:
+        trees = {"source": place.source, "destinations": [place.destination]}
+        where = f"{place.run}{number}"
+        done = ingest(place.folder, run_dir=where, **trees, **variables)
+        with open(os.path.join(where, "extras.jsonl"), encoding="utf-8") as lines:
+            return done, [json.loads(line) for line in lines]
+
+    first, extras = run(1, extra="fail")
+    assert (first.status, extras) == (0, []), first.output
+    os.makedirs(os.path.join(place.destination, "{{ old }}", "below"))
+    again, extras = run(2)
+    assert again.status == 0, again.output
+    assert extras == [{"path": "{{ old }}", "type": "directory"}]
+    assert stats(f"{place.run}2")["extras"] == 1
+    assert "The destination has 1 item that the source has not." in again.output
+    failed, extras = run(3, extra="fail")
+    assert failed.status != 0 and len(extras) == 1
+    assert "the destination has 1 item that the source has not: see " in failed.output
+    refused = ingest(
+        place.folder,
+        inventory=ALONE,
+        source=place.source,
+        destinations=[place.destination],
+        extra="fail",
+        verify="none",
+    )
+    assert refused.status != 0
+    assert "extra: 'fail' needs the second pass, and verify is 'none'" in refused.output
+
+
 def test_check_mode_writes_nothing_and_shows_the_plan(place: Place) -> None:
     before = sorted(os.listdir(place.folder))
     run = ingest(

@@ -37,11 +37,12 @@ class Failed(NamedTuple):
 
 class Result(NamedTuple):
     """What a run says of itself. counts: files directories bytes skipped changed failed
-    removed."""
+    removed proved extra."""
 
     counts: dict[str, int]
     failures: list[Failed]
     losses: dict[str, int]
+    extras: tuple[tuple[bytes, str], ...] = ()
 
     @property
     def errors(self) -> dict[bytes, list[tuple[str, int]]]:
@@ -62,7 +63,7 @@ def ingest(
     """Scan, plan and copy; each call is a new run, its state in the folder ``run``."""
     os.makedirs(run, exist_ok=True)
     counts = pipeline.ingest(source, destinations, run, limits=Limits(**limits), **options)
-    return Result(counts, _failures(run), _losses(run))
+    return Result(counts, _failures(run), _losses(run), _extras(run))
 
 
 def _rows(file: str, query: str) -> list[tuple[Any, ...]]:
@@ -81,6 +82,17 @@ def _failures(run: str) -> list[Failed]:
         if shard.endswith(".db"):
             rows += _rows(os.path.join(index, shard), query + "errors")
     return [Failed(*row) for row in rows]
+
+
+def _extras(run: str) -> tuple[tuple[bytes, str], ...]:
+    """What the scan and the second pass found, by path."""
+    query = "SELECT CAST(path AS BLOB), type FROM extras"
+    rows = _rows(os.path.join(run, "plan.db"), query)
+    index = os.path.join(run, "index")
+    for shard in sorted(os.listdir(index)):
+        if shard.endswith(".db"):
+            rows += _rows(os.path.join(index, shard), query)
+    return tuple(sorted(set(rows)))  # type: ignore[arg-type]
 
 
 def _losses(run: str) -> dict[str, int]:

@@ -38,6 +38,9 @@ def ingest(
     limits: Limits = Limits(),
     method: str = "copy",
     rsync_options: Sequence[str] = (),
+    repair: bool = False,
+    verify_all: bool = False,
+    extra: str = "report",
     scan_workers: int | str = "auto",
     after_scan: Callable[[], None] = lambda: None,
     compare: bool = True,
@@ -68,6 +71,8 @@ def ingest(
         mounts=len(destinations),
         preserve=preserve,
         verify=verify,
+        verify_all=verify_all,
+        extra=extra,
         run_id=os.path.basename(run_dir),
         method=method,
         source=os.fsdecode(source),
@@ -93,6 +98,8 @@ def ingest(
             scan_options.get("one_file_system", False),
         ),
         second_pass=verify != "none",
+        verify_all=verify_all,
+        repair=repair,
     )
     if method != "copy":
         wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)

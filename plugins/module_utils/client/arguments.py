@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "destination_lock": {"type": "bool", "default": True},
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
+    "_verify_all": {"type": "bool", "default": False},
     "_selection": {"type": "dict"},
     "_compared": {"type": "bool", "default": False},
     # The host's name in the inventory, and in the destination's lock; there, the plan's name too.

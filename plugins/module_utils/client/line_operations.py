@@ -12,12 +12,13 @@ from typing import Any, Callable, List
 from ..copy import ranges
 from ..copy.entry import copy_entry, copy_link
 from ..copy.mend import OtherContents, can_be_mended, mark
-from ..copy.newcomers import Newcomers
+from ..copy.names import Names
 from ..copy.preserve import preserve_directory
 from ..copy.session import Session
-from ..copy.verify import check
+from ..copy.verify import Check
 from ..core import steps
 from ..core.errors import OperationError
+from ..core.outcome import MOST_EXTRAS, Extra
 from ..core.paths import display, join, split
 from ..core.vocabulary import Kind
 from ..core.want import want_of
@@ -105,43 +106,75 @@ def without(
     return [row for row in rows if row not in left] if left else rows
 
 
-def look_again(
-    session: Session, newcomers: Newcomers, directory: bytes, rows: list[DirectoryRow]
+def look_for_newcomers(
+    session: Session, names: Names, directory: bytes, rows: list[DirectoryRow]
 ) -> None:
     """Note what has come to directories since the scan; it was not copied."""
     for row in rows:
         path = path_of(directory, row)
-        session.step = "verify"
+        session.step = steps.VERIFY
         try:
-            newcomers.check(path, row.seen, row.names)
+            names.newcomers(path, row.seen, row.names)
         except OSError as error:
             session.fail(path, error)
 
 
-def verify(
-    session: Session, of: str, directory: bytes, rows: list[Any], digests: bool, repair: bool
-) -> None:
-    """Check a line of the kind ``of``: with ``digests`` contents as well. What differs is copied
-    again if ``repair``, otherwise it is marked, so that the next run copies it."""
+def compare_names(
+    check: Check, names: Names, directory: bytes, rows: list[DirectoryRow], repair: bool
+) -> list[Extra]:
+    """The same, and what else differs in the names of directories. Returns extras, some of those
+    that are counted. What is missing is checked as any entry that was copied, so that it is
+    mended if ``repair``; a missing directory has a row of its own."""
+    session = check.session
+    extras: list[Extra] = []
     for row in rows:
         path = path_of(directory, row)
         session.step = steps.VERIFY
         try:
+            found = names.compare(path, row.seen, row.names)
+            missing = _rows_of(session, path, found.missing)
+        except OSError as error:
+            session.fail(path, error)
+            continue
+        session.tally.extra += found.number
+        extras += found.extras[: MOST_EXTRAS - len(extras)]
+        check.attributes = True
+        verify(check, Kind.COPY, path, missing, repair)
+    return extras
+
+
+def _rows_of(session: Session, directory: bytes, names: list[tuple[bytes, bool]]) -> list[CopyRow]:
+    """Those of some entries of a directory of the source, but for directories. Raises OSError."""
+    rows = []
+    for name, is_directory in names:
+        if not is_directory:
+            source = session.source(directory)
+            rows.append(CopyRow(name, want_of(os.stat(name, dir_fd=source, follow_symlinks=False))))
+    return rows
+
+
+def verify(check: Check, of: str, directory: bytes, rows: list[Any], repair: bool) -> None:
+    """Check a line of the kind ``of``. What differs is copied again if ``repair``, otherwise it is
+    marked, so that the next run copies it."""
+    session = check.session
+    for row in rows:
+        session.step = steps.VERIFY
+        try:
             try:
-                _check(session, of, directory, row, digests)
+                _check(check, of, directory, row)
             except OSError as error:
                 if isinstance(error, OtherContents):
                     error = mark(session, directory, row.name, row.want)
                 if not (repair and can_be_mended(error) and _is_alone(session, of, directory, row)):
                     raise error
-                _repair(session, of, directory, row, digests)
+                _repair(check, of, directory, row)
         except OSError as error:
-            session.fail(path, error)
+            session.fail(path_of(directory, row), error)
 
 
-def _check(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
+def _check(check: Check, of: str, directory: bytes, row: Any) -> None:
     leader = row.leader if of == Kind.LINK else None
-    check(session, directory, row.name, row.want, leader, digests)
+    check.check(directory, row.name, row.want, leader)
 
 
 def _is_alone(session: Session, of: str, directory: bytes, row: Any) -> bool:
@@ -157,9 +190,10 @@ def _is_alone(session: Session, of: str, directory: bytes, row: Any) -> bool:
     return stat.S_ISDIR(found.st_mode) or found.st_nlink == 1
 
 
-def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool) -> None:
+def _repair(check: Check, of: str, directory: bytes, row: Any) -> None:
     """Copy an entry again, and check it again. It counts as repaired, not as copied once more.
     Raises OSError if it differs even now."""
+    session = check.session
     tally = session.tally
     before = tally.files, tally.directories, tally.bytes, tally.skipped
     failed = tally.failed
@@ -173,7 +207,8 @@ def _repair(session: Session, of: str, directory: bytes, row: Any, digests: bool
         tally.files, tally.directories, tally.bytes, tally.skipped = before
     if tally.failed == failed:
         session.step = steps.VERIFY
-        _check(session, of, directory, row, digests)
+        check.forget(row.name)
+        _check(check, of, directory, row)
         tally.repaired += 1
 
 

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..core.outcome import Counts, Failure, Loss, SlowDirectory
+from ..core.outcome import Counts, Extra, Failure, Loss, SlowDirectory
 from ..core.vocabulary import Kind
 
 
 class Chunk(NamedTuple):
-    """A piece of a shard: the bodies of its lines, see :func:`..plan.shards.read_line`. ``of`` is
-    the kind that a second pass checks, ``broken`` are files that are not complete. ``ahead``: lines
-    before which their directory of the source is looked at as a whole, and how many rows gain."""
+    """A piece of a shard: the bodies of its lines, see :func:`..plan.shards.read_line`, and their
+    ``numbers`` in it. ``of`` is the kind that a second pass checks, ``broken`` are files that are
+    not complete; ``lost`` and ``states`` (of each line) are what the copy said to its second pass,
+    see :class:`..core.outcome.ShardResult`. ``ahead``: lines before which their directory of the
+    source is looked at as a whole, and how many rows gain."""
 
     number: int
     kind: str
@@ -22,6 +24,9 @@ class Chunk(NamedTuple):
     broken: frozenset[bytes]
     cost: float = 0.0
     ahead: tuple[tuple[int, int], ...] = ()
+    numbers: tuple[int, ...] = ()
+    lost: tuple[str, ...] = ()
+    states: str = ""
 
     @property
     def rows(self) -> str:
@@ -30,7 +35,9 @@ class Chunk(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a chunk; ``seconds`` is how long it took."""
+    """What became of a chunk; ``seconds`` is how long it took. ``lines`` has a digit for each of
+    its lines, and ``extras`` what the second pass found, see :class:`..core.outcome.ShardResult`.
+    """
 
     number: int
     counts: Counts
@@ -38,6 +45,8 @@ class Done(NamedTuple):
     losses: dict[str, Loss]
     slow: list[SlowDirectory]
     seconds: float
+    lines: str = ""
+    extras: tuple[Extra, ...] = ()
 
 
 class Moved(NamedTuple):

@@ -5,18 +5,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Iterator
+from typing import Iterator, Sequence
 
-from ..core.outcome import Counts, Failure, ShardResult
+from ..core.outcome import MOST_EXTRAS, Counts, Extra, Failure, ShardResult
 from ..core.paths import to_bytes
-from ..core.vocabulary import Kind
+from ..core.vocabulary import Kind, LineState
 from ..plan import shards
 from ..plan.cost import cost_of
-from ..plan.shards import Header
+from ..plan.shards import Header, Numbered
 from .messages import Chunk, Done
 
 _GAIN = 4  # rows of a directory that are worth its listing
 _KNOWN = 10_000  # directories that are known to have been listed
+# The most lines of one directory that a second pass of metadata looks at at once, from a listing.
+_WIDE = 64
+_NO_LIMIT = 1 << 62  # bytes
 
 
 class OpenShard:
@@ -32,27 +35,46 @@ class OpenShard:
         self.outstanding = 0  # chunks
         self._broken = frozenset(to_bytes(path) for path in header.broken)
         self._data = data  # stays packed until the first chunk is asked for
-        self._lines: Iterator[tuple[int, int, bytes]] | None = None
-        self._following: tuple[int, int, bytes] | None = None
+        self._lines: Iterator[Numbered] | None = None
+        self._following: Numbered | None = None
         self._mounts: dict[bytes, tuple[Counts, float]] = {}
         self._failures: list[tuple[bytes, Failure]] = []
+        self._states: dict[int, int] = {}  # of lines, by their numbers
+        self._lost: set[str] = set()
+        self._extras: list[Extra] = []
+        self._lists = False
 
     @property
     def done(self) -> bool:
         """Whether nothing of it is left or under way."""
         return self.exhausted and not self.outstanding
 
-    def next_chunk(self, number: int, files: int, size: int, threads: int) -> Chunk | None:
-        """The next chunk, of about so many files and bytes; None if nothing is left."""
-        lines, amount = self._take(files, size, threads)
+    def next_chunk(
+        self, number: int, files: int, size: int, threads: int, digests: bool = False
+    ) -> Chunk | None:
+        """The next chunk, of about so many files and bytes; None if nothing is left. A second pass
+        without ``digests`` reads no bytes."""
+        self._lists = self.header.kind == Kind.VERIFY and not digests
+        lines, amount = self._take(files, size if not self._lists else _NO_LIMIT, threads)
         if not lines:
             return None
         self.outstanding += 1
         header = self.header
-        ahead = self._ahead(lines) if self._rows else ()
-        return Chunk(number, header.kind, header.of, lines, self._broken, amount, ahead)
+        numbers, bodies = zip(*lines)
+        return Chunk(
+            number,
+            header.kind,
+            header.of,
+            list(bodies),
+            self._broken,
+            amount,
+            self._ahead(bodies) if self._rows else (),
+            numbers,
+            header.lost,
+            "".join(str(_state(header.lines, number)) for number in numbers),
+        )
 
-    def _ahead(self, lines: list[bytes]) -> tuple[tuple[int, int], ...]:
+    def _ahead(self, lines: Sequence[bytes]) -> tuple[tuple[int, int], ...]:
         """The first lines of directories that pay to be looked at as a whole."""
         found = []
         for at, body in enumerate(lines):
@@ -65,36 +87,88 @@ class OpenShard:
                 found.append((at, rows))
         return tuple(found)
 
-    def _take(self, most_files: int, most_bytes: int, threads: int) -> tuple[list[bytes], float]:
+    def _open(self) -> Iterator[Numbered]:
+        """The lines that are to be done."""
+        lines: Iterator[Numbered] = enumerate(shards.unpack(self._data))
+        self._data = b""
+        if self.header.kind == Kind.VERIFY and self.header.lines:
+            return self._unproved(lines)
+        return lines
+
+    def _unproved(self, lines: Iterator[Numbered]) -> Iterator[Numbered]:
+        """Those that the copy did not find in the destination as they are in the source."""
+        proved = 0
+        for number, line in lines:
+            if _state(self.header.lines, number) & LineState.EQUAL:
+                proved += line[0]
+            else:
+                yield number, line
+        if proved:
+            self._mounts[b""] = Counts(proved=proved), 0.0
+
+    def _take(
+        self, most_files: int, most_bytes: int, threads: int
+    ) -> tuple[list[tuple[int, bytes]], float]:
         if self._lines is None:
-            self._lines = shards.unpack(self._data)
+            self._lines = self._open()
             if threads > 1 and self.header.kind == Kind.COPY:
                 lines = list(self._lines)
-                for count, _size, body in lines:
+                for dummy, (count, _size, body) in lines:
                     self._rows[shards.directory_of(body)] += count
                 self._lines = iter(shards.in_turn(lines))
-            self._data = b""
             self._following = next(self._lines, None)
-        taken: list[bytes] = []
-        files = size = 0
+        taken: list[tuple[int, bytes]] = []
+        files = size = wide = 0
         while self._following is not None:
-            count, line_bytes, body = self._following
+            number, (count, line_bytes, body) = self._following
             if taken and (files + count > most_files or size + line_bytes > most_bytes):
-                break
-            taken.append(body)
+                # What is looked at in one directory needs one listing only.
+                wide += 1
+                if wide > _WIDE or not self._listed(taken[-1][1], body):
+                    break
+            taken.append((number, body))
             files += count
             size += line_bytes
             self._following = next(self._lines, None)
         self.exhausted = self._following is None
         return taken, cost_of(files, size)
 
-    def add(self, mount: bytes, done: Done) -> None:
+    def _listed(self, last: bytes, body: bytes) -> bool:
+        """Whether a line is to be looked at together with the last one."""
+        if not self._lists or self.header.of == Kind.DIRECTORIES:
+            return False
+        return shards.directory_of(last) == shards.directory_of(body)
+
+    def add(self, mount: bytes, chunk: Chunk, done: Done) -> None:
         """A chunk is done, over a mount."""
         self.outstanding -= 1
         counts, seconds = self._mounts.get(mount, (Counts(), 0.0))
         self._mounts[mount] = counts.plus(done.counts), seconds + done.seconds
         self._failures += [(mount, failure) for failure in done.failures]
+        self._lost.update(done.losses)
+        self._extras += done.extras[: MOST_EXTRAS - len(self._extras)]
+        if self.header.kind == Kind.VERIFY:
+            return
+        for at, number in enumerate(chunk.numbers):
+            state, before = _state(done.lines, at), self._states.get(number, LineState.EQUAL)
+            # What was done in two pieces is equal if both are, and has what one of them has.
+            self._states[number] = state & before & LineState.EQUAL | (
+                (state | before) & LineState.ATTRIBUTES
+            )
 
     def result(self) -> ShardResult:
         """What became of it."""
-        return ShardResult(self.header.id, self._mounts, self._failures)
+        return ShardResult(
+            self.header.id,
+            self._mounts,
+            self._failures,
+            tuple(sorted(self._lost)),
+            "".join(str(self._states[number]) for number in sorted(self._states)),
+            tuple(self._extras),
+        )
+
+
+def _state(lines: str, number: int) -> int:
+    """The :class:`..core.vocabulary.LineState` of a line; of one that nobody speaks of nothing is
+    known."""
+    return int(lines[number : number + 1] or LineState.ATTRIBUTES)

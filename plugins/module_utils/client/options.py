@@ -56,6 +56,7 @@ class CopyOptions(NamedTuple):
     rsync: RsyncOptions | None  # None: the engine copies
     selection: Mapping[str, Any] | None = None  # what the scan took, as its index says
     compared: bool = False  # whether the plan holds only what is missing or different
+    verify_all: bool = False
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> CopyOptions:
@@ -82,4 +83,5 @@ class CopyOptions(NamedTuple):
             rsync=RsyncOptions.from_params(params) if "method" in params else None,
             selection=params.get("_selection"),
             compared=bool(params.get("_compared")),
+            verify_all=params["_verify_all"],
         )

@@ -24,7 +24,8 @@ _DEEPEST_PATH = 1000  # components
 
 
 class RsyncItems:
-    """What rsync is to copy: ``wants`` by path, and the paths ``existing`` in the destination."""
+    """What rsync is to copy: ``wants`` by path, and the paths ``existing`` in the destination.
+    ``equal`` are of the other items those that it had as they are in the source."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -33,6 +34,7 @@ class RsyncItems:
         self._undisturbed = [Undisturbed(tree) for tree in (session.sources, session.targets)]
         self.wants: dict[bytes, Want] = {}
         self.existing: set[bytes] = set()
+        self.equal: set[bytes] = set()
 
     def add(self, directory: bytes, rows: list[CopyRow]) -> None:
         """Take the rows of a directory. What is not for rsync is copied at once."""
@@ -46,8 +48,13 @@ class RsyncItems:
             except OSError as error:
                 for name, _want in theirs:
                     self._session.fail(join(directory, name), error)
+        tally = self._session.tally
         for name, want in ours:
+            # Directories have rows of their own for the second pass.
+            due = tally.skipped + (not stat.S_ISDIR(want.mode)), tally.changed, tally.failed
             copy_entry(self._session, directory, name, want)
+            if (tally.skipped, tally.changed, tally.failed) == due:
+                self.equal.add(join(directory, name))
 
     def _fits(self, directory: bytes, row: CopyRow) -> bool:
         """Not for rsync are directories; times that the destination may not hold, which rsync would

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Callable
+import stat
+from typing import Callable, Sequence
 
 from ..copy.entry import copy_entry
 from ..copy.rsync.buckets import BUCKET_BYTES, buckets
@@ -14,9 +15,10 @@ from ..copy.rsync.method import check_rsync
 from ..copy.rsync.options import accepted_options, command, find_rsync
 from ..copy.rsync.two_phases import Result, two_phases
 from ..copy.session import Session
+from ..core.changes import GROUP, MODE, OWNER, by_inode
 from ..core.errors import IngestError
-from ..core.paths import split
-from ..core.vocabulary import Kind
+from ..core.paths import join, split
+from ..core.vocabulary import Kind, LineState
 from ..core.want import Want
 from ..fs.times import probe_granularity
 from ..fs.worker_count import waits
@@ -75,15 +77,17 @@ def _granularity(destination: bytes) -> int:
 
 def copy_lines(
     session: Session, settings: Settings, lines: list[bytes], moved: Callable[[int], None]
-) -> None:
+) -> list[int]:
     """Copy a chunk of a shard with rsync, both phases. What became of it is in the session's tally.
+    Returns the :class:`..core.vocabulary.LineState` of each line.
 
     Directories are made here and need none of their metadata yet. The engine copies what rsync
     can't, or not safely, and finishes what rsync leaves.
     """
     items = RsyncItems(session)
-    for line in lines:
-        items.add(*read_line(Kind.COPY, line))
+    read = [read_line(Kind.COPY, line) for line in lines]
+    for directory, rows in read:
+        items.add(directory, rows)
     sizes = ((path, want.size) for path, want in items.wants.items())
     for bucket in buckets(sizes, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
@@ -95,8 +99,42 @@ def copy_lines(
             items.existing.intersection(bucket),
         )
         _count(session, result)
+        items.equal |= result.equal
+        _look_at_one(session, bucket, items.wants, result)
         for path in result.left:
             _finish(session, path, items.wants[path], path in result.moved)
+    # rsync does not say which items have attributes.
+    state = LineState.ATTRIBUTES if session.metadata.attributes else 0
+    return [
+        state | LineState.EQUAL
+        if settings.compared_is_proved
+        and all(join(directory, row.name) in items.equal for row in rows)
+        and not all(stat.S_ISDIR(row.want.mode) for row in rows)
+        else state
+        for directory, rows in read
+    ]
+
+
+def _look_at_one(
+    session: Session, bucket: Sequence[bytes], wants: dict[bytes, Want], result: Result
+) -> None:
+    """Destinations may take a mode and an owner without a complaint, and keep others. rsync
+    believes that, so one item of each list is looked at, and what can't be held is noted."""
+    failed = {failure.path for failure in result.failures}
+    path = next((path for path in bucket if path not in failed and path not in result.left), None)
+    if path is None or b"" in failed or not session.metadata.root:
+        return
+    directory, name = split(path)
+    target = session.target(directory).fd
+    try:
+        found = os.stat(name, dir_fd=target, follow_symlinks=False)
+    except OSError:  # which the second pass says
+        return
+    if by_inode(session.metadata.kept, wants[path], found) & (MODE | OWNER | GROUP):
+        tally = session.tally
+        before = tally.files, tally.skipped, tally.changed
+        copy_entry(session, directory, name, wants[path])
+        tally.files, tally.skipped, tally.changed = before
 
 
 def _finish(session: Session, path: bytes, want: Want, moved: bool) -> None:

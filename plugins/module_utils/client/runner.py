@@ -153,7 +153,11 @@ class Runner:
                 return None
             shard = queue.popleft()
             chunk = shard.next_chunk(
-                self._number + 1, settings.chunk_files, settings.chunk_bytes, settings.threads
+                self._number + 1,
+                settings.chunk_files,
+                settings.chunk_bytes,
+                settings.threads,
+                settings.digests,
             )
             if not shard.exhausted:
                 # Its directories are not those of the next.
@@ -182,7 +186,7 @@ class Runner:
         elif isinstance(said, Done):
             piece = worker.pieces.pop(said.number)
             self._spread.done(worker.mount, piece.chunk.cost)
-            self._count(piece.shard, worker.mount, self._again(piece, worker.mount, said))
+            self._count(piece, worker.mount, self._again(piece, worker.mount, said))
 
     def _again(self, piece: _Piece, mount: bytes, done: Done) -> Done:
         """What of a chunk failed as only this mount may is done once more over another; returns
@@ -194,18 +198,27 @@ class Runner:
         if not failed or repeats >= min(_TRIES, len(self._settings.destinations)) or not others:
             return done
         chunk = piece.chunk
-        lines = []
-        for line in chunk.lines:
+        lines: list[bytes] = []
+        at: list[int] = []
+        for number, line in enumerate(chunk.lines):
             directory, rows = shards.read_line(chunk.rows, line)
             texts = [row.encode() for row in rows if shards.path_of(directory, row) in failed]
             if texts:
                 lines.append(shards.body(directory, texts))
+                at.append(number)
         if not lines:
             return done
         self._number += 1
         self._repeats[self._number] = repeats
         piece.shard.outstanding += 1
-        again = chunk._replace(number=self._number, lines=lines, cost=0.0, ahead=())
+        again = chunk._replace(
+            number=self._number,
+            lines=lines,
+            cost=0.0,
+            ahead=(),
+            numbers=tuple(chunk.numbers[number] for number in at),
+            states="".join(chunk.states[number : number + 1] for number in at),
+        )
         self._retry.append(_Piece(piece.shard, again, mount))
         left = [failure for failure in done.failures if failure.path not in failed]
         fewer = done.counts.failed - (len(done.failures) - len(left))
@@ -214,8 +227,9 @@ class Runner:
     def _usable(self) -> list[bytes]:
         return [mount for mount in self._settings.destinations if mount not in self.left_out]
 
-    def _count(self, shard: OpenShard, mount: bytes, done: Done) -> None:
-        shard.add(mount, done)
+    def _count(self, piece: _Piece, mount: bytes, done: Done) -> None:
+        shard = piece.shard
+        shard.add(mount, piece.chunk, done)
         self.ledger.add(done, shard.header.kind != Kind.VERIFY)
         self._end_if_done(shard)
 
@@ -260,7 +274,7 @@ class Runner:
             failures += [Failure(shards.path_of(directory, row), "copy", 0, why) for row in rows]
         counts = Counts(failed=len(failures))
         done = Done(piece.chunk.number, counts, failures, {}, [], 0.0)
-        self._count(piece.shard, mount, done)
+        self._count(piece, mount, done)
 
     def _abandon_dead(self) -> None:
         now = time.monotonic()

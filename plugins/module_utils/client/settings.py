@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     chunk_bytes: int = 8 << 20
     # For the methods with rsync: what copies a chunk's lines in the engine's place, so that only
     # the hosts that need it are sent it; the command, and how its second phase verifies.
-    copy_lines: Callable[..., None] | None = None
+    copy_lines: Callable[..., list[int]] | None = None
     rsync: tuple[str, ...] = ()
     rsync_verify: str = "metadata"
     # Whether what the second pass finds wrong is copied again at once.
@@ -37,3 +37,10 @@ class Settings(NamedTuple):
     second_pass: bool = True
     # Whether the plan holds only what the scan found to be missing or different.
     compared: bool = False
+    # Whether the second pass looks at what the copy found right, too.
+    verify_all: bool = False
+
+    @property
+    def compared_is_proved(self) -> bool:
+        """Whether what the copy has compared with the source needs no second pass."""
+        return self.second_pass and not (self.digests or self.verify_all)

@@ -44,6 +44,7 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
         selection=Selection.from_meta(options.selection),
         second_pass=options.verify != "none",
         compared=options.compared,
+        verify_all=options.verify_all,
     )
 
 

@@ -5,19 +5,23 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
+from itertools import groupby
+from operator import itemgetter
 from typing import Callable
 
 from ..copy.contents import Throttle
-from ..copy.newcomers import Newcomers
+from ..copy.names import Names
 from ..copy.session import Session
-from ..core.outcome import SlowDirectory
+from ..copy.verify import Check
+from ..core.outcome import MOST_EXTRAS, Extra, SlowDirectory
 from ..core.processes import Line
-from ..core.vocabulary import Kind
+from ..core.vocabulary import Kind, LineState
 from ..fs.listing import look_ahead
 from ..fs.worker_count import waits
-from ..plan.shards import read_line
-from .line_operations import OPERATIONS, look_again, verify, without
+from ..plan.shards import Row, read_line
+from .line_operations import OPERATIONS, compare_names, look_for_newcomers, verify, without
 from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
 from .settings import Settings
 
@@ -70,13 +74,17 @@ class _Worker:
         if settings.rsync:  # which may be killed in this run, and leaves something then
             self._session.clean = False
         selection = settings.selection
-        self._newcomers = Newcomers(self._session, selection.takes, selection.one_file_system)
+        takes = None if selection.takes_all else selection.takes
+        self._names = Names(self._session, takes, selection.one_file_system)
+        self._second = Check(self._session, settings.digests)
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
         self._remote = waits(settings.source)
         self._ask_there = not (settings.compared or self._session.clean) and waits(mount)
         self._tell = tell
         self._number = 0  # of the chunk
+        self._lines = ""  # what became of those of the chunk
+        self._extras: list[Extra] = []
         self._untold = 0  # bytes
         self._told_at = 0.0
 
@@ -89,11 +97,14 @@ class _Worker:
 
     def chunk(self, chunk: Chunk) -> Done:
         """Do one chunk. An entry's failure is in the result, never an exception."""
-        self._number, self._untold = chunk.number, 0
+        self._number, self._untold, self._lines = chunk.number, 0, ""
         begun = time.monotonic()
         slow: list[SlowDirectory] = []
         if chunk.kind == Kind.COPY and self._settings.copy_lines:
-            self._settings.copy_lines(self._session, self._settings, chunk.lines, self._moved)
+            states = self._settings.copy_lines(
+                self._session, self._settings, chunk.lines, self._moved
+            )
+            self._lines = "".join(map(str, states))
         elif chunk.kind == Kind.VERIFY:
             self._check(chunk)
         else:
@@ -106,11 +117,19 @@ class _Worker:
         session.look_afresh()
         if chunk.of == Kind.DIRECTORIES:
             session.sources.look_afresh()
-        for line in chunk.lines:
-            directory, rows = read_line(chunk.rows, line)
-            verify(session, chunk.of, directory, rows, settings.digests, settings.repair)
-            if chunk.of == Kind.DIRECTORIES:
-                look_again(session, self._newcomers, directory, rows)
+        check, repair = self._second, settings.repair
+        check.lost = frozenset(chunk.lost)
+        lines = [read_line(chunk.rows, line) for line in chunk.lines]
+        states = iter(chunk.states)
+        for directory, group in groupby(lines, key=itemgetter(0)):
+            same = [rows for dummy, rows in group]
+            if chunk.of != Kind.DIRECTORIES:
+                check.expect(directory, [row.name for rows in same for row in rows])
+            for rows in same:
+                check.attributes = bool(int(next(states)) & LineState.ATTRIBUTES)
+                verify(check, chunk.of, directory, rows, repair)
+                if chunk.of == Kind.DIRECTORIES:
+                    self._extras += compare_names(check, self._names, directory, rows, repair)
 
     def _copy(self, chunk: Chunk, last: float) -> list[SlowDirectory]:
         """Copy its lines; returns which took longest."""
@@ -119,22 +138,33 @@ class _Worker:
         operation = OPERATIONS[chunk.kind]
         slow: list[SlowDirectory] = []
         files = size = 0
+        states: list[str] = []
+        compared = self._settings.compared_is_proved and chunk.kind != Kind.DIRECTORIES
+        tally, metadata = session.tally, session.metadata
         ahead = dict(chunk.ahead) if self._remote or self._ask_there else {}
         for at, line in enumerate(chunk.lines):
             directory, rows = read_line(chunk.kind, line)
             if at in ahead:
                 self._look_ahead(directory, ahead[at])
+            due = tally.skipped + len(rows), tally.changed, tally.failed, metadata.had_attributes
             if chunk.broken:
                 rows = without(session, chunk.kind, directory, rows, chunk.broken)
             operation(session, directory, rows)
+            state = LineState.ATTRIBUTES if metadata.had_attributes > due[3] else 0
+            if compared and (tally.changed, tally.failed) == due[1:3]:
+                # Directories have rows of their own for the second pass.
+                other = due[0] - tally.skipped
+                if not other or len(rows) > other == sum(map(_is_directory, rows)):
+                    state |= LineState.EQUAL
+            states.append(str(state))
             if chunk.kind == Kind.DIRECTORIES and not self._settings.second_pass:
-                look_again(session, self._newcomers, directory, rows)
+                look_for_newcomers(session, self._names, directory, rows)
             now = time.monotonic()
-            tally = session.tally
             slow.append(
                 SlowDirectory(now - last, directory, tally.files - files, tally.bytes - size)
             )
             last, files, size = now, tally.files, tally.bytes
+        self._lines = "".join(states)
         slow.sort(reverse=True)
         return slow[:_SLOWEST]
 
@@ -155,10 +185,23 @@ class _Worker:
         self._session.tally.take()
         self._session.losses.take()
         self._session.failures = []
+        self._extras = []
 
     def _done(self, chunk: Chunk, slow: list[SlowDirectory], seconds: float) -> Done:
         session = self._session
         failures, session.failures = session.failures, []
+        extras, self._extras = self._extras, []
         return Done(
-            chunk.number, session.tally.take(), failures, session.losses.take(), slow, seconds
+            chunk.number,
+            session.tally.take(),
+            failures,
+            session.losses.take(),
+            slow,
+            seconds,
+            self._lines,
+            tuple(extras[:MOST_EXTRAS]),
         )
+
+
+def _is_directory(row: Row) -> bool:
+    return stat.S_ISDIR(row.want.mode)

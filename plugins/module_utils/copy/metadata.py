@@ -38,6 +38,7 @@ class Metadata:
         self.mode, self.owner, self.times = self.kept
         self._attributes = Attributes("xattrs" in preserve, "acls" in preserve)
         self.attributes = bool(self._attributes)
+        self.had_attributes = 0  # entries of the source, so far
         self._losses = losses
         self.root = os.geteuid() == 0
         self._may_own = True
@@ -116,6 +117,14 @@ class Metadata:
             bits &= ~0o6000
         return bits
 
+    def set_mode(self, path: bytes, where: Where, bits: int) -> None:
+        """Set permission bits, and note if the destination does not keep them. Raises OSError."""
+        os.chmod(where, bits)
+        now = stat.S_IMODE(os.stat(where).st_mode)
+        if now != bits:
+            kind = "set-id" if now == bits & ~0o6000 else "mode"
+            self._losses.add(kind, path, "the destination keeps the mode %04o" % now)
+
     # -- times -----------------------------------------------------------------------------
 
     def same_time(
@@ -179,14 +188,21 @@ class Metadata:
 
     def copy_attributes(self, path: bytes, source: Where, target: Where, device: int) -> bool:
         """Give a new entry the source's attributes. Returns whether there were any."""
-        wanted = self._attributes.read(source, device)
+        wanted = self.read_attributes(source, device)
         for name, value in wanted.items():
             self._set(path, target, name, value)
+        self.had_attributes += bool(wanted)
         return bool(wanted)
 
     def attribute_changes(self, source: Where, target: Where) -> dict[str, bytes | None]:
         """What an existing entry's attributes must become (None: removed) to be the source's."""
-        return differing(self._attributes.read(source), self._attributes.read(target))
+        wanted = self.read_attributes(source)
+        self.had_attributes += bool(wanted)
+        return differing(wanted, self.read_attributes(target))
+
+    def read_attributes(self, where: Where, device: int = -1) -> dict[str, bytes]:
+        """Those of an entry that are to be kept; see :meth:`..fs.attributes.Attributes.read`."""
+        return self._attributes.read(where, device)
 
     def change_attributes(
         self, path: bytes, target: Where, changes: dict[str, bytes | None]
@@ -230,7 +246,7 @@ class Metadata:
                 name == _LABEL and _label(target) == value
             ):  # all files of a mount may have one label
                 return False
-            self._losses.add(_kind(name), path, os.strerror(error.errno or 0))
+            self._losses.add(kind_of_attribute(name), path, os.strerror(error.errno or 0))
             return False
         return True
 
@@ -248,7 +264,7 @@ class Metadata:
         return True
 
 
-def _kind(name: str) -> str:
+def kind_of_attribute(name: str) -> str:
     """What the loss of an attribute is called. SELinux labels every file of a host that has it, and
     NFS 3 holds no label: counted by themselves they hide no file that lost its capabilities."""
     if name == _LABEL:

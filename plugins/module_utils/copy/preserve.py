@@ -50,7 +50,7 @@ def preserve_file(
         session.step = SET_MODE
         bits = metadata.final_mode(path, state.st_mode, owned)
         if bits != stat.S_IMODE(found.st_mode):
-            os.fchmod(fd, bits)
+            metadata.set_mode(path, fd, bits)
     if metadata.times:
         session.step = SET_TIMES
         metadata.set_times(path, state.st_atime_ns, state.st_mtime_ns, fd)
@@ -84,7 +84,7 @@ def preserve_node(session: Session, pair: Pair, name: bytes, made: bytes, want: 
             session.step = SET_MODE
             # A new owner takes the set-id bits away.
             if given or bits != stat.S_IMODE(found.st_mode) or _inherits(session, target):
-                os.chmod(where, bits)
+                metadata.set_mode(path, where, bits)
         if metadata.times:
             session.step = SET_TIMES
             metadata.set_times(path, want.atime, want.mtime, where, parent)
@@ -142,7 +142,7 @@ def _preserve_directory(session: Session, path: bytes, want: Want) -> None:
     bits = metadata.final_mode(path, want.mode, owned)
     if metadata.mode and (changed or bits != stat.S_IMODE(found.st_mode)):
         session.step = SET_MODE
-        os.chmod(exact, bits)
+        metadata.set_mode(path, exact, bits)
         changed = True
     if metadata.times:
         if on_time:

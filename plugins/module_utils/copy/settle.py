@@ -106,7 +106,7 @@ def _correct(
             bits = metadata.final_mode(path, want.mode, owned)
             # A new owner or ACL may have changed the bits that were found.
             if stat.S_IMODE(os.fstat(held).st_mode) != bits:
-                os.chmod(where, bits)
+                metadata.set_mode(path, where, bits)
                 changed = True
         return changed
     finally:

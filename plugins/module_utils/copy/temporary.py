@@ -14,9 +14,9 @@ import hashlib
 import os
 import re
 
+from ..core.own_names import PREFIX, beside
 from .rsync.leftovers import final_name
 
-_PREFIX = b".ingest-"
 _OURS = re.compile(rb"\.ingest-(?:[0-9a-f]{24}|[0-9a-f]{32})\Z")  # 24: by earlier versions
 # What proves something of a destination for a moment, also when a host joins a run late.
 _PROOFS = re.compile(rb"\.ingest-(?:times-\d+-\d+|(?:probe|token)-[0-9a-f]{16})\Z")
@@ -25,13 +25,13 @@ _OLD = 600.0  # s: nobody waits for such a proof any more
 
 def temporary() -> bytes:
     """A name that nothing has."""
-    return _PREFIX + os.urandom(16).hex().encode()
+    return PREFIX + os.urandom(16).hex().encode()
 
 
 def temporary_of(name: bytes, run: int) -> bytes:
     """What all workers of ``run``, on all hosts, call a large file while they fill it. The name
     does not give the run's mark away: that is in the file, a proof that the run has made it."""
-    return _PREFIX + hashlib.sha256(mark_of(run) + b"/" + name).hexdigest()[:32].encode()
+    return PREFIX + hashlib.sha256(mark_of(run) + b"/" + name).hexdigest()[:32].encode()
 
 
 def mark_of(run: int) -> bytes:
@@ -41,7 +41,7 @@ def mark_of(run: int) -> bytes:
 
 def ours(name: bytes) -> bool:
     """Whether only this collection gives such names."""
-    return name.startswith(_PREFIX) and bool(_OURS.match(name) or _PROOFS.match(name))
+    return name.startswith(PREFIX) and bool(_OURS.match(name) or _PROOFS.match(name))
 
 
 def left_behind(directory: int, old: float = _OLD) -> list[bytes]:
@@ -66,10 +66,6 @@ def nothing_there(root: int) -> bool:
     no dead run can have left anything in it."""
     try:
         with os.scandir(b"/proc/self/fd/%d" % root) as entries:
-            return all(
-                entry.name == b"lost+found"
-                or (entry.name.startswith(_PREFIX) and not ours(entry.name))
-                for entry in entries
-            )
+            return all(beside(entry.name, True) and not ours(entry.name) for entry in entries)
     except OSError:  # a user may write here, but not list
         return False

@@ -25,7 +25,7 @@ from ..core.want import NOT_LISTED, as_seen, names_digest, want_of
 from ..fs.listing import named
 from ..fs.worker_count import waits, workers_for
 from .entry import copy_found, copy_link
-from .newcomers import Newcomers
+from .names import Names
 from .preserve import preserve_directory
 from .session import Session
 
@@ -48,7 +48,7 @@ class TreeResult:
 
 class _Unfinished:
     """A directory with something outstanding in it: how much, whether links come yet, and as what
-    it was listed, see :meth:`.newcomers.Newcomers.check`."""
+    it was listed, see :meth:`.names.Names.newcomers`."""
 
     __slots__ = ("left", "linked", "seen", "names")
 
@@ -277,7 +277,7 @@ class _Worker:
     def __init__(self, session: Session, hold: bool, chunk: int) -> None:
         self._session = session
         self._remote = waits(session.sources.root)
-        self._newcomers = Newcomers(session)
+        self._names = Names(session)
         self._chunk = chunk
         self._hold = hold
         self._listed: list[_Listed] = []
@@ -372,7 +372,7 @@ class _Worker:
         session = self._session
         try:
             session.step = STAT
-            found = self._newcomers.look(session.source(path))
+            found = self._names.look(session.source(path))
         except OSError as error:
             session.fail(path, error)
         else:
@@ -381,7 +381,7 @@ class _Worker:
                 return
             session.step = VERIFY
             try:
-                self._newcomers.check(path, seen, names)
+                self._names.newcomers(path, seen, names)
             except OSError as error:
                 session.fail(path, error)
 

@@ -22,9 +22,21 @@ class Failure(NamedTuple):
     message: str
 
 
+MOST_EXTRAS = 1_000  # that the result of a shard names; more are counted
+
+
+class Extra(NamedTuple):
+    """What the destination has and the source has not; ``type`` d is a directory with all that is
+    in it, f anything else."""
+
+    path: bytes
+    type: str
+
+
 class Counts(NamedTuple):
     """How much was done. ``files`` are all entries but directories that were copied now;
-    ``removed`` is what dead runs had left unfinished in the destination."""
+    ``removed`` is what dead runs had left unfinished in the destination, ``proved`` what a second
+    pass need not look at as the copy had compared it, ``extra`` what only the destination has."""
 
     files: int = 0
     directories: int = 0
@@ -34,6 +46,8 @@ class Counts(NamedTuple):
     failed: int = 0
     repaired: int = 0
     removed: int = 0
+    proved: int = 0
+    extra: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Both together."""
@@ -46,8 +60,8 @@ class Tally:
     __slots__ = Counts._fields
 
     def __init__(self) -> None:
-        self.files = self.directories = self.bytes = 0
-        self.skipped = self.changed = self.failed = self.repaired = self.removed = 0
+        self.files = self.directories = self.bytes = self.skipped = self.changed = 0
+        self.failed = self.repaired = self.removed = self.proved = self.extra = 0
 
     def take(self) -> Counts:
         """The counts; they start again from 0."""
@@ -115,11 +129,19 @@ class SlowDirectory(NamedTuple):
 
 class ShardResult(NamedTuple):
     """What became of a shard: what was done over each mount and how long that took (s of its
-    workers together), and what failed over which."""
+    workers together), and what failed over which.
+
+    For its second pass: ``lost`` are the kinds of what the destination could not hold, ``lines``
+    has a digit for each line of the shard, the sum of :class:`.vocabulary.LineState`. Of a second
+    pass: ``extras``, some of those that it counted.
+    """
 
     shard: int
     mounts: dict[bytes, tuple[Counts, float]]
     failures: list[tuple[bytes, Failure]]
+    lost: tuple[str, ...] = ()
+    lines: str = ""
+    extras: tuple[Extra, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -133,6 +155,9 @@ class ShardResult(NamedTuple):
                 [to_text(mount), [to_text(failure.path), *failure[1:]]]
                 for mount, failure in self.failures
             ],
+            "lost": self.lost,
+            "lines": self.lines,
+            "extras": [[to_text(extra.path), extra.type] for extra in self.extras],
         }
 
     @classmethod
@@ -148,6 +173,9 @@ class ShardResult(NamedTuple):
                 (to_bytes(mount), Failure(to_bytes(path), *rest))
                 for mount, (path, *rest) in data["failures"]
             ],
+            tuple(data["lost"]),
+            data["lines"],
+            tuple(Extra(to_bytes(path), kind) for path, kind in data["extras"]),
         )
 
 

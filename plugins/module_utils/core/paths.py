@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from typing import Iterable, Iterator
+from typing import Any, Iterable, Iterator
 
 from .errors import IngestError
 
@@ -20,6 +21,17 @@ def to_text(path: bytes) -> str:
 def to_bytes(text: str) -> bytes:
     """The bytes that :func:`to_text` was given."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def path_record(path: bytes) -> dict[str, Any]:
+    """A path in a record of JSON: as text, and where that is no UTF-8 in base64, too, for tools
+    that know no surrogates."""
+    record: dict[str, Any] = {"path": to_text(path)}
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        record["path_base64"] = base64.b64encode(path).decode()
+    return record
 
 
 def display(path: bytes) -> str:

@@ -9,6 +9,8 @@ from enum import IntEnum
 METHODS = ("copy", "rsync", "msrsync")
 SPLITS = ("round_robin", "balanced", "dynamic")
 VERIFY = ("none", "metadata", "checksum")
+# What is done about entries that the destination has and the source has not.
+EXTRA = ("report", "fail")
 # What is kept of an entry besides its contents.
 PRESERVE = ("mode", "owner", "times", "xattrs", "acls", "links", "sparse")
 
@@ -41,6 +43,13 @@ class Kind:
     LINK = "link"
     DIRECTORIES = "directories"
     VERIFY = "verify"
+
+
+class LineState:
+    """What the copy says of a line of a shard to its second pass."""
+
+    EQUAL = 1  # the destination had all of it already, as the source has it
+    ATTRIBUTES = 2  # the source may have extended attributes or ACLs there
 
 
 class ShardState:

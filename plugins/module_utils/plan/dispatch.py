@@ -8,13 +8,14 @@ of processes, in any order.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from ..core.clock import boot, elapsed
-from ..core.outcome import Closing, Counts, Failure, ShardResult, SlowDirectory
+from ..core.outcome import Closing, Counts, Extra, Failure, ShardResult, SlowDirectory
 from ..core.paths import to_text
-from ..core.vocabulary import HostState, Kind, Phase, ShardState
+from ..core.vocabulary import HostState, Kind, LineState, Phase, ShardState
 from .shards import Header, path_of, read_line, unpack
 from .store import PlanStore
 
@@ -29,6 +30,14 @@ _SLOW = _insert("slow", "host", *SlowDirectory._fields)
 # As the indexes have it: a parameter would not find them.
 _PENDING, _CLAIMED = f"state='{ShardState.PENDING}'", f"state='{ShardState.CLAIMED}'"
 _NEED_WHOLE_FILES = (Phase.FINISH, Phase.LINKS)
+_EXTRA = _insert("extras", "shard", *Extra._fields)
+_OPEN = (
+    "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload, o.lost, o.lines "
+    "FROM shards s LEFT JOIN shards o ON o.id=s.of "
+    "JOIN payloads p ON p.shard=coalesce(s.of, s.id) WHERE "
+)
+_LOOKED_AT = 500  # shards
+MOST_EXTRAS = 1_000_000  # that a plan names; more are counted
 _LOSS = _insert("losses", "host", "kind", "count", "path", "message")
 
 
@@ -123,12 +132,15 @@ class Dispatcher:
                 return Work([], "")
             claimed: list[Claimed] = []
             total = 0
-            for shard, kind, of, mount, amount, data in self._open_shards(phase, absent):
+            for row in self._open_shards(phase, absent):
+                shard, kind, of, mount, amount, data, lost, lines = row
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
                 broken = self._broken(of or kind, data) if phase in _NEED_WHOLE_FILES else ()
-                claimed.append(Claimed(Header(shard, kind, of, mount, broken, amount), data))
+                said = tuple(json.loads(lost or "[]")), lines or ""
+                header = Header(shard, kind, of, mount, broken, amount, *said)
+                claimed.append(Claimed(header, data))
             now = time.time()
             db.executemany(
                 "UPDATE shards SET state=?, claimed_by=?, claimed=? WHERE id=?",
@@ -174,16 +186,25 @@ class Dispatcher:
             # same moment.
             part = max(1, part // (2 * max(1, running)))
         for host, count in sources:
-            yield from self._db.execute(
-                "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload "
-                "FROM shards s LEFT JOIN shards o ON o.id=s.of "
-                "JOIN payloads p ON p.shard=coalesce(s.of, s.id) "
-                f"WHERE s.{_PENDING} AND s.phase=? AND s.host IS ? ORDER BY s.id LIMIT ?",
-                (phase, host, part),
-            )
+            if phase == Phase.CHECK and host is None:
+                yield from self._of_others_first(part)
+            else:
+                where = f"s.{_PENDING} AND s.phase=? AND s.host IS ? ORDER BY s.id LIMIT ?"
+                yield from self._db.execute(_OPEN + where, (phase, host, part))
             part -= count
             if part <= 0:
                 return
+
+    def _of_others_first(self, part: int) -> Iterator[tuple[Any, ...]]:
+        """Of the checks that are for whoever is free, those of what others have copied first, as
+        far as one look can tell."""
+        found = self._db.execute(
+            "SELECT o.claimed_by IS ?, s.id FROM shards s JOIN shards o ON o.id=s.of "
+            f"WHERE s.{_PENDING} AND s.phase=? AND s.host IS NULL ORDER BY s.id LIMIT ?",
+            (self._host, Phase.CHECK, min(part, _LOOKED_AT) * 4),
+        ).fetchall()
+        for dummy, shard in sorted(found)[:part]:
+            yield from self._db.execute(_OPEN + "s.id=?", (shard,))
 
     def _broken(self, kind: str, payload: bytes) -> tuple[str, ...]:
         """The large files of a shard, or that its links lead to, that are not complete, as a part
@@ -241,9 +262,11 @@ class Dispatcher:
                     continue
                 phase, kind = found
                 db.execute(
-                    "UPDATE shards SET state=?, finished=? WHERE id=?",
-                    (ShardState.DONE, now, shard),
+                    "UPDATE shards SET state=?, finished=?, lost=?, lines=? WHERE id=?",
+                    (ShardState.DONE, now, json.dumps(result.lost), result.lines, shard),
                 )
+                self._prove(result)
+                self._name(result)
                 db.executemany(
                     _RESULT,
                     [
@@ -263,6 +286,25 @@ class Dispatcher:
                         "INSERT OR IGNORE INTO broken VALUES (?)",
                         [(failure.path,) for dummy, failure in result.failures],
                     )
+
+    def _prove(self, result: ShardResult) -> None:
+        """What the destination had already, all of it, needs no second pass: its check is done."""
+        if not result.lines or any(not int(line) & LineState.EQUAL for line in result.lines):
+            return
+        for check, host, items in self._db.execute(
+            "SELECT id, host, items FROM shards WHERE of=? AND state=?",
+            (result.shard, ShardState.PENDING),
+        ).fetchall():
+            self._db.execute("UPDATE shards SET state=? WHERE id=?", (ShardState.DONE, check))
+            proved = Counts(proved=items)
+            self._db.execute(_RESULT, (check, host or self._host, "", *proved, 0.0))
+
+    def _name(self, result: ShardResult) -> None:
+        """Name what the destination has and the source has not, as long as it is not too much."""
+        (known,) = self._db.execute("SELECT coalesce(max(rowid), 0) FROM extras").fetchone()
+        self._db.executemany(
+            _EXTRA, [(result.shard, *extra) for extra in result.extras[: MOST_EXTRAS - known]]
+        )
 
     def record_run(self, closing: Closing) -> None:
         """Store what a client says at the end."""

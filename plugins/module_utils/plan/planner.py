@@ -14,7 +14,7 @@ from typing import Any, Collection, Iterable, Iterator, NamedTuple, Sequence
 from ..core.changes import COMPARED, CONTENTS, EQUAL, LINKS, MADE
 from ..core.errors import IngestError
 from ..core.paths import display, join, split
-from ..core.vocabulary import PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
+from ..core.vocabulary import EXTRA, PRESERVE, SPLITS, HostState, Kind, Phase, ShardState
 from ..core.want import as_seen
 from ..index.items import items
 from ..index.reader import Index
@@ -128,11 +128,13 @@ class Planner:
         links: bool,
         verify: str,
         leave_out: bool,
+        verify_all: bool = False,
     ) -> None:
         """Plan everything that the index has, or, with ``leave_out``, what of it the scan did not
-        find to be right at the destination; with ``verify`` "checksum" all of it is checked."""
+        find to be right at the destination; with ``verify_all``, or ``verify`` "checksum", all of
+        it is checked."""
         self._leave_out = leave_out
-        self._keep = leave_out and verify == "checksum"
+        self._keep = leave_out and (verify == "checksum" or (verify_all and verify != "none"))
         totals = index.totals()
         self._scanned = float(index.meta()["started"])
         if self._how != "round_robin":
@@ -408,6 +410,8 @@ def plan(
     mounts: int = 1,
     preserve: Sequence[str] = PRESERVE,
     verify: str = "metadata",
+    verify_all: bool = False,
+    extra: str = EXTRA[0],
     leave_out: bool = True,
     **meta: Any,
 ) -> Plan:
@@ -417,7 +421,9 @@ def plan(
     deals equal shares of the estimated cost, largest first; ``dynamic`` leaves the shards to
     whoever is free. What the scan found to be right at the destination is left out with
     ``leave_out``, if what it compared is what is to be preserved at these destinations.
-    ``meta`` goes to plan.db's meta table.
+    ``verify_all``: a second pass of metadata looks at what the copy found right as
+    well. ``extra``: ``fail`` makes a run fail whose destination has what its source has not, which
+    only a second pass finds. ``meta`` goes to plan.db's meta table.
 
     Raises:
         IngestError: no hosts, an unknown split, an unreadable index, a plan that can't be written.
@@ -428,6 +434,8 @@ def plan(
         raise IngestError(f"hosts: a host is named twice: {', '.join(hosts)}")
     if split not in SPLITS:
         raise IngestError(f"split: '{split}' is not one of {', '.join(SPLITS)}")
+    if extra == "fail" and verify == "none":
+        raise IngestError("extra: 'fail' needs the second pass, and verify is 'none'")
     if "times" not in preserve:
         # Only its time tells whether all ranges of a file have arrived.
         limits = limits._replace(range_threshold=0)
@@ -439,7 +447,8 @@ def plan(
         leave_out = leave_out and _holds_for(
             index.meta().get("compared"), meta.get("destinations", ()), preserve
         )
-        planner.run(index, min_depth, max_depth, "links" in preserve, verify, leave_out)
+        links = "links" in preserve
+        planner.run(index, min_depth, max_depth, links, verify, leave_out, verify_all)
         totals = index.totals()
         right = {
             "files": totals.entries - planner.files,
@@ -453,6 +462,8 @@ def plan(
         store.set_meta(
             split=split,
             verify=verify,
+            verify_all=verify_all,
+            extra=extra,
             items=planner.items,
             files=planner.files,
             directories=planner.directories,

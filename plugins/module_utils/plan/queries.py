@@ -92,11 +92,11 @@ def planned(store: PlanStore, host: str) -> Iterator[Planned]:
 
 
 def sums(store: PlanStore, host: str) -> Counts:
-    """What a host has done so far. Of the second pass only what it repaired counts; an item that
-    failed counts once, however often it did."""
+    """What a host has done so far. Of the second pass only what it repaired, what it need not look
+    at and what it found in excess counts; an item that failed counts once, however often it did."""
     columns = ", ".join(
         f"coalesce(sum(r.{name}), 0)"
-        if name in ("changed", "repaired")
+        if name in ("changed", "repaired", "proved", "extra")
         else f"coalesce(sum(CASE WHEN s.kind<>'{Kind.VERIFY}' THEN r.{name} END), 0)"
         for name in Counts._fields
     )

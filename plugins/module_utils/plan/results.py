@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, NamedTuple
 
+from ..core.outcome import Extra
 from ..core.vocabulary import Kind, Phase, ShardState
 from .queries import IN_SHARED
 from .store import PlanStore
@@ -69,13 +70,15 @@ class Ends(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The second pass. ``seconds`` are the sum over workers."""
+    """The second pass. ``seconds`` are the sum over workers; ``proved`` is what it need not look
+    at, as the copy had compared it."""
 
     files: int
     bytes: int
     failed: int
     seconds: float
     shards: int
+    proved: int
 
 
 class Times(NamedTuple):
@@ -192,10 +195,29 @@ def checked(store: PlanStore) -> Checked:
     """What the second pass looked at."""
     query = (
         "SELECT coalesce(sum(r.files + r.skipped), 0), coalesce(sum(r.bytes), 0), "
-        "coalesce(sum(r.failed), 0), coalesce(sum(r.seconds), 0.0), count(*) "
+        "coalesce(sum(r.failed), 0), coalesce(sum(r.seconds), 0.0), count(*), "
+        "coalesce(sum(r.proved), 0) "
         "FROM results r JOIN shards s ON s.id=r.shard WHERE s.phase=?"
     )
     return Checked(*store.db.execute(query, (Phase.CHECK,)).fetchone())
+
+
+def unnamed_extras(store: PlanStore) -> int:
+    """How many entries that only the destination has the second pass counted, but did not name."""
+    query = "SELECT coalesce(sum(extra), 0) - (SELECT count(*) FROM extras) FROM results"
+    return max(0, int(store.db.execute(query).fetchone()[0]))
+
+
+def extras(store: PlanStore, of_scan: Iterable[tuple[bytes, str]]) -> Iterator[Extra]:
+    """Those that are named, by path; among them what the scan found. SQLite sorts on disk."""
+    store.db.execute("DROP TABLE IF EXISTS temp.scan_extras")
+    store.db.execute("CREATE TEMP TABLE scan_extras(path BLOB, type TEXT)")
+    store.db.executemany("INSERT INTO scan_extras VALUES (?, ?)", of_scan)
+    query = (
+        "SELECT CAST(path AS BLOB), min(type) FROM (SELECT path, type FROM extras "
+        "UNION ALL SELECT path, type FROM temp.scan_extras) GROUP BY 1 ORDER BY 1"
+    )
+    return map(Extra._make, store.db.execute(query))
 
 
 # -- times ---------------------------------------------------------------------------------------

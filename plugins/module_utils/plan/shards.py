@@ -12,7 +12,7 @@ import json
 import zlib
 from json.encoder import encode_basestring_ascii as _quote
 from operator import itemgetter
-from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Union
+from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Tuple, Union
 
 from ..core.paths import join, to_bytes, to_text
 from ..core.vocabulary import Kind
@@ -30,7 +30,8 @@ _PLACE = itemgetter(0, 1)
 
 class Header(NamedTuple):
     """A shard as it travels beside its payload. ``of`` is the kind that a second pass checks,
-    ``broken`` are files that are not complete, as text."""
+    ``broken`` are files that are not complete, as text. ``lost`` and ``lines`` are what the copy
+    said to its second pass, see :class:`..core.outcome.ShardResult`."""
 
     id: int
     kind: str
@@ -38,6 +39,8 @@ class Header(NamedTuple):
     mount: int
     broken: tuple[str, ...] = ()
     cost: float = 0.0
+    lost: tuple[str, ...] = ()
+    lines: str = ""
 
 
 # Of each row, ``text`` is its JSON, made of what the index has: it is felt with every entry.
@@ -138,6 +141,7 @@ class DirectoryRow(NamedTuple):
         return self.text(*self)
 
 
+Numbered = Tuple[int, Tuple[int, int, bytes]]  # a line of :func:`unpack`
 Row = Union[CopyRow, LinkRow, RangeRow, FinishRow, DirectoryRow]
 
 
@@ -233,13 +237,13 @@ def directory_of(body: bytes) -> bytes:
     return body.partition(b'",[')[0]
 
 
-def in_turn(lines: Iterable[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """The lines, those of each directory at even distances: a kernel lets nobody else make an entry
-    in a directory as long as a server has not answered, so that what remains of a large one, when
-    all others are done, takes one entry after the other."""
-    by_directory: dict[bytes, list[tuple[int, int, bytes]]] = {}
+def in_turn(lines: Iterable[Numbered]) -> list[Numbered]:
+    """The lines, numbered, those of each directory at even distances: a kernel lets nobody else
+    make an entry in a directory as long as a server has not answered, so that what remains of a
+    large one, when all others are done, takes one entry after the other."""
+    by_directory: dict[bytes, list[Numbered]] = {}
     for entry in lines:
-        by_directory.setdefault(directory_of(entry[2]), []).append(entry)
+        by_directory.setdefault(directory_of(entry[1][2]), []).append(entry)
     # Each directory begins elsewhere, or all those of one line would come at once.
     places = [
         ((number + at * _GOLDEN % 1) / len(entries), at, entry)
@@ -263,5 +267,6 @@ def read_package(stream: IO[bytes]) -> Iterator[tuple[Header, bytes]]:
     for line in iter(stream.readline, b""):
         fields = json.loads(line)
         size = fields.pop("size")
-        fields["broken"] = tuple(fields["broken"])
+        for name in ("broken", "lost"):
+            fields[name] = tuple(fields[name])
         yield Header(**fields), stream.read(size)

@@ -31,7 +31,8 @@ CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat 
   started REAL, finished REAL, message TEXT, heard REAL, boot TEXT);
 CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
   claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
-  claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER);
+  claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER,
+  lost TEXT, lines TEXT);
 CREATE TABLE payloads(shard INTEGER PRIMARY KEY, payload BLOB);
 CREATE TABLE parts(phase INTEGER, host TEXT, pending INTEGER, claimed INTEGER, files INTEGER,
   bytes INTEGER, done_files INTEGER, done_bytes INTEGER, PRIMARY KEY(phase, host)) WITHOUT ROWID;
@@ -42,6 +43,7 @@ CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path 
 CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE slow(host TEXT, path BLOB, seconds REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE left_out(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
+CREATE TABLE extras(shard INTEGER, path BLOB, type TEXT);
 CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT);
 """
 
@@ -50,6 +52,7 @@ CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT
 _COUNTED = """
 CREATE INDEX shards_pending ON shards(phase, host, id) WHERE state='pending';
 CREATE INDEX shards_claimed ON shards(claimed_by) WHERE state='claimed';
+CREATE INDEX shards_checks ON shards(of) WHERE of IS NOT NULL;
 INSERT INTO parts SELECT phase, coalesce(claimed_by, host, ''), sum(state='pending'),
   sum(state='claimed'), sum(files), sum(bytes), sum(files*(state='done')), sum(bytes*(state='done'))
   FROM shards GROUP BY 1, 2;

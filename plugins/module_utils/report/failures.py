@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import json
 from collections import Counter
@@ -12,7 +11,7 @@ from itertools import groupby
 from typing import Any, Iterator, NamedTuple
 
 from ..core.atomic import written
-from ..core.paths import split, to_bytes, to_text
+from ..core.paths import path_record, split, to_bytes
 from ..core.vocabulary import Phase
 from ..index.reader import Index
 from ..plan import results
@@ -108,9 +107,7 @@ def _common(one: bytes, other: bytes) -> bytes:
 def _items(store: PlanStore, index: Index | None) -> Iterator[dict[str, Any]]:
     found = results.failures(store, index.errors() if index is not None else ())
     for path, group in groupby(found, key=lambda failed: failed.path):
-        record: dict[str, Any] = {"path": to_text(path)}
-        if not _is_text(path):
-            record["path_base64"] = base64.b64encode(path).decode()
+        record = path_record(path)
         causes: list[dict[str, Any]] = []
         for failed in group:
             cause = _cause(failed)
@@ -133,11 +130,3 @@ def _cause(failed: Failed) -> dict[str, Any]:
         "mount": failed.mount,
         "phase": PHASES.get(phase, str(phase)),
     }
-
-
-def _is_text(path: bytes) -> bool:
-    try:
-        path.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run folder's report: numbers, failures, tables, metrics, a page and a summary."""
+"""A run folder's report: numbers, failures, extras, tables, metrics, a page and a summary."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from ..index.reader import Index
 from ..index.schema import has_index
 from ..plan.store import PlanStore
 from . import prometheus, summary, tables
+from .extras import write_extras
 from .failures import write_failures
 from .html.page import write_page
 from .stats import gather, write_stats
 
 PLAN, INDEX = "plan.db", "index"
 STATS, FAILURES, METRICS, PAGE = "stats.json", "failures.jsonl", "metrics.prom", "report.html"
+EXTRAS = "extras.jsonl"
 HOSTS, FAILED = "hosts.csv", "failures.csv"
-FILES = (STATS, FAILURES, METRICS, PAGE, HOSTS, FAILED)
+FILES = (STATS, FAILURES, EXTRAS, METRICS, PAGE, HOSTS, FAILED)
 
 
 class Report(NamedTuple):
@@ -46,12 +48,13 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     index = _index(os.path.join(folder, INDEX))
     try:
         failures = write_failures(store, index, paths[FAILURES])
-        stats = gather(store, index, failures, version)
+        extras = write_extras(store, index, paths[EXTRAS])
+        stats = gather(store, index, failures, extras, version)
         write_stats(stats, paths[STATS])
         tables.write_hosts(stats, paths[HOSTS])
         tables.write_failed(paths[FAILURES], paths[FAILED])
         prometheus.write_metrics(stats, paths[METRICS])
-        write_page(store, index, stats, failures, assets, paths[PAGE])
+        write_page(store, index, stats, failures, extras, assets, paths[PAGE])
     except sqlite3.Error as error:
         raise IngestError(f"the run in {folder} can't be read: {error}") from error
     finally:
@@ -61,11 +64,14 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
     files = {"report": paths[PAGE], "numbers": paths[STATS]}
     if failures.items:
         files["failures"] = paths[FAILURES]
+    if extras.items:
+        files["extras"] = paths[EXTRAS]
     if stats["check"]:
         lines = summary.plan(stats, files)
     else:
         lines = summary.summary(stats, failures, files)
-    return Report(stats, lines, paths, summary.complaint(stats, paths[FAILURES]))
+    complaint = summary.complaint(stats, paths[FAILURES], paths[EXTRAS])
+    return Report(stats, lines, paths, complaint)
 
 
 def _index(folder: str) -> Index | None:

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, Tuple
 
 from ..core.atomic import written
 from ..core.paths import display, to_bytes
+from .stats import unwanted
 
 _PREFIX = "scaleout_ingest_"
 STEPS = ("scan", "plan", "copy", "check")
@@ -108,6 +109,7 @@ def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
         "Items of which the destination could not hold something.",
         [({"kind": _name(loss["kind"])}, loss["count"]) for loss in stats["not_preserved"]],
     )
+    yield "extras", "gauge", "Entries that only the destination has.", [({}, stats["extras"])]
     yield (
         "client_duration_seconds",
         "gauge",
@@ -129,8 +131,13 @@ def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
 
 
 def succeeded(stats: dict[str, Any]) -> bool:
-    """Whether every item of the plan arrived: nothing failed and no shard is left."""
-    return not stats["failed"] and stats["shards"]["done"] == stats["shards"]["total"]
+    """Whether every item of the plan arrived: nothing failed and no shard is left; and the
+    destination has nothing else, if that was asked for."""
+    return (
+        not stats["failed"]
+        and stats["shards"]["done"] == stats["shards"]["total"]
+        and not unwanted(stats)
+    )
 
 
 def _per_client(hosts: dict[str, Any], key: str) -> list[Sample]:

@@ -12,6 +12,7 @@ from ..core.paths import to_text
 from ..index.reader import Index
 from ..plan import results
 from ..plan.store import PlanStore
+from .extras import Extras
 from .failures import Failures
 
 # The article on which the method rests: judge a run of files of 10 MiB and more by its bytes
@@ -48,13 +49,16 @@ def bound(files: int, size: int) -> str:
     return "bytes" if files and size / files >= BYTES_BOUND else "files"
 
 
-def gather(store: PlanStore, index: Index | None, failures: Failures, version: str) -> Json:
+def gather(
+    store: PlanStore, index: Index | None, failures: Failures, extras: Extras, version: str
+) -> Json:
     """All of stats.json. Times in seconds, sizes in bytes, rates per second.
 
     ``files`` are the items other than directories that this run copied, ``bytes`` their contents,
     ``skipped`` those that were right already: by the scan's comparison (``equal``, which nobody
     looked at again), or when they were to be copied; an item that failed counts once. The rates are
-    those of the copy: by ``copy_seconds``, without the second pass.
+    those of the copy: by ``copy_seconds``, without the second pass. ``extras`` are entries that
+    only the destination has.
     """
     meta = store.meta()
     hosts = _hosts(store, failures)
@@ -90,6 +94,7 @@ def gather(store: PlanStore, index: Index | None, failures: Failures, version: s
         changed=done.changed,
         repaired=done.repaired,
         removed=done.removed,
+        extras=extras.items,
         planned=planned,
         shards={"total": shards["total"], "done": shards["done"]},
         failures={"scan": failures.scan, "by_error": failures.by_error},
@@ -103,6 +108,11 @@ def gather(store: PlanStore, index: Index | None, failures: Failures, version: s
         parameters={key: value for key, value in meta.items() if key not in _ELSEWHERE},
     )
     return stats
+
+
+def unwanted(stats: Json) -> int:
+    """How many entries only the destination has, if that makes a run fail."""
+    return int(stats["extras"]) if stats["parameters"].get("extra") == "fail" else 0
 
 
 def write_stats(stats: Json, path: str) -> None:
@@ -227,7 +237,11 @@ def _verify(store: PlanStore, meta: Json) -> Json:
     found = results.checked(store)
     if found.shards:
         verify.update(
-            files=found.files, bytes=found.bytes, failed=found.failed, seconds=found.seconds
+            files=found.files,
+            bytes=found.bytes,
+            failed=found.failed,
+            seconds=found.seconds,
+            proved=found.proved,
         )
     return verify
 

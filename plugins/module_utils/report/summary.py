@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, Sequence
 from ..core.paths import display, to_bytes
 from ..core.units import count, duration, megabytes, percent, significant, size
 from .failures import Cause, Failures
+from .stats import unwanted
 
 WIDTH = 80
 ROWS = 24
@@ -107,11 +108,14 @@ def outcome(stats: Json) -> str:
         return "not finished"
     if stats["failed"]:
         return "finished with failures"
+    if unwanted(stats):
+        return "finished with extras"
     return "done"
 
 
-def complaint(stats: Json, path: str) -> str:
-    """One sentence that says why the run has failed, or nothing if it has not."""
+def complaint(stats: Json, path: str, extras: str) -> str:
+    """One sentence that says why the run has failed, or nothing if it has not; with the path of the
+    failures, or of the ``extras`` if these are the reason."""
     reasons = []
     left = stats["shards"]["total"] - stats["shards"]["done"]
     scan = stats["failures"]["scan"]
@@ -122,6 +126,10 @@ def complaint(stats: Json, path: str) -> str:
     if left and not stats["check"]:
         verb = "is" if left == 1 else "are"
         reasons.append(f"{left} of {plural(stats['shards']['total'], 'shard')} {verb} not done")
+    if unwanted(stats):
+        if not reasons:
+            path = extras
+        reasons.append(_extras(stats["extras"]))
     if not reasons:
         return ""
     return f"{' and '.join(filter(None, (', '.join(reasons[:-1]), reasons[-1])))}: see {path}"
@@ -249,6 +257,11 @@ def _others(stats: Json) -> Iterator[str]:
         read = f", {size(verify['bytes'])} read back" if verify["bytes"] else ""
         wrong = f"{count(verify['failed'])} wrong" if verify["failed"] else "all right"
         yield f"  Checked ({verify['mode']}): {plural(verify['files'], 'item')}{read}; {wrong}."
+        if verify["proved"]:
+            proved = plural(verify["proved"], "item")
+            yield f"  Not looked at again, as the copy had compared it: {proved}."
+    if stats["extras"]:
+        yield f"  {_extras(stats['extras']).capitalize()}."
     if stats["repaired"]:
         yield f"  {plural(stats['repaired'], 'item')} copied again after the check."
     if stats["removed"]:
@@ -258,6 +271,10 @@ def _others(stats: Json) -> Iterator[str]:
     if shards["done"] < shards["total"]:
         left = shards["total"] - shards["done"]
         yield f"  {left} of {shards['total']} shards are not done: run it again to go on."
+
+
+def _extras(number: int) -> str:
+    return f"the destination has {plural(number, 'item')} that the source has not"
 
 
 def left_out(stats: Json) -> list[str]:

@@ -30,6 +30,7 @@ from ..core.changes import (
     Kept,
     by_inode,
 )
+from ..core.own_names import beside
 from ..core.want import want_of
 from ..fs.attributes import Attributes, differing
 from ..fs.directories import DirCache
@@ -39,8 +40,6 @@ from ..fs.times import same_step
 from ..fs.worker_count import waits
 from .options import Comparing
 
-# What this collection, and some file systems, put beside the tree.
-OWN_NAMES = (b".ingest-", b"lost+found")
 HELD = 50_000  # entries of a directory that are held,
 MANY = 5_000  # and from where on those of only one directory in a process
 # What the destination has in a directory's place.
@@ -57,7 +56,7 @@ def worth_comparing(options: Comparing | None) -> Comparing | None:
         return None
     try:
         with os.scandir(options.destination) as entries:
-            if all(os.fsencode(entry.name).startswith(OWN_NAMES) for entry in entries):
+            if all(beside(os.fsencode(entry.name), True) for entry in entries):
                 return None
     except OSError:
         return None

@@ -35,6 +35,11 @@ class Selection:
         )
         return cls(include, exclude, globs, bool(meta.get("one_file_system")))
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether nothing is left out."""
+        return not self._filter and not self._globs
+
     def takes(self, directory: bytes, name: bytes, is_directory: bool) -> bool:
         """Whether an entry of a directory is taken. A new directory on the way to what a glob may
         match is not: only what is in it could tell."""

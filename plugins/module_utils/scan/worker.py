@@ -14,6 +14,7 @@ from typing import Any, Iterable, NamedTuple, Tuple
 
 from ..core.changes import EQUAL
 from ..core.errnos import may_pass
+from ..core.own_names import beside
 from ..core.paths import join
 from ..core.processes import Line
 from ..core.want import NOT_LISTED, names_digest
@@ -24,7 +25,7 @@ from ..index.earlier import KEEP, LOOK, TIMES, Earlier, EarlierIndex, KnownDirec
 from ..index.rows import Entry, Extra, Passing, ScanError, Totals, Twin
 from ..index.sums import Direct
 from ..index.writer import PartWriter, errors_named
-from .compare import OWN_NAMES, UNKNOWN, Comparer, Counterpart
+from .compare import UNKNOWN, Comparer, Counterpart
 from .filters import Filter
 from .globs import Active, Globs
 from .options import Comparing
@@ -547,7 +548,7 @@ class Listing:
         extras = [
             Extra(join(self.path, name), "d" if is_directory else "f")
             for name, is_directory in there.extra
-            if not name.startswith(OWN_NAMES) and self._would_take(name, is_directory)
+            if not beside(name, not self.path) and self._would_take(name, is_directory)
         ]
         if extras:
             with self.worker.lock:

@@ -29,7 +29,7 @@ class Result:
     the files and those that got other metadata only. ``left`` are items, counted nowhere here, of
     which the destination refused an owner or an attribute: rsync then leaves out the rest of their
     metadata as well, so somebody else has to finish them. ``moved`` are those of them that were
-    copied now.
+    copied now. ``equal`` are the items that the destination had as they are in the source.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class Result:
         self.failures: list[Failure] = []
         self.left: list[bytes] = []
         self.moved: set[bytes] = set()
+        self.equal: set[bytes] = set()
 
 
 def two_phases(
@@ -86,6 +87,8 @@ def two_phases(
     result.skipped = len(paths) - len(left) - len(failures) + (b"" in failures) - result.files
     result.left = sorted(left)
     result.moved = copied & left
+    if b"" not in failures:
+        result.equal = set(paths).difference(changed, failures, run.left)
     result.failures = list(failures.values())
     return result
 

@@ -10,8 +10,10 @@ from typing import Any, Dict
 from ...core.units import count, duration, megabytes, significant, size
 from ...index.reader import Index
 from ...plan.store import PlanStore
+from ..extras import Extras
 from ..failures import Failures
 from ..series import throughput
+from ..stats import unwanted
 from ..summary import outcome, plural
 from .charts import chart_data
 from .frame import ARROW, tile, write
@@ -22,7 +24,13 @@ Json = Dict[str, Any]
 
 
 def write_page(
-    store: PlanStore, index: Index | None, stats: Json, failures: Failures, assets: str, path: str
+    store: PlanStore,
+    index: Index | None,
+    stats: Json,
+    failures: Failures,
+    extras: Extras,
+    assets: str,
+    path: str,
 ) -> None:
     """Write the page of a run to ``path``.
 
@@ -50,7 +58,7 @@ def write_page(
         when=escape(_when(stats)),
         notice=_notice(stats, failures),
         tiles="\n".join(_tiles(stats)),
-        sections="\n".join(sections(store, stats, failures, charts)),
+        sections="\n".join(sections(store, stats, failures, extras, charts)),
         made=f"Made by scaleout.ingest {escape(stats['version'])} from the run&rsquo;s plan.db.",
     )
 
@@ -86,6 +94,9 @@ def _notice(stats: Json, failures: Failures) -> str:
     parts = []
     if failures.items:
         parts.append(f'{plural(failures.items, "item")} <a href="#failures">failed</a>')
+    if unwanted(stats):
+        found = plural(stats["extras"], "item")
+        parts.append(f'the destination has {found} that the <a href="#extras">source has not</a>')
     shards = stats["shards"]
     left = shards["total"] - shards["done"]
     if left:

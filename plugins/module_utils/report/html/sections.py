@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable
 from ...core.units import count, duration, megabytes, percent, significant, size
 from ...plan.results import Slow, slowest
 from ...plan.store import PlanStore
+from ..extras import Extras
 from ..failures import Failures
 from ..summary import by_destination, plural, times
 from .markup import (
@@ -31,13 +32,16 @@ from .markup import (
 Json = Dict[str, Any]
 
 
-def sections(store: PlanStore, stats: Json, failures: Failures, charts: Json) -> list[str]:
+def sections(
+    store: PlanStore, stats: Json, failures: Failures, extras: Extras, charts: Json
+) -> list[str]:
     """The sections as HTML, in their order. ``charts`` is :func:`.charts.chart_data`."""
     found = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
     found += [
         _sizes(charts),
         _slowest(slowest(store)),
         _failures(failures),
+        _extras(extras),
         _losses(stats),
         _left_out(stats),
         _run(stats),
@@ -289,6 +293,21 @@ def _cells(found: Iterable[str]) -> str:
     return "".join(f"<td>{cell}</td>" for cell in found)
 
 
+def _extras(extras: Extras) -> str:
+    if not extras.items:
+        return ""
+    lead = f"The destination has {plural(extras.items, 'item')} that the source has not."
+    lead += " A directory stands for all that is in it. Nothing was removed."
+    if len(extras.first) < extras.named:
+        lead += f" These are the first {count(len(extras.first))}; extras.jsonl has more."
+    if extras.named < extras.items:
+        lead += f" Only {count(extras.named)} of them are named."
+    rows = [row(code(record["path"]), (), _cells((record["type"],))) for record in extras.first]
+    return section(
+        "extras", "Only in the destination", lead, table("Extras", ("Path", "Type"), rows)
+    )
+
+
 def _losses(stats: Json) -> str:
     if not stats["not_preserved"]:
         return ""
@@ -373,5 +392,5 @@ def _check(verify: Json) -> str:
         return escape(verify["mode"])
     return (
         f"{escape(verify['mode'])}, {count(verify['files'])} files, {size(verify['bytes'])}, "
-        f"{count(verify['failed'])} wrong"
+        f"{count(verify['failed'])} wrong, {count(verify['proved'])} compared by the copy"
     )

@@ -12,8 +12,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
 def in_turn(*directories: bytes) -> list[bytes]:
     """The directories of lines that come in this order, in turn."""
     lines = [shards.line(name, [f'["{n}",0,0,0,0,0,0]'], 0) for n, name in enumerate(directories)]
-    turned = shards.in_turn(shards.unpack(shards.pack(lines)))
-    read = [shards.read_line("copy", body) for _files, _size, body in turned]
+    turned = shards.in_turn(enumerate(shards.unpack(shards.pack(lines))))
+    read = [shards.read_line("copy", body) for _number, (_files, _size, body) in turned]
     for name in directories:  # those of one stay in order, and none is missing
         kept = [int(rows[0].name) for directory, rows in read if directory == name]
         assert kept == [n for n, other in enumerate(directories) if other == name]

@@ -202,6 +202,7 @@ def test_the_same_folder_gives_the_same_report(tmp_path: Any) -> None:
         )
     assert contents[0] == contents[1]
     assert sorted(os.listdir(folder)) == [
+        "extras.jsonl",
         "failures.csv",
         "failures.jsonl",
         "hosts.csv",

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy import newcomers
-from ansible_collections.scaleout.ingest.plugins.module_utils.copy.newcomers import Newcomers
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy import names
+from ansible_collections.scaleout.ingest.plugins.module_utils.copy.names import Names
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import OperationError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import as_seen, names_digest
@@ -29,7 +29,7 @@ def session(pair: tuple[Path, Path]) -> Session:
 
 def test_a_directory_is_listed_only_if_its_ctime_differs(pair: tuple[Path, Path]) -> None:
     (pair[0] / "d/new\n1").write_text("")
-    check = Newcomers(session(pair)).check
+    check = Names(session(pair)).newcomers
     seen = os.stat(pair[0] / "d").st_ctime_ns
     check(b"d", seen, 0)
     message = "'new\\n1' is new in the source and not in the destination: run it again"
@@ -46,11 +46,11 @@ def test_a_directory_is_listed_only_if_its_ctime_differs(pair: tuple[Path, Path]
 def test_a_large_directory_is_asked_for_what_is_not_held(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newcomers, "_HELD", 3)
+    monkeypatch.setattr(names, "_HELD", 3)
     for tree in pair:
         for number in range(20):
             (tree / f"d/{number}").write_text("")
-    check = Newcomers(session(pair)).check
+    check = Names(session(pair)).newcomers
     check(b"d", 0, 0)
     for number in range(20, 25):
         (pair[0] / f"d/{number}").write_text("")
@@ -62,7 +62,7 @@ def test_what_the_walk_knew_is_not_new(pair: tuple[Path, Path]) -> None:
     """It may have failed, which has been said, or be on its way."""
     (pair[0] / "d/failed").write_text("")
     (pair[0] / "d/below").mkdir()
-    check = Newcomers(session(pair)).check
+    check = Names(session(pair)).newcomers
     names = names_digest([b"failed"], [b"below"])
     check(b"d", 0, names)
     for known in (names_digest([], [b"below"]), names_digest([b"below", b"failed"], []), 0):

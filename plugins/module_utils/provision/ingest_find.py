@@ -21,7 +21,6 @@ from ..search.guard import Limits, check_trust, limit_memory
 from ..search.language import parse, size_of
 from ..search.mistake import Mistake, hint
 from ..search.source import Source, source_of
-from . import ingest_diff, ingest_tiers
 
 USAGE, FAILED = 2, 1
 _USAGE = """Usage: ingest-find [options] -E SQL INDEX
@@ -69,11 +68,22 @@ or with the delimiter) is written as shells read it: $'a\\nb'.
 Exit status: 0 answered, 1 not answered, 2 usage or a wrong query.
 """
 )
-# A word that asks in another way, which is given the other words.
-WAYS: Dict[str, Callable[[List[str]], int]] = {
-    "--diff": ingest_diff.run,
-    "--tiers": ingest_tiers.run,
-}
+
+
+def _difference(words: list[str]) -> int:
+    from . import ingest_diff
+
+    return ingest_diff.run(words)
+
+
+def _tiers(words: list[str]) -> int:
+    from . import ingest_tiers
+
+    return ingest_tiers.run(words)
+
+
+# A word that asks in another way, which is given the other words; only then its code is loaded.
+WAYS: Dict[str, Callable[[List[str]], int]] = {"--diff": _difference, "--tiers": _tiers}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -174,6 +184,8 @@ def _run(words: list[str]) -> int:
         known = ", ".join(reports.REPORTS)
         said = hint(options.report, reports.REPORTS)
         parser.error(f"there is no report '{options.report}': {known}{said}")
+    if not options.time_limit >= 0:
+        parser.error("--time-limit: no query takes less than 0 s")
     limit_memory(size_of(options.memory_limit, "--memory-limit"))
     source = source_of(options.index)
     if not options.trust:

@@ -17,6 +17,7 @@ _SAME = {"size": "size", "uid": "uid", "gid": "gid", "depth": "depth"}
 _SAME.update({f"{name}_ns": name for name in ("atime", "mtime", "ctime")})
 _SECONDS = ("atime", "mtime", "ctime")
 _OPERATORS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
+_ARITHMETIC = ("+", "-", "*", "/", "%", "(")
 _CALLS = ("strftime", "unixepoch", "cast")
 
 
@@ -119,7 +120,14 @@ def _seconds(field: str, operator: str, value: float) -> _Known:
 
 
 def _value(query: Query, start: int, end: int) -> float | None:
-    """What the words come to, if they are a number without any column."""
+    """What the words come to, if they are a number without any column, and bind tighter than a
+    comparison."""
+    at = start
+    while at < end:
+        token = query.tokens[at]
+        if token.kind == "sign" and token.text not in _ARITHMETIC:
+            return None
+        at = query.skip(at)
     for number in range(start, end):
         token = query.tokens[number]
         if token.kind in ("name", "quoted") and not (

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import secrets
 from contextlib import contextmanager
 from typing import IO, Any, Callable, Iterator, List, Tuple
 
@@ -135,7 +134,7 @@ def result_file(path: str) -> Iterator[IO[bytes]]:
         IngestError: it can't be written.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    part = f".{name[:200]}.{secrets.token_hex(8)}"
+    part = f".{name[:200]}.{os.urandom(8).hex()}"
     try:
         at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

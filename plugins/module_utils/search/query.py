@@ -318,6 +318,8 @@ class Query:
         """path() and level() are of the row's directory."""
         word = self.tokens[number].word
         within = [core for core in self.cores if core.start < number < core.end]
+        if not within:
+            self.wrong(f"{word}() belongs into a SELECT", number)
         core = within[-1]
         table = self._asked(core, number, opened, closed)
         relation = self.relations[table.relation]

@@ -274,6 +274,7 @@ USAGE = [
     (("-0", "--json", "-E", "SELECT 1", "INDEX"), "only one of -0, --json and --csv can be"),
     (("--per-thread", "-E", "SELECT 1", "INDEX"), "--per-thread needs -o"),
     (("-n", "0", "-E", "SELECT 1", "INDEX"), "argument -n: '0' is not a number from 1 to 1000000"),
+    (("--time-limit=-1", "-E", "SELECT 1", "INDEX"), "--time-limit: no query takes less than 0"),
     (("-E", "SELECT 1"), "the following arguments are required: index"),
 ]
 

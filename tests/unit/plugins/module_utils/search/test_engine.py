@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.engine import ask
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.guard import Limits
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.mistake import Mistake
@@ -18,6 +19,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.search.source impo
     Source,
 )
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 
 @pytest.fixture(name="place", scope="module")
@@ -76,6 +79,7 @@ WRONG = [
     ("", "there is no query", 0),
     ("SELECT €", "there is no column '€' here", 7),
     ("SELECT {}", "this is no SQL", 7),
+    ("WITH path() AS x", "path() belongs into a SELECT", 5),
 ]
 
 
@@ -183,6 +187,9 @@ COUNTED = [
     "size < -1.5",
     "size > 99.5",
     "uid = '0'",
+    "size > 100 = 'f'",
+    "size > 100 < 1",
+    "size > 100 + (5 > 3) * 20 AND gid = 0",
     "size > 100 OR uid = 5",
 ]
 
@@ -217,3 +224,55 @@ def test_only_so_many_rows(place: tuple[bytes, Source]) -> None:
     assert len(rows(source, "SELECT name FROM entries", rows=7)) == 7
     assert len(rows(source, "SELECT name FROM entries ORDER BY 1", rows=7)) == 7
     assert len(rows(source, "SELECT name FROM entries LIMIT 3", rows=7)) == 3
+
+
+# -- whatever is typed -----------------------------------------------------------------------------
+
+TEMPLATES = [
+    "SELECT name FROM pentries WHERE size > 1000 AND uid = 0 AND type = 'f' AND mtime > 5",
+    "SELECT count(*) FROM pentries WHERE ( size > 50 ) AND type = 'f' AND age(mtime) > 5 * 3600",
+    "SELECT count(*) FROM entries e WHERE e . size BETWEEN 5 AND 500 AND uid = 1 - 1",
+    "SELECT type , count(*) n , sum(size) FROM pentries e GROUP BY type HAVING n > 1 ORDER BY 2",
+    "SELECT path() || '/' || name FROM pentries e WHERE size > 5 AND age(mtime) > 3",
+    "SELECT DISTINCT uid , level() FROM everything ORDER BY 1 DESC",
+    "SELECT extension(name) AS x , max(size) , avg(size) FROM entries GROUP BY x , uid",
+    "WITH x AS ( SELECT uid FROM entries ) SELECT count(*) FROM x",
+    "SELECT e . name , path(s) FROM entries e JOIN summary s ON s . id = e . directory",
+]
+WORDS = sorted(
+    {word for text in TEMPLATES for word in text.split()}
+    | {"OR", "NOT", "IN", "IS", "NULL", "CASE", "WHEN", "THEN", "ELSE", "END", "UNION", "LIMIT"}
+    | {"OVER", "COLLATE", "CAST", "ASC", ";", "*", "/", "%", "<", "=", "<>", "1.5", "x'00'"}
+    | {'"d"', '"size"', "[name]", "min(name)", "entries"}
+)
+changes = some.lists(
+    some.tuples(some.sampled_from("rid"), some.integers(0, 40), some.sampled_from(WORDS)),
+    max_size=3,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(some.sampled_from(TEMPLATES), changes)
+def test_whatever_is_typed_is_answered_rightly_or_refused(
+    place: tuple[bytes, Source], text: str, edits: list[tuple[str, int, str]]
+) -> None:
+    """Words are replaced, inserted and deleted. The answer is that of the same query as a
+    sub-select, which is asked of all rows in one place."""
+    words = text.split()
+    for edit, at, word in edits:
+        at %= len(words)
+        words[at : at + (edit != "i")] = [] if edit == "d" and len(words) > 1 else [word]
+    query = " ".join(words)
+    now = 1_800_000_000.0
+
+    def found(asked: str) -> list[str]:
+        answer = ask(place[1], asked, Limits(2, 60.0, 5000), now)
+        return sorted(repr(row) for batch in answer.rows for row in batch)
+
+    try:
+        answer = found(query)
+    except IngestError as error:
+        assert str(error)
+        return
+    if "LIMIT" not in words and len(answer) < 5000:
+        assert answer == found(f"SELECT * FROM ({query.rstrip(' ;')})")

@@ -29,6 +29,8 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.search.language im
     parse,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.mistake import Mistake
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 DAY = 86_400 * 10**9
 CLASSES = {
@@ -228,3 +230,40 @@ def test_what_is_not_known_meets_nothing(tmp_path: Path) -> None:
         assert answer(f"{text} or size = 5") is True
         assert answer(f"{text} and size = 6") is False
     assert meets(read("pool = fast"), facts._replace(pool="fast"), now)
+
+
+words = some.sampled_from(
+    (
+        *("size", "mtime", "age(", "xattr(", "name", "path", "owner", "group", "type", "mode"),
+        *(
+            "class",
+            "scratch",
+            "old",
+            "loop",
+            "and",
+            "or",
+            "not",
+            "in",
+            "(",
+            ")",
+            ",",
+            "<",
+            "=",
+            "~",
+        ),
+        *("!~", "&", "5", "1G", "90d", "'*.bam'", '"user.x"', "2026-01-31", "0644", "f", "[a"),
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(some.lists(words, max_size=12).map(" ".join) | some.text(max_size=12))
+def test_whatever_is_typed_is_a_condition_or_a_mistake(text: str) -> None:
+    facts = Facts(b"a", "f", 5, 8, 0o644, 1, 0, 0, 1, 1, 0, 0, 0)
+    try:
+        condition = read(text)
+    except Mistake as error:
+        assert error.sentence and 0 <= error.at <= len(error.text)
+        return
+    answer = meets(condition, facts, DAY)
+    assert meets(Not(condition), facts, DAY) is (None if answer is None else not answer)

@@ -50,7 +50,7 @@ def test_a_node_dies_in_mid_run(lab: Driven, way: str, options: str, limit: floa
     play.until(lambda: lab.copied() > 500)
     getattr(lab.lab, way)("node2")
     died = time.monotonic()
-    play.until(lambda: "TASK [Unmount]" in play.output, 170)
+    play.until(lambda: "PLAY [Finish and report]" in play.output, 170)
     took = time.monotonic() - died
     print(f"{way}, {options}: {took:.0f} s to the end of the copy")
     play.good()

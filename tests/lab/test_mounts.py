@@ -85,6 +85,25 @@ def test_persistent_and_back_and_what_is_in_use_stays(lab: Driven) -> None:
     assert lab.mounts() == {} and lab.ssh("cat /etc/fstab") == OTHERS
 
 
+def test_an_ingest_unmounts_after_its_report_and_only_its_own_mounts(lab: Driven) -> None:
+    lab.fill(20)
+    first = one(lab, "node1")
+    lab.role(ingest_cluster_addresses=first).good()
+    before = lab.mounts()
+    assert set(before) == {"/mnt/source", "/mnt/destination1"}
+    play = lab.ingest(ingest_unmount=True).good()
+    lab.same()
+    assert lab.mounts() == before == lab.mounts("client1")
+    words = play.output
+    assert words.index("TASK [scaleout.ingest.report : Report") < words.index("Unmount what")
+    # What is somebody else's stays, and that is no failure of a run that mounted nothing.
+    lab.role().good()
+    there = lab.mounts()
+    lab.ingest(ingest_unmount=True).good()
+    assert lab.mounts() == there and len(there) == 4
+    lab.role(cluster_mounts_unmount=True).good()
+
+
 def test_addresses_of_every_kind(lab: Driven) -> None:
     """IPv6, a range, a name with many addresses; one that is a prefix of another."""
     first, second, third = one(lab, "node1", "node2", "node3")

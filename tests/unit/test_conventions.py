@@ -39,3 +39,16 @@ def test_one_place_says_where_the_collection_is_published() -> None:
         assert re.search(rf"^{key}: {re.escape(where)}", _text("galaxy.yml"), re.MULTILINE), key
     name = where.split("github.com/")[1]
     assert f"repository: {name}\n" in _text("docs", "docsite", "links.yml")
+
+
+def test_each_supported_core_has_its_list_and_the_oldest_knows_the_rooms() -> None:
+    """ansible-core 2.17 wants an empty sign; what may be ignored is said for each version."""
+    matrix = _text("tests", "tools", "run_matrix.py")
+    for core in re.findall(r'^    "(2\.\d+)": \(', matrix, re.MULTILINE):
+        assert os.path.isfile(os.path.join(ROOT, "tests", "sanity", f"ignore-{core}.txt")), core
+    lines = _text("tests", "sanity", "ignore-2.17.txt").splitlines()
+    why = "empty-init # the sign of a room says who may import what"
+    for folder, _folders, names in os.walk(ROOT + "/plugins/module_utils"):
+        sign = os.path.relpath(os.path.join(folder, "__init__.py"), ROOT)
+        if "__init__.py" in names and os.path.getsize(os.path.join(ROOT, sign)):
+            assert f"{sign} {why}" in lines, f"tests/sanity/ignore-2.17.txt lacks: {sign} {why}"

@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes
 
 from ..core.errors import IngestError
 from ..core.paths import display, join, to_text
-from .rows import Totals
+from .rows import Totals, add_totals
 from .schema import MAX_PARTS, stored
 from .sums import DIRECT, Direct
 from .writer import Completion, PartWriter, clear, errors_named
@@ -45,6 +45,9 @@ BEEGFS = (
     "stripe_num_targets",
     "file_data_state",
 )
+_FIELDS = stored("raw_entries")
+_INSERT = f"INSERT OR IGNORE INTO beegfs VALUES ({','.join('?' * (1 + len(BEEGFS)))})"
+_RUN = 20_000  # entries of a directory that are held at once
 _LONGEST = 400  # bytes of a path that SQLite surely takes
 _SECOND = 10**9
 _LATEST = 18 * 10**9  # s: what 64 bits of nanoseconds hold
@@ -110,15 +113,22 @@ def load(root: bytes, folder: str) -> Totals:
         os.makedirs(folder, exist_ok=True)
         clear(folder)
         part = PartWriter(folder, 0, sums=True)
-        loading = _Loading(part, os.path.join(folder, "long.part"))
-        for found in directories(root):
-            loading.take(found)
-        while loading.open:
-            loading.leave()
-        finished = part.finish()
-        completion = Completion(folder, 1)
-        completion.sum_up()
-        _views(completion.parts[0], loading.beegfs)
+        work = os.path.join(folder, "work.part")
+        loading = _Loading(part, work)
+        try:
+            for found in directories(root):
+                loading.take(found)
+            while loading.open:
+                loading.leave()
+            finished = part.finish()
+            loading.close()
+            completion = Completion(folder, 1)
+            completion.sum_up()
+            _views(completion.parts[0], f"{work}.beegfs")
+        finally:
+            for name in (work, f"{work}.beegfs"):
+                if os.path.exists(name):
+                    os.unlink(name)
         scanned = os.lstat(_file(root) or root).st_mtime
         meta = {
             "source": to_text(root),
@@ -139,12 +149,20 @@ def load(root: bytes, folder: str) -> Totals:
     return finished[0]
 
 
-def _views(db: sqlite3.Connection, beegfs: list[tuple[Any, ...]]) -> None:
+def _views(db: sqlite3.Connection, beegfs: str) -> None:
     """What BeeGFS knows of entries, beside all that is known of them."""
-    if not beegfs:
-        return
-    db.execute(f"CREATE TABLE raw_beegfs(id INTEGER PRIMARY KEY, {', '.join(BEEGFS)})")
-    db.executemany(f"INSERT INTO raw_beegfs VALUES ({','.join('?' * (1 + len(BEEGFS)))})", beegfs)
+    other = sqlite3.connect(beegfs)
+    try:
+        rows = other.execute("SELECT * FROM beegfs")
+        first = rows.fetchone()
+        if first is None:
+            return
+        db.execute(f"CREATE TABLE raw_beegfs(id INTEGER PRIMARY KEY, {', '.join(BEEGFS)})")
+        insert = _INSERT.replace("INTO beegfs", "INTO raw_beegfs")
+        db.execute(insert, first)
+        db.executemany(insert, rows)
+    finally:
+        other.close()
     columns = ", ".join(f"b.{name}" for name in BEEGFS)
     db.execute(
         f"CREATE VIEW beegfs AS SELECT p.*, {columns} FROM pentries p"
@@ -168,7 +186,16 @@ class _Loading:
         self._part = part
         self._work = work
         self.open: list[_Open] = []
-        self.beegfs: list[tuple[Any, ...]] = []
+        self.beegfs = sqlite3.connect(f"{work}.beegfs", isolation_level=None)
+        self.beegfs.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;"
+            f"CREATE TABLE beegfs(id INTEGER PRIMARY KEY, {', '.join(BEEGFS)})"
+        )
+
+    def close(self) -> None:
+        """Nothing more is to be written."""
+        self.beegfs.execute("COMMIT")
+        self.beegfs.close()
 
     def take(self, found: Found) -> None:
         """Add a directory, with its entries."""
@@ -222,36 +249,49 @@ class _Loading:
         self, db: sqlite3.Connection, found: Found, identity: int, values: dict[str, Any]
     ) -> None:
         columns = _columns(db, "entries")
-        query = (
+        stream = db.execute(
             f"SELECT {', '.join(_NUMBERS)}, CAST(name AS BLOB), type, CAST(linkname AS BLOB),"
             f" {_xattrs(columns)} FROM entries ORDER BY CAST(name AS BLOB)"
         )
-        rows, details, names = [], [], []
-        fields = stored("raw_entries")
-        for row in db.execute(query):
-            name, kind, link, xattrs = row[-4:]
-            if name in (b"", b".", b"..", None) or b"/" in name or b"\0" in name:
-                raise ValueError(f"it names an entry '{display(name or b'')}'")
-            one = _numbers(row)
-            kind = _kind(one["mode"], kind)
-            if kind is None:  # a directory, which has a file of its own
+        direct, sums = Direct(), Totals()
+        beegfs = _has_beegfs(db)
+        while True:
+            some = stream.fetchmany(_RUN)
+            if not some:
+                break
+            entries = [entry for entry in map(_entry, some) if entry is not None]
+            if not entries:
                 continue
-            one.update(directory=identity, name=name, type=kind)
-            rows.append(tuple(one.get(field, 0) for field in fields))
-            details.append((_text(link) if kind == "l" else None, _text(xattrs)))
-            names.append(name)
-        direct = Direct()
-        if rows:
-            totals = _sums(rows, fields)
+            for one in entries:
+                one["directory"] = identity
+            rows = [tuple(one.get(name, 0) for name in _FIELDS) for one in entries]
+            totals = _sums(entries)
             direct.add(rows, totals.files, totals.links)
             first, last = self._part.store(rows, totals)
-            values.update(first=first, last=last, entries=totals.entries, files=totals.files)
-            values.update(bytes=totals.bytes, disk=totals.disk)
-            self._part.details(
-                [(first + n, *more) for n, more in enumerate(details) if more != (None, None)]
-            )
-            self.beegfs += _beegfs(db, {name: first + n for n, name in enumerate(names)})
+            values.update(first=values["first"] or first, last=last)
+            sums = add_totals([sums, totals])
+            told = [(first + n, one["link"], one["xattrs"]) for n, one in enumerate(entries)]
+            self._part.details([row for row in told if row[1:] != (None, None)])
+            if beegfs:
+                self._beegfs(db, {one["name"]: first + n for n, one in enumerate(entries)})
+        values.update(entries=sums.entries, files=sums.files, bytes=sums.bytes, disk=sums.disk)
         values.update(zip(DIRECT, direct.row()))
+
+    def _beegfs(self, db: sqlite3.Connection, ids: dict[bytes, int]) -> None:
+        """Note what the plugin of BeeGFS wrote of entries, by their ids here."""
+        columns = _columns(db, "beegfs_entries")
+        chosen = ", ".join(name if name.encode() in columns else "NULL" for name in BEEGFS)
+        bounds = min(ids), max(ids)
+        for name, *values in db.execute(
+            f"SELECT CAST(name AS BLOB), {chosen} FROM beegfs_entries"
+            " WHERE CAST(name AS BLOB) BETWEEN ? AND ?",
+            bounds,
+        ):
+            if name in ids:
+                plain = [
+                    v.decode("ascii", "replace") if isinstance(v, bytes) else v for v in values
+                ]
+                self.beegfs.execute(_INSERT, (ids.pop(name), *plain))
 
 
 def _within(path: bytes, folder: bytes) -> bool:
@@ -310,6 +350,22 @@ def _text(value: Any) -> bytes | None:
     return value or None if isinstance(value, bytes) else None
 
 
+def _entry(row: tuple[Any, ...]) -> dict[str, Any] | None:
+    """The columns of an entry; None for a directory, which has a file of its own. Raises
+    ValueError."""
+    name, kind, link, xattrs = row[-4:]
+    if name in (b"", b".", b"..", None) or b"/" in name or b"\0" in name:
+        raise ValueError(f"it names an entry '{display(name or b'')}'")
+    one: dict[str, Any] = dict(_numbers(row))
+    kind = _kind(one["mode"], kind)
+    if kind is None:
+        return None
+    one.update(
+        name=name, type=kind, link=_text(link) if kind == "l" else None, xattrs=_text(xattrs)
+    )
+    return one
+
+
 def _kind(mode: int, kind: Any) -> str | None:
     """The type of an entry; None for a directory."""
     if stat.S_IFMT(mode) == stat.S_IFDIR or kind == b"d":
@@ -317,30 +373,19 @@ def _kind(mode: int, kind: Any) -> str | None:
     return _TYPES.get(stat.S_IFMT(mode), "l" if kind == b"l" else "f")
 
 
-def _sums(rows: list[tuple[Any, ...]], fields: list[str]) -> Totals:
-    kind, size, blocks = (fields.index(name) for name in ("type", "size", "blocks"))
-    files = [row for row in rows if row[kind] == "f"]
-    links = sum(row[kind] == "l" for row in rows)
+def _sums(entries: list[dict[str, Any]]) -> Totals:
+    files = [one for one in entries if one["type"] == "f"]
+    links = sum(one["type"] == "l" for one in entries)
     return Totals(
         files=len(files),
         links=links,
-        specials=len(rows) - len(files) - links,
-        entries=len(rows),
-        bytes=sum(row[size] for row in files),
-        disk=sum(row[blocks] for row in files) * 512,
+        specials=len(entries) - len(files) - links,
+        entries=len(entries),
+        bytes=sum(one["size"] for one in files),
+        disk=sum(one["blocks"] for one in files) * 512,
     )
 
 
-def _beegfs(db: sqlite3.Connection, ids: dict[bytes, int]) -> list[tuple[Any, ...]]:
-    """What the plugin of BeeGFS wrote of entries, by their ids here."""
+def _has_beegfs(db: sqlite3.Connection) -> bool:
     kind = db.execute("SELECT type FROM sqlite_master WHERE name='beegfs_entries'").fetchone()
-    if kind is None or kind[0] != b"table":
-        return []
-    columns = _columns(db, "beegfs_entries")
-    chosen = ", ".join(name if name.encode() in columns else "NULL" for name in BEEGFS)
-    found = []
-    for name, *values in db.execute(f"SELECT CAST(name AS BLOB), {chosen} FROM beegfs_entries"):
-        if name in ids:
-            plain = [v.decode("ascii", "replace") if isinstance(v, bytes) else v for v in values]
-            found.append((ids.pop(name), *plain))
-    return found
+    return kind is not None and kind[0] == b"table"

@@ -124,10 +124,13 @@ def test_another_takes_its_place(place: Path) -> None:
 
 
 @pytest.mark.parametrize("whose", ["ours", "theirs"])
-def test_what_is_read(place: Path, tmp_path: Path, whose: str) -> None:
+@pytest.mark.parametrize("run", [7, 20_000])
+def test_what_is_read(place: Path, tmp_path: Path, monkeypatch: Any, whose: str, run: int) -> None:
+    monkeypatch.setattr(gufi_reader, "_RUN", run)
     root = gufi_reader.root_of(str(place / whose))
     assert root == os.fsencode(place) + os.fsencode(f"/{whose}/tree")
     gufi_reader.load(root, str(tmp_path / "index"))
+    assert os.listdir(tmp_path / "index") == ["0.db"]
     index, original = Index(str(tmp_path / "index")), Index(str(place / "index"))
     try:
         indexes.check(index)

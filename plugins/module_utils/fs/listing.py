@@ -37,8 +37,8 @@ _Look = Tuple[bytes, Union[os.stat_result, OSError]]
 
 
 class Run(NamedTuple):
-    """Some entries of a directory, by kind, in the order in which they were read; none twice, of
-    the first 50,000.
+    """Some entries of a directory, by kind, in the order in which they were read. What a server
+    gives twice among the first 50,000 is here once.
 
     The stat of a directory is None where it was not asked for. ``failed`` are those of which
     nothing is known but the name: they vanished meanwhile, or can't be looked at.
@@ -91,19 +91,17 @@ def listed(
     known: set[bytes] = set()
     try:
         with os.scandir(descriptor) as entries:
-            while (
-                _ask(run, descriptor, entries, wanted, size)
-                if remote
-                else _look(run, entries, directories, wanted, size)
-            ) == size:
-                _once(run, known, _FIRST)
-                yield run
-                run = Run([], [], [], [])
+            if remote:
+                while _ask(run, descriptor, entries, wanted, known, size) == size:
+                    yield run
+                    run = Run([], [], [], [])
+            else:
+                while _look(run, entries, directories, wanted, size) == size:
+                    yield run
+                    run = Run([], [], [], [])
     except OSError:
-        _once(run, known, _FIRST)
         yield run
         raise
-    _once(run, known, _FIRST)
     yield run
 
 
@@ -248,7 +246,12 @@ def _once(parts: Sequence[list[Any]], known: set[bytes], name_of: Callable[[Any]
 
 
 def _ask(
-    run: Run, descriptor: int, entries: Iterator[os.DirEntry[str]], wanted: Wanted | None, size: int
+    run: Run,
+    descriptor: int,
+    entries: Iterator[os.DirEntry[str]],
+    wanted: Wanted | None,
+    known: set[bytes],
+    size: int,
 ) -> int:
     """The same of a directory that a server has. The first few looks show whether the listing had
     told what they want to know; where each asks the server, threads look at the rest."""
@@ -260,6 +263,7 @@ def _ask(
             looks.extend(map(_stat, islice(entries, size - len(looks))))
     finally:  # what was read before an error is given, too
         _sort_out(run, looks, wanted)
+        _once(run, known, _FIRST)
     return len(looks)
 
 

@@ -30,10 +30,10 @@ options:
       - How files move between the pools.
       - V(union) is for branches of a mergerfs; V(beegfs), V(lustre) and V(ceph) make a new file in
         the other pool and exchange it with the old one; V(beegfs_native) and V(lustre_native) have
-        the storage do it.
+        the storage do it; V(stub) moves to another tree and leaves a symbolic link.
     type: str
     required: true
-    choices: [union, beegfs, beegfs_native, lustre, lustre_native, ceph]
+    choices: [union, beegfs, beegfs_native, lustre, lustre_native, ceph, stub]
   source:
     description:
       - The pool that the files are in, as O(target).
@@ -45,15 +45,16 @@ options:
       - C(path) is the tree of a branch, with O(driver=union); C(pool) the name or number of a pool
         of the storage, with all others. C(version) of BeeGFS is V(7) or V(8); C(rebalance) has its
         servers move the data.
+      - C(stubs) must be V(true) with O(driver=stub).
       - C(mounted) is V(false) for a tree that is on no file system of its own. With C(file_system)
         its type must be that one.
     type: dict
     required: true
   files:
     description:
-      - The files, each with its C(paths) relative to the source pool (to O(path) with all drivers
-        but V(union)), all names of a hard link, and what is C(known) of it, as numbers for device,
-        inode, size in bytes, mtime and ctime in ns. What is not as it was known is not moved.
+      - The files, each with its C(paths) relative to the source pool, or to O(path) with drivers of
+        one file system, all names of a hard link, and what is C(known) of it, as numbers for
+        device, inode, size in bytes, mtime and ctime in ns. What is not as it was is not moved.
     type: list
     elements: dict
   list:
@@ -90,13 +91,15 @@ options:
     type: int
     default: 0
   limit_errors:
-    description: Stop when more than this share of the files has failed, in percent; V(0) never.
-    type: float
-    default: 5
+    description:
+      - Stop when more than this share of the files has failed, in percent, such as V(5%).
+      - V(0) is never.
+    type: str
+    default: 5%
   rate:
-    description: Bytes a second at most, V(0) without a limit.
-    type: float
-    default: 0
+    description: Bytes a second at most, such as V(200M); V(0) without a limit.
+    type: str
+    default: "0"
 attributes:
   check_mode:
     description: Looks at each file, and answers what would be moved now.
@@ -190,15 +193,12 @@ results:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.interrupted import end_cleanly
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import TIER_DRIVERS
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.start import migrate
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
-    "driver": {
-        "type": "str",
-        "required": True,
-        "choices": ["union", "beegfs", "beegfs_native", "lustre", "lustre_native", "ceph"],
-    },
+    "driver": {"type": "str", "required": True, "choices": list(TIER_DRIVERS)},
     "source": {"type": "dict", "required": True},
     "target": {"type": "dict", "required": True},
     "files": {"type": "list", "elements": "dict"},
@@ -210,8 +210,8 @@ ARGUMENTS = {
     "grace": {"type": "float", "default": 0.02},
     "limit_files": {"type": "int", "default": 0},
     "limit_bytes": {"type": "int", "default": 0},
-    "limit_errors": {"type": "float", "default": 5},
-    "rate": {"type": "float", "default": 0},
+    "limit_errors": {"type": "str", "default": "5%"},
+    "rate": {"type": "str", "default": "0"},
 }
 
 

@@ -46,6 +46,7 @@ def main() -> int:
         dice = random.Random(seed)
         kills = dice.random() < 0.5 if options.kills == "both" else options.kills == "yes"
         mount = dice.choice(["cache.files=off", "cache.files=partial", "cache.files=auto-full"])
+        mount += dice.choice(["", ",threads=2"])
         print(f"seed {seed}: {mount}{', with kills' if kills else ''}", flush=True)
         folder = tempfile.mkdtemp(prefix="ingest-tier-", dir="/var/tmp")
         with Pools(folder, options=mount) as pools:

@@ -63,9 +63,9 @@ class Pools:
         subprocess.run(["mount", "-o", "loop", image, pool], check=True)
         shutil.rmtree(pool + b"/lost+found", ignore_errors=True)
 
-    def unmount(self, pool: bytes) -> None:
-        """Take a pool's disk away; what is in it stays."""
-        subprocess.run(["umount", pool], check=True)
+    def unmount_lazily(self, pool: bytes) -> None:
+        """Take a pool's disk away, though it is in use; what is in it stays."""
+        subprocess.run(["umount", "-l", pool], check=True)
 
     def __exit__(self, *dummy: object) -> None:
         for point in (self.union, self.fast, self.slow):

@@ -18,7 +18,7 @@ from .doubts import never
 _ORDERS = ("size", "allocated", "atime", "mtime", "ctime")
 _POOL_KEYS = ("driver", "path", "high", "low")
 # What drivers ask of a pool besides.
-_SETTINGS = ("file_system", "mounted", "pool", "rebalance", "version")
+_SETTINGS = ("file_system", "mounted", "pool", "rebalance", "stubs", "version")
 _POLICY_KEYS = ("name", "priority", "from", "to", "when", "order", "limit", "rate", "trigger")
 _LIMIT_KEYS = ("files", "bytes", "errors")
 _TRIGGER_KEYS = ("user", "group", "above", "below")

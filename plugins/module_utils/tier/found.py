@@ -13,6 +13,7 @@ from . import handles, leases
 from .exchange import Exchange, temporary_names
 from .folder import Folder
 from .journal import Entry
+from .stub import Stub, link_name
 from .under_way import READING, looks, same_attributes, same_contents
 from .union import Union
 
@@ -137,6 +138,30 @@ def in_place(ground: Exchange, entry: Entry) -> Found:
                     found.new.add(fd, name, path)
             elif beside:
                 found.new.add(fd, temporary)
+    return found
+
+
+def behind_link(ground: Stub, entry: Entry) -> Found:
+    """Look for the files of an entry on both sides of a link: once the link has had the old one's
+    place, users have the new one, whatever they have done with the link. Raises OSError."""
+    found = Found(entry, ground.leased)
+    (path,) = entry.paths
+    directory, name = split(path)
+    before = False
+    with suppress(FileNotFoundError, NotADirectoryError):
+        here = ground.sources.get(directory).fd
+        if Folder.inode_of(here, name) == entry.old.inode:
+            found.old.add(here, name, path)
+        if Folder.inode_of(here, link_name(entry.temporary)) == entry.old.inode:
+            found.old.add(here, link_name(entry.temporary))
+        link = ground.ours(here, link_name(entry.temporary), path)
+        before = link or bool(found.old.seen)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        there = ground.targets.get(directory).fd
+        if Folder.inode_of(there, name) == entry.inode:
+            found.new.add(there, name, b"" if before else path)
+    if Folder.inode_of(ground.folder.fd, entry.temporary) == entry.inode:
+        found.new.add(ground.folder.fd, entry.temporary)
     return found
 
 

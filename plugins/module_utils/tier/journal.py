@@ -19,6 +19,7 @@ from .folder import Folder
 from .outcome import Known
 
 SUFFIX = b".journal"
+_NEW = b".new"  # until it is locked
 _END = '"end"'
 _BLOCK = 1 << 16
 
@@ -69,13 +70,21 @@ class Journal:
         self._folder = folder
         self.mark = os.urandom(12).hex().encode()
         self._count = 0
-        new = self.mark + b".new"
-        self._fd = os.open(
-            new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder.fd
-        )
-        fcntl.flock(self._fd, fcntl.LOCK_EX)  # before anybody can take it for a dead one's
-        os.rename(new, self.mark + SUFFIX, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
+        self._fd = -1
+        while self._fd < 0:
+            self._fd = self._begin(self.mark + _NEW)
+        os.rename(self.mark + _NEW, self.mark + SUFFIX, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
         self._head = {**head, "host": socket.gethostname()}
+
+    def _begin(self, name: bytes) -> int:
+        """Make the file and lock it; -1 if somebody took it for a dead one's in between."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        fd = os.open(name, flags, 0o600, dir_fd=self._folder.fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
+        return -1
 
     def new_name(self) -> bytes:
         """A name that nothing in the folder has."""
@@ -110,7 +119,7 @@ def left(folder: Folder) -> Iterator[Left]:
     """The journals in a folder that nobody is writing. What is cut off in the middle was never
     acted upon. Close each descriptor. Raises OSError."""
     for name in sorted(folder.names()):
-        if not name.endswith(SUFFIX):
+        if not name.endswith((SUFFIX, _NEW)):
             continue
         try:
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.fd)
@@ -122,6 +131,10 @@ def left(folder: Folder) -> Iterator[Left]:
             os.close(fd)
             continue
         if os.fstat(fd).st_nlink == 0:  # its writer was done a moment ago
+            os.close(fd)
+            continue
+        if name.endswith(_NEW):
+            folder.remove(name)
             os.close(fd)
             continue
         head, entries = _read(fd)

@@ -19,9 +19,10 @@ from ..core.paths import display, split
 from . import journal, renames
 from .exchange import Exchange
 from .folder import Folder
-from .found import Found, Names, in_place, in_union
+from .found import Found, Names, behind_link, in_place, in_union
 from .journal import Entry, Left
 from .outcome import Stop
+from .stub import Stub, link_name
 from .union import Union
 
 FINISHED, UNDONE, IN_USE, KEPT = "finished", "undone", "in use", "kept"
@@ -66,6 +67,12 @@ def _recover(folder: Folder, left: Left) -> list[Mended]:
             mended = [_mend(InPlace(exchange, entry)) for entry in left.entries]
         finally:
             exchange.close()
+    elif kind == "stub":
+        stub = Stub(*(os.fsencode(left.head[name]) for name in ("source", "target")))
+        try:
+            mended = [_mend(BehindLink(stub, entry)) for entry in left.entries]
+        finally:
+            stub.close()
     elif left.head:
         raise IngestError(f"a journal in {display(folder.path)} is of an unknown kind")
     if not any(one.what in (IN_USE, KEPT) for one in mended):
@@ -174,7 +181,38 @@ class InPlace:
             names.seen[path] = other.seen.pop(path)
 
 
-def _mend(site: InUnion | InPlace) -> Mended:
+class BehindLink:
+    """An entry whose new file has a link in the old one's place."""
+
+    def __init__(self, ground: Stub, entry: Entry) -> None:
+        self.ground = ground
+        self.found = behind_link(ground, entry)
+        self.new_is_visible = bool(self.found.new.seen)
+        self._directory, self._name = split(entry.paths[0])
+        self._link = link_name(entry.temporary)
+
+    def drop(self, names: Names) -> None:
+        """Remove a file. Raises OSError."""
+        for fd, name in names.beside:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=fd)
+        here = self.ground.sources.get(self._directory).fd
+        if self.ground.ours(here, self._link, self.found.entry.paths[0]):
+            os.unlink(self._link, dir_fd=here)
+
+    def hide(self, names: Names) -> None:
+        """It is hidden."""
+
+    def show(self, names: Names, other: Names) -> None:
+        """Let the old file and the link change places. Raises OSError."""
+        here = self.ground.sources.get(self._directory).fd
+        renames.exchange(here, self._link, here, self._name)
+        path = self.found.entry.paths[0]
+        names.seen[path] = names.beside.pop(0)
+        other.beside.append(other.seen.pop(path))
+
+
+def _mend(site: InUnion | InPlace | BehindLink) -> Mended:
     found = site.found
     path = found.entry.paths[0]
     try:
@@ -186,7 +224,7 @@ def _mend(site: InUnion | InPlace) -> Mended:
     return Mended(path, what, why)
 
 
-def _decide(site: InUnion | InPlace) -> tuple[str, str]:
+def _decide(site: InUnion | InPlace | BehindLink) -> tuple[str, str]:
     found = site.found
     visible, hidden = found.old, found.new
     if site.new_is_visible:
@@ -216,7 +254,7 @@ def _decide(site: InUnion | InPlace) -> tuple[str, str]:
     return KEPT, _kept(found)
 
 
-def _forgotten(site: InUnion | InPlace) -> tuple[str, str]:
+def _forgotten(site: InUnion | InPlace | BehindLink) -> tuple[str, str]:
     """Users see neither file: what nobody wrote to goes."""
     found = site.found
     there = [names for names in (found.old, found.new) if names]

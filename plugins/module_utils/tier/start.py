@@ -10,7 +10,7 @@ from typing import Any, Iterator, NamedTuple
 
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes, to_text
-from ..core.units import human
+from ..core.units import human, rate
 from ..fs.worker_count import workers, workers_for
 from .batch import Options
 from .drivers.base import Driver, Job, Pool
@@ -48,9 +48,23 @@ def wanted(options: dict[str, Any]) -> Wanted:
         candidates += list(_read(options["list"]))
     processes, dummy = workers_for([driver.root()], workers(options["workers"]))
     limits = Limits(
-        options["limit_files"], options["limit_bytes"], options["limit_errors"], options["rate"]
+        options["limit_files"],
+        options["limit_bytes"],
+        _percent(str(options["limit_errors"])),
+        rate(str(options["rate"]), "rate"),
     )
     return Wanted(driver, candidates, processes, limits, options["results"] or "")
+
+
+def _percent(text: str) -> float:
+    """5 of 5% or 5. Raises IngestError."""
+    try:
+        number = float(text.strip().rstrip("%"))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise IngestError(f"limit_errors: '{text}' is no number of percent such as 5%")
+    return number
 
 
 def _pool(given: dict[str, Any]) -> Pool:

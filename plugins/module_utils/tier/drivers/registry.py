@@ -9,6 +9,7 @@ from .base import Driver, Job
 from .beegfs import BeegfsNative, BeegfsPlacement
 from .ceph import Ceph
 from .lustre import LustreNative, LustrePlacement
+from .stub import Stub
 from .union import Union
 
 DRIVERS: dict[str, type[Driver]] = {
@@ -18,6 +19,7 @@ DRIVERS: dict[str, type[Driver]] = {
     "lustre": LustrePlacement,
     "lustre_native": LustreNative,
     "ceph": Ceph,
+    "stub": Stub,
 }
 
 

@@ -15,6 +15,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.tier.batch import 
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.exchange import Exchange
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.order import Order
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.outcome import Candidate
+from ansible_collections.scaleout.ingest.plugins.module_utils.tier.stub import Stub
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.union import Union
 from ansible_collections.scaleout.ingest.tests.support.union import Pools
 
@@ -47,7 +48,9 @@ class Killer:
             (renames, "exchange"),
             (renames, "sync_file_system"),
             (os, "unlink"),
+            (os, "rename"),
             (os, "link"),
+            (os, "symlink"),
             (os, "fsync"),
             (Order, "put_first"),
         ):
@@ -194,6 +197,37 @@ def test_in_one_file_system(pools: Pools, deed: Callable[[bytes], None]) -> None
             break
     else:
         pytest.fail("the move takes more steps than this test looks at")
+    assert {recovery.FINISHED, recovery.UNDONE} <= whats <= {"finished", "undone"}
+
+
+@pytest.mark.parametrize("deed", [d for d in DEEDS if d is not _link], ids=lambda d: d.__name__)
+def test_behind_a_link(pools: Pools, deed: Callable[[bytes], None]) -> None:
+    root = pools.fast
+    files = [Candidate((b"d/one",), None), Candidate((b"two",), None)]
+
+    def move() -> None:
+        Batch(Stub(root, pools.slow), SHORT).run(files)
+
+    whats = set()
+    for step in range(1, MOST):
+        for pool in (root, pools.slow):
+            for path in pools.everything(pool):
+                os.unlink(pool + b"/" + path)
+        os.makedirs(root + b"/d", exist_ok=True)
+        write(root + b"/d/one", DATA)
+        write(root + b"/two", b"two")
+        going_on = killed(step, move)
+        deed(root)
+        whats |= {one.what for one in recovery.recover(pools.slow)}
+        there = pools.everything(root)
+        expected = {**DEEDS[deed], b"two": b"two"}
+        assert {path: read(root + b"/" + path) for path in there} == expected, f"step {step}"
+        assert set(os.listdir(pools.slow + b"/.ingest-tier")) <= {b"lock"}, f"step {step}"
+        if not going_on:
+            break
+    else:
+        pytest.fail("the move takes more steps than this test looks at")
+    assert os.path.islink(root + b"/two") and read(pools.slow + b"/two") == b"two"
     assert {recovery.FINISHED, recovery.UNDONE} <= whats <= {"finished", "undone"}
 
 

@@ -50,8 +50,8 @@ def options(pools: Pools, **more: Any) -> dict[str, Any]:
         "grace": 0.01,
         "limit_files": 0,
         "limit_bytes": 0,
-        "limit_errors": 0.0,
-        "rate": 0.0,
+        "limit_errors": "0",
+        "rate": "0",
         **more,
     }
 
@@ -109,7 +109,7 @@ def test_too_many_failures_stop_a_run(pools: Pools) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb"):
             pass
-    answer = start.migrate(options(pools, files=files, workers=1, limit_errors=10.0), False)
+    answer = start.migrate(options(pools, files=files, workers=1, limit_errors="10%"), False)
     assert (answer["failures_total"], answer["moved"]) == (1024, 0)
     assert answer["stopped"] == "more than 10 percent of the files failed"
     assert "another file of this name" in answer["failures"][0]["message"]

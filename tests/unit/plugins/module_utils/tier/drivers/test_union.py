@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -28,7 +27,7 @@ def test_two_disks_are_right(pools: Pools) -> None:
 
 
 def test_a_pool_that_is_not_mounted(pools: Pools) -> None:
-    subprocess.run(["umount", "-l", pools.slow], check=True)
+    pools.unmount_lazily(pools.slow)
     (sentence,) = problems(pools)
     assert sentence.startswith("tier_pools: slow: ") and "the pool is not mounted" in sentence
     assert problems(pools, mounted="false") == []

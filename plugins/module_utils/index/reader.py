@@ -7,8 +7,9 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from operator import attrgetter
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
+from ..core.errors import IngestError
 from .parts import complete, meta_of, open_part
 from .rows import Bucket, Directory, Entry, Extra, ScanError, Totals, add_totals, widened
 from .schema import MAX_PARTS, columns
@@ -19,11 +20,55 @@ _EXTRA = ", ".join(columns("extras"))
 _ERROR = ", ".join(columns("errors"))
 
 
+_AT_ONCE = 50_000  # entries of a directory that are read in one go
+
+
+class _Part:
+    """A part, whose damage is said in a sentence. Its methods raise IngestError."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._db = open_part(file)
+        self.meta = meta_of(self._db, file)
+        self.close, self.create_function = self._db.close, self._db.create_function
+
+    def damaged(self, why: object) -> IngestError:
+        """What is said of it."""
+        return IngestError(f"{self._file} is damaged ({why}): scan again")
+
+    def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """What a query answers. Streams."""
+        try:
+            yield from self._db.execute(query, parameters)
+        except sqlite3.Error as error:
+            raise self.damaged(error) from error
+
+    def every(self, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The same, at once."""
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self.damaged(error) from error
+
+    def one(self, query: str, parameters: tuple[Any, ...] = ()) -> Any:
+        """Its first row, or None."""
+        return next(iter(self.every(query, parameters)), None)
+
+    def so_many(self, rows: Iterator[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
+        """Rows that must be so many."""
+        found = 0
+        for found, row in enumerate(rows, 1):  # noqa: B007
+            yield row
+        if found != count:
+            raise self.damaged(f"{found} rows where there should be {count}")
+
+
 class Index:
     """An index, read-only.
 
     Raises:
-        IngestError: there is no complete index in ``folder``, or one of another version.
+        IngestError: there is no complete index in ``folder``, or one of another version; so do all
+            methods where a part is damaged.
     """
 
     def __init__(self, folder: str) -> None:
@@ -31,7 +76,7 @@ class Index:
         self.folder = folder
         self._meta = found.meta
         self._wide = found.wide
-        self._parts = [open_part(file) for file in found.files]
+        self._parts = [_Part(file) for file in found.files]
 
     def close(self) -> None:
         """Close its parts."""
@@ -45,7 +90,7 @@ class Index:
 
     def totals(self) -> Totals:
         """The sums, from what the scan noted, or counted if it did not."""
-        noted = [meta_of(db, self.folder).get("totals") for db in self._parts]
+        noted = [db.meta.get("totals") for db in self._parts]
         return add_totals(
             [Totals(**known) if known else _count(db) for known, db in zip(noted, self._parts)]
         )
@@ -59,30 +104,46 @@ class Index:
         """Whether there is a directory of this path."""
         sort = path.replace(b"/", b"\0")
         query = "SELECT 1 FROM raw_directories WHERE sort = ?"
-        return any(db.execute(query, (sort,)).fetchone() for db in self._parts)
+        return any(db.one(query, (sort,)) for db in self._parts)
 
     def _directories(self, part: int) -> Iterator[Directory]:
         query = f"SELECT {_DIRECTORY}, {part} FROM raw_directories ORDER BY sort"
-        rows = map(Directory._make, self._parts[part].execute(query))
+        db = self._parts[part]
+        found, known = db.rows(query), db.meta.get("totals")
+        if known:
+            found = db.so_many(found, known["directories"])
+        rows = map(Directory._make, found)
         return map(widened, rows) if self._wide[part] else rows
 
     def entries(self, directory: Directory) -> Iterator[Entry]:
         """The entries of a directory that :meth:`directories` gave, in the order of the scan:
         names by their bytes (in runs of 50,000 where there are more). Streams."""
-        return self.entries_where(directory, "1")
+        return self._entries(directory, "1", directory.entries)
 
     def entries_where(self, directory: Directory, condition: str) -> Iterator[Entry]:
         """Those entries of a directory for which an SQL condition on the columns holds."""
+        return self._entries(directory, condition, None)
+
+    def _entries(self, directory: Directory, condition: str, count: int | None) -> Iterator[Entry]:
+        """``count``: how many there must be, if that is known."""
         if not directory.entries:
             return iter(())
-        rows = map(
-            Entry._make,
-            self._parts[directory.part].execute(
-                f"SELECT {_ENTRY} FROM raw_entries WHERE id BETWEEN ? AND ? AND directory = ?"
-                f" AND ({condition}) ORDER BY id",
-                (directory.first, directory.last, directory.id),
-            ),
+        db = self._parts[directory.part]
+        query = (
+            f"SELECT {_ENTRY} FROM raw_entries WHERE id BETWEEN ? AND ? AND directory = ?"
+            f" AND ({condition}) ORDER BY id"
         )
+        where = (directory.first, directory.last, directory.id)
+        found: Iterable[tuple[Any, ...]]
+        if directory.entries > _AT_ONCE:
+            found = db.rows(query, where)
+            if count is not None:
+                found = db.so_many(found, count)
+        else:
+            found = db.every(query, where)
+            if count is not None and len(found) != count:
+                raise db.damaged(f"{len(found)} rows where there should be {count}")
+        rows = map(Entry._make, found)
         return map(widened, rows) if self._wide[directory.part] else rows
 
     def twin(self, entry: Entry) -> tuple[int, int] | None:
@@ -90,21 +151,21 @@ class Index:
         whose state has LINKS; None in an index that is a part of another."""
         part = self._parts[entry.directory % MAX_PARTS]
         query = "SELECT device, inode FROM twins WHERE id=?"
-        found: tuple[int, int] | None = part.execute(query, (entry.id,)).fetchone()
+        found: tuple[int, int] | None = part.one(query, (entry.id,))
         return found
 
     def parents(self, condition: str) -> Iterator[int]:
         """The ids of directories with a subdirectory for which an SQL condition holds, some more
         than once."""
         for db in self._parts:
-            for (parent,) in db.execute(f"SELECT parent FROM raw_directories WHERE {condition}"):
+            for (parent,) in db.rows(f"SELECT parent FROM raw_directories WHERE {condition}"):
                 yield parent
 
     def extras(self) -> tuple[int, Iterator[Extra]]:
         """How many entries the destination had and the source had not (what was in such a directory
         is not counted), and the first of them."""
-        count = sum(meta_of(db, self.folder).get("extras", 0) for db in self._parts)
-        rows = (db.execute(f"SELECT {_EXTRA} FROM extras") for db in self._parts)
+        count = sum(db.meta.get("extras", 0) for db in self._parts)
+        rows = (db.rows(f"SELECT {_EXTRA} FROM extras") for db in self._parts)
         return count, (Extra(_bytes_of(path), kind) for part in rows for path, kind in part)
 
     def function(self, name: str, act: Any) -> None:
@@ -115,8 +176,7 @@ class Index:
     def sums(self, columns: str, condition: str = "1") -> list[float]:
         """The totals of SQL expressions over all entries."""
         rows = [
-            db.execute(f"SELECT {columns} FROM raw_entries WHERE {condition}").fetchone()
-            for db in self._parts
+            db.one(f"SELECT {columns} FROM raw_entries WHERE {condition}") for db in self._parts
         ]
         return [sum(column) for column in zip(*rows)]
 
@@ -125,9 +185,7 @@ class Index:
         of one of them (b"" for none, too)."""
         many, example = 0, b""
         for db in self._parts:
-            count, row = db.execute(
-                f"SELECT count(*), min(id) FROM raw_{table} WHERE {condition}"
-            ).fetchone()
+            count, row = db.one(f"SELECT count(*), min(id) FROM raw_{table} WHERE {condition}")
             if count and not many:
                 query = (
                     "SELECT path, '' FROM raw_directories WHERE id=?"
@@ -137,7 +195,7 @@ class Index:
                         " FROM raw_entries e WHERE id=?"
                     )
                 )
-                path, name = map(_bytes_of, db.execute(query, (row,)).fetchone())
+                path, name = map(_bytes_of, db.one(query, (row,)))
                 example = b"/".join(filter(None, (path, name)))
             many += count
         return many, example
@@ -145,9 +203,9 @@ class Index:
     def paths(self) -> Iterator[bytes]:
         """The paths of everything but the root, in no particular order. Streams."""
         for db in self._parts:
-            for (path,) in db.execute("SELECT path FROM raw_directories WHERE depth>0"):
+            for (path,) in db.rows("SELECT path FROM raw_directories WHERE depth>0"):
                 yield _bytes_of(path)
-            for folder, name in db.execute(
+            for folder, name in db.rows(
                 "SELECT d.path, e.name FROM raw_directories d JOIN raw_entries e"
                 " ON e.id BETWEEN d.first AND d.last AND e.directory=d.id"
             ):
@@ -163,7 +221,7 @@ class Index:
             " WHERE type = 'f' GROUP BY bucket"
         )
         for db in self._parts:
-            for bucket, files, size in db.execute(query):
+            for bucket, files, size in db.rows(query):
                 before = found.get(bucket, (0, 0))
                 found[bucket] = before[0] + files, before[1] + int(size)
         return [
@@ -174,7 +232,7 @@ class Index:
     def errors(self) -> Iterator[ScanError]:
         """All that could not be read."""
         for db in self._parts:
-            for row in db.execute(f"SELECT {_ERROR} FROM errors"):
+            for row in db.rows(f"SELECT {_ERROR} FROM errors"):
                 yield ScanError(*row)
 
 
@@ -183,14 +241,14 @@ def _bytes_of(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _count(db: sqlite3.Connection) -> Totals:
+def _count(db: _Part) -> Totals:
     """The sums over one part, counted."""
-    kinds = dict(db.execute("SELECT type, count(*) FROM raw_entries GROUP BY type"))
-    directories, size, disk = db.execute(
+    kinds = dict(db.every("SELECT type, count(*) FROM raw_entries GROUP BY type"))
+    directories, size, disk = db.one(
         "SELECT count(*), ifnull(sum(bytes), 0), ifnull(sum(disk), 0) FROM raw_directories"
-    ).fetchone()
+    )
     files, links, everything = kinds.get("f", 0), kinds.get("l", 0), sum(kinds.values())
-    (errors,) = db.execute("SELECT count(*) FROM errors").fetchone()
+    (errors,) = db.one("SELECT count(*) FROM errors")
     return Totals(
         files, links, everything - files - links, directories, everything, size, disk, errors
     )

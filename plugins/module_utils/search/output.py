@@ -29,14 +29,13 @@ def lines(delimiter: bytes, terminal: bool) -> Format:
     def written(rows: list[Row]) -> bytes:
         if not rows:
             return b""
-        texts = [[_bytes(value) for value in row] for row in rows]
-        said = b"\n".join([delimiter.join(row) for row in texts]) + b"\n"
+        said = _ended(rows, delimiter, b"\n")
         if not terminal and _clear(said, len(rows), delimiter, len(rows[0])):
             return said
         several = delimiter if len(rows[0]) > 1 else b""
         return b"".join(
-            delimiter.join([_quoted(text, several, terminal) for text in row]) + b"\n"
-            for row in texts
+            delimiter.join([_quoted(_bytes(value), several, terminal) for value in row]) + b"\n"
+            for row in rows
         )
 
     return written
@@ -72,7 +71,17 @@ def quoted(text: bytes, delimiter: bytes = b"") -> bytes:
 
 def null(delimiter: bytes) -> Format:
     """A NUL behind each row; nothing is changed."""
-    return lambda rows: b"".join(delimiter.join(map(_bytes, row)) + b"\0" for row in rows)
+    return lambda rows: _ended(rows, delimiter, b"\0") if rows else b""
+
+
+def _ended(rows: list[Row], delimiter: bytes, end: bytes) -> bytes:
+    """Each row with ``end`` behind it."""
+    if len(rows[0]) == 1:
+        try:
+            return end.join([value for (value,) in rows]) + end
+        except TypeError:  # numbers
+            pass
+    return end.join([delimiter.join(map(_bytes, row)) for row in rows]) + end
 
 
 def json_lines(columns: list[str]) -> Format:

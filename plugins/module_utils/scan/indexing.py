@@ -140,7 +140,7 @@ def _earlier(options: IndexOptions, old: str | None) -> tuple[Earlier | None, st
 def _differs(options: ScanOptions, meta: dict[str, Any]) -> str:
     """Why an index with this ``meta`` is of no use for a scan with these options."""
     said = {
-        "source": to_text(options.source),
+        "source": to_text(options.source).rstrip("/"),
         "include": list(map(to_text, options.include)),
         "exclude": list(map(to_text, options.exclude)),
         "one_file_system": options.one_file_system,
@@ -149,7 +149,8 @@ def _differs(options: ScanOptions, meta: dict[str, Any]) -> str:
         "sums": options.sums,
         "globs": [],
     }
-    differ = [name for name, value in said.items() if meta.get(name) != value]
+    known = {**meta, "source": str(meta.get("source")).rstrip("/")}
+    differ = [name for name, value in said.items() if known.get(name) != value]
     return f"the last generation was made with another {differ[0]}" if differ else ""
 
 

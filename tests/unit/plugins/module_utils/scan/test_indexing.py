@@ -405,8 +405,9 @@ def test_without_an_earlier_generation_all_is_scanned(source: bytes, tmp_path: P
     with pytest.raises(IngestError, match="subtrees: all has to be scanned first"):
         index(source, folder, subtrees=["a"])
     assert not contents_or_none(folder)
-    first = index(source, folder, scan="changed")
+    first = index(source + b"/", folder, scan="changed")
     assert first["warnings"] == ["all was scanned, as there is no earlier generation"]
+    assert "warnings" not in index(source, folder, scan="changed")
     other = index(source, folder, scan="changed", exclude=["*.tmp"])
     assert other["warnings"] == [
         "all was scanned, as the last generation was made with another exclude"

@@ -67,7 +67,8 @@ class Change(NamedTuple):
     def row(self) -> Row:
         """The row that is now, or was last."""
         row = self.new or self.old
-        assert row is not None
+        if row is None:
+            raise AssertionError("no row yet")
         return row
 
 
@@ -129,7 +130,8 @@ class Difference:
             raise _failed(error) from error
 
     def _changes(self) -> Iterator[Change]:
-        assert self._spool is not None
+        if self._spool is None:
+            raise AssertionError("nothing was compared")
         held: tuple[Any, ...] | None = None
         for found in heapq.merge(*self._spool.results(), key=_order):
             if held is not None:

@@ -192,7 +192,8 @@ def _leaf(condition: Condition, facts: Facts, now: int) -> bool | None:
         return None if facts.xattrs is None else condition.name in facts.xattrs
     if isinstance(condition, Bits):
         return facts.mode & condition.mask != 0
-    assert isinstance(condition, (Compare, Age, OneOf, Glob))
+    if not isinstance(condition, (Compare, Age, OneOf, Glob)):
+        raise AssertionError(condition)
     known = getattr(facts, condition.field)
     if known is None:
         return None

@@ -279,7 +279,7 @@ def _is_damage(error: BaseException) -> bool:
     """Whether SQLite found a file damaged. What it says may quote text that is none."""
     if isinstance(error, UnicodeDecodeError):
         return True
-    return type(error) is sqlite3.DatabaseError and "authorized" not in str(error)
+    return error.__class__ is sqlite3.DatabaseError and "authorized" not in str(error)
 
 
 class _said:

@@ -426,7 +426,8 @@ def _operators(field: str) -> tuple[str, ...]:
 
 
 def _extension(value: Value) -> Condition:
-    assert isinstance(value, bytes)
+    if not isinstance(value, bytes):
+        raise AssertionError(value)
     return Glob("name", b"?*." + quoted(value))
 
 

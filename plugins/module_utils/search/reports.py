@@ -25,13 +25,13 @@ _FULL = "path() || '/' || name"
 
 class Report(NamedTuple):
     """``query`` is SQL, with ``{limit}`` where the number of rows goes. Its columns are ``names``;
-    ``bar`` is the number of the one that bars are drawn of, ``sizes`` and ``times`` are those that
+    ``bars`` is the number of the one that bars are drawn of, ``sizes`` and ``times`` are those that
     hold bytes and seconds. Labels are the names of the first column's numbers."""
 
     title: str
     query: str
     names: tuple[str, ...]
-    bar: int
+    bars: int
     sizes: tuple[int, ...] = ()
     times: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
@@ -122,14 +122,14 @@ def table(report: Report, rows: list[tuple[Any, ...]], width: int) -> str:
     room = 0 if last_is_name else min(40, max(0, width - sum(wide) - 2 * len(wide)))
     if last_is_name:  # names can be long: the bar comes first
         room = 10
-    most = max((row[report.bar] or 0 for row in rows), default=0)
+    most = max((row[report.bars] or 0 for row in rows), default=0)
     said = [report.title, ""]
     for number, row in enumerate([names, *texts]):
         cells = [
             cell.rjust(wide[n]) if n in right else cell.ljust(wide[n]) for n, cell in enumerate(row)
         ]
-        bar = _bar(rows[number - 1][report.bar], most, room) if number else ""
-        cells.insert(len(cells) - last_is_name, bar.ljust(room))
+        drawn = _bar(rows[number - 1][report.bars], most, room) if number else ""
+        cells.insert(len(cells) - last_is_name, drawn.ljust(room))
         said.append("  ".join(cells).rstrip())
     return "\n".join(said) + "\n"
 

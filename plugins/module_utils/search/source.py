@@ -48,27 +48,22 @@ class Source(Protocol):
     @property
     def relations(self) -> Mapping[str, Relation]:
         """What a query may read."""
-        ...
 
     @property
     def trusted(self) -> Sequence[str]:
         """The files and folders that nobody else may write to."""
-        ...
 
     @property
     def parts(self) -> Sequence[str]:
         """The files, each to be asked by itself. What is below one directory may be in several."""
-        ...
 
     def open(self, part: str) -> sqlite3.Connection:
         """A part, read-only, with the relations as views or tables; any thread may have it. Raises
         IngestError."""
-        ...
 
     def faces(self, part: str, condition: Condition | None, now: int) -> list[Face]:
         """Where the entries and the directories of a part are. What a condition can't find is left
         out as far as summaries tell."""
-        ...
 
     def reading(
         self, relation: str, part: str, used: frozenset[str], condition: Condition | None
@@ -76,13 +71,11 @@ class Source(Protocol):
         """A SELECT of a relation's rows, at least with the columns that are ``used``, that is
         faster than the relation itself; it leaves out, as far as summaries tell, where no row meets
         the condition. Empty if there is nothing to win."""
-        ...
 
     def counted(self, part: str, condition: Condition, now: int) -> Sql | None:
         """Statements that tell ``entries`` and ``bytes`` of what meets a condition in a part and is
         no directory, whose sums are the answer: where summaries tell that all of a directory does,
         its entries are not read. None if there is nothing to win."""
-        ...
 
 
 class IndexSource:

@@ -34,6 +34,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30, help="of a round")
     parser.add_argument("--rounds", type=int, default=1 << 30)
     parser.add_argument("--kills", choices=["yes", "no", "both"], default="both")
+    parser.add_argument(
+        "--best-effort",
+        action="store_true",
+        help="without leases, and without users who hold files open: what is lost is counted",
+    )
     options = parser.parse_args()
     reason = why_not()
     if reason:
@@ -50,7 +55,9 @@ def main() -> int:
         print(f"seed {seed}: {mount}{', with kills' if kills else ''}", flush=True)
         folder = tempfile.mkdtemp(prefix="ingest-tier-", dir="/var/tmp")
         with Pools(folder, options=mount) as pools:
-            storm = Storm(pools, seed, kills=kills, pause=dice.choice([0.002, 0.01, 0.05]))
+            pause = dice.choice([0.002, 0.01, 0.05])
+            leased = not options.best_effort
+            storm = Storm(pools, seed, kills=kills, leased=leased, pause=pause)
             wrong = storm.run(options.seconds)
         trees.remove(os.fsencode(folder))
         rounds += 1

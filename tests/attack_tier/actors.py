@@ -25,10 +25,14 @@ RECORD = 40
 class Actor:
     """One user of the union."""
 
-    def __init__(self, root: bytes, number: int, seed: int, files: int, cached: bool) -> None:
+    def __init__(
+        self, root: bytes, number: int, seed: int, files: int, cached: bool, holds: bool = True
+    ) -> None:
         """``cached``: the union remembers contents by name, so that what is written by one name of
-        a file is seen a second later by the other."""
+        a file is seen a second later by the other. ``holds``: this actor keeps files open while it
+        does other things."""
         self.cached = cached
+        self.holds = holds
         self.root = root
         self.number = number
         self.dice = random.Random(seed * 1000 + number)
@@ -288,7 +292,7 @@ class Actor:
         acts: list[Callable[[], None]] = [
             *[self.write] * 4, *[self.append] * 3, *[self.record] * 6, *[self.count] * 4,
             *[self.look] * 3, self.truncate, self.rename, self.save, self.link, self.recreate,
-            self.attributes, self.hold, self.release_any, self.execute,
+            self.attributes, self.execute, *([self.hold, self.release_any] if self.holds else []),
         ]  # fmt: skip
         while not stop():
             act = self.dice.choice(acts)

@@ -70,7 +70,8 @@ class Storm:
         self.killed = 0
         self.mended: Counter[str] = Counter()
         self.actors = [
-            Actor(pools.union, number, seed, files, pools.cached) for number in range(actors)
+            Actor(pools.union, number, seed, files, pools.cached, leased)
+            for number in range(actors)
         ]
 
     def build(self) -> None:

@@ -271,7 +271,7 @@ def _forgotten(site: InUnion | InPlace | BehindLink) -> tuple[str, str]:
 
 def _kept(found: Found) -> str:
     return (
-        "somebody wrote to its old and to its new file when a run was killed: the one that users "
+        "somebody wrote to its old and to its new file while it was moved: the one that users "
         f"don't see is kept under a name that holds {display(found.entry.temporary)}"
     )
 

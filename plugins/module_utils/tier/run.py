@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any, Callable, NamedTuple
 
 from ..copy.contents import Throttle
@@ -92,6 +93,8 @@ def check(driver: Driver, guarantee: str) -> None:
     """See that the driver can work here, and mend what killed runs left. Raises IngestError, with a
     sentence for each problem."""
     problems = driver.problems()
+    if os.geteuid() != 0:
+        problems.append("only root may move everybody's files: become root")
     if not problems and guarantee == LEASE and driver.guarantee() != guarantee:
         problems.append(
             "leases say nothing of others' use of these pools: guarantee: best_effort moves files "
@@ -108,9 +111,8 @@ def run(
     limits: Limits,
     record: Callable[[Outcome], None],
 ) -> Summary:
-    """Move the files; ``record`` is told each outcome. Raises IngestError before anything is moved:
-    also if a killed run's files are in use, as it can't be told yet which of two is the right one.
-    """
+    """Move the files; ``record`` is told each outcome. Raises IngestError before anything is moved
+    if that can't be done."""
     leases.listen()
     os.umask(0)
     summary = Summary()
@@ -151,6 +153,11 @@ def run(
             if summary.too_many_errors(limits.errors) and not summary.stopped:
                 summary.stopped = f"more than {limits.errors:g} percent of the files failed"
         crew.finish()
+    except BaseException:
+        crew.close()
+        with suppress(IngestError, OSError):
+            _mend(driver)  # what the workers had begun
+        raise
     finally:
         crew.close()
     summary.seconds = time.monotonic() - began
@@ -195,7 +202,7 @@ def _work(driver: Driver, rate: float, line: Line) -> None:
 def _mend(driver: Driver) -> list[recovery.Mended]:
     mended = [one for pool in driver.mend() for one in recovery.recover(pool)]
     used = [one for one in mended if one.what == recovery.IN_USE]
-    if used:
+    if used and driver.turns:  # which of two files users get must not change under their hands
         raise IngestError(
             f"{len(used)} files that a killed run was about are in use, the first is "
             f"'{display(used[0].path)}' ({used[0].why}): nothing is moved until they are closed"

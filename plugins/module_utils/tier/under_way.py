@@ -149,6 +149,7 @@ class UnderWay:
             (before.st_dev, found.st_dev),
         )
         if count != before.st_size:
+            self._was_it_changed()
             raise Stop(FAILED, f"ended after {count} of {before.st_size} bytes")
         losses = Losses()
         metadata = Metadata(frozenset(PRESERVE), losses)
@@ -170,15 +171,25 @@ class UnderWay:
         on. ``look`` is told of each block. Raises Stop, OSError."""
         sparse = self.before.st_blocks * 512 < self.before.st_size
         if not same_contents(self.source, self.target, self.before.st_size, sparse, look):
+            self._was_it_changed()
             raise Stop(FAILED, "what was stored in the target pool is not what was written")
         if looks(self.made) != looks(self.before):
             raise Stop(FAILED, "the target pool does not keep its size, times, mode or owner")
         if self.leased and not leases.take(self.target):
             raise Stop(FAILED, "what was made for it in the target pool is open elsewhere")
 
+    def _was_it_changed(self) -> None:
+        """A copy that is wrong says nothing if the old file changed, which only a lease can rule
+        out. Raises Stop, OSError."""
+        if not unchanged(os.fstat(self.source), self.before):
+            raise Stop(HOT, "changed meanwhile")
+
     def alone(self) -> bool:
-        """Whether nobody but this process has the new file, or waits for it."""
-        return not self.leased or leases.take(self.target)
+        """Whether nobody but this process has the new file, or waits for it; without leases,
+        whether nobody has changed it."""
+        if self.leased:
+            return leases.take(self.target)
+        return looks(os.fstat(self.target)) == looks(self.made)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -43,9 +43,11 @@ class Job(NamedTuple):
 
 
 class Driver(Protocol):
-    """How a kind of storage moves files."""
+    """How a kind of storage moves files. ``turns``: which of two files users get is decided for all
+    files at once, so that a killed run's must be mended before anything else is moved."""
 
     job: Job
+    turns: bool
 
     def __init__(self, job: Job) -> None:
         """Raises IngestError if a setting is missing or unusable."""

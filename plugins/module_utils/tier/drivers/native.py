@@ -26,6 +26,7 @@ from .tool import missing
 class Native:
     """See :class:`.base.Driver`. A driver ``migrate``s."""
 
+    turns = False
     file_systems: tuple[str, ...] = ()
     tool = ""
     hard_links = False  # whether the tool keeps them

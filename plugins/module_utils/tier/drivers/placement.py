@@ -21,6 +21,7 @@ class Placement:
     """See :class:`.base.Driver`. A driver says which ``file_systems`` it is for, and ``make``s
     a file."""
 
+    turns = False
     file_systems: tuple[str, ...] = ()
 
     def __init__(self, job: Job) -> None:

@@ -21,6 +21,8 @@ from .base import Job, tree_problems
 class Stub:
     """See :class:`.base.Driver`."""
 
+    turns = False
+
     def __init__(self, job: Job) -> None:
         self.job = job
         if job.target.settings.get("stubs", "").lower() not in ("true", "yes", "1"):

@@ -31,6 +31,8 @@ _OFF = {
 class Union:
     """See :class:`.base.Driver`."""
 
+    turns = True
+
     def __init__(self, job: Job) -> None:
         self.job = job
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.interrupted import end_cleanly
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier import batch, run, start
 from ansible_collections.scaleout.ingest.plugins.module_utils.tier.outcome import (
     Candidate,
@@ -140,6 +141,35 @@ def test_a_worker_that_dies_loses_nothing(pools: Pools, monkeypatch: Any) -> Non
     answer = start.migrate(options(pools, files=files), False)
     assert answer["moved"] == 1024
     assert len(pools.everything(pools.slow)) == 1100 and not pools.everything(pools.fast)
+
+
+def test_a_run_that_is_stopped_leaves_nothing_half_done(pools: Pools, monkeypatch: Any) -> None:
+    files = build(pools, 60)
+    commit = batch.UnderWay.rests
+
+    def slow(self: Any) -> None:
+        time.sleep(0.05)
+        commit(self)
+
+    monkeypatch.setattr(batch.UnderWay, "rests", slow)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            end_cleanly()
+            start.migrate(options(pools, files=files), False)
+        finally:
+            os._exit(0)
+    while not pools.everything(pools.slow):
+        time.sleep(0.01)
+    time.sleep(0.3)  # among the removals
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    fast, slow_pool = pools.everything(pools.fast), pools.everything(pools.slow)
+    assert len(fast) + len(slow_pool) == 60 and not set(fast) & set(slow_pool)
+    for pool in (pools.fast, pools.slow):
+        assert set(os.listdir(pool + b"/.ingest-tier")) <= {b"lock"}
+    order = os.getxattr(pools.union + b"/.mergerfs", "user.mergerfs.branches")
+    assert order == b"%s=RW:%s=RW" % (pools.fast, pools.slow)
 
 
 def test_leases_that_say_nothing_are_refused(pools: Pools, monkeypatch: Any) -> None:

@@ -335,6 +335,38 @@ def test_there_is_a_report_when_no_host_could_copy(place: Place) -> None:
     assert all(run.recap[client]["failed"] for client in ("client1", "client2", "client3"))
 
 
+def test_what_was_mounted_before_the_run_stays_mounted(folder: str) -> None:
+    """It is called as the cluster's mount is. The report comes first, and nothing fails."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    place = Place(folder)
+    point = folder + "/m1"
+    place.destination = point + "/copy"
+    for path in (place.source, point):
+        os.mkdir(path)
+    with open(place.source + "/file", "w", encoding="ascii") as file:
+        file.write("contents")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "10.0.0.1:/e", point], check=True)
+    try:
+        run = ingest(
+            folder,
+            inventory=ALONE,
+            source=place.source,
+            cluster_addresses=["10.0.0.1"],
+            cluster_export="/e",
+            mount_base=folder + "/m",
+            mount_timeout=0,
+            destination="copy",
+            unmount=True,
+        )
+        assert run.status == 0, run.output
+        assert os.path.ismount(point)
+        assert place.differences() == []
+        assert stats(place.run)["files"] == 1
+    finally:
+        subprocess.run(["umount", point], check=False)
+
+
 def test_facts_that_are_not_injected(place: Place) -> None:
     """As ansible-core 2.24 will have it: what preflight found reaches the plan all the same."""
     with open(place.source + "/huge", "wb") as file:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -48,6 +50,30 @@ def test_what_this_machine_has() -> None:
     assert removal.needed(WANTED).todo == []
     with pytest.raises(IngestError, match="ingest_source"):
         needed(WANTED._replace(source="/proc"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_only_what_may_be_unmounted(tmp_path: Path) -> None:
+    """Two mounts that are called as the cluster's are: the one that was there before stays."""
+    wanted = WANTED._replace(base=f"{tmp_path}/m", source_address="")
+    points = [f"{tmp_path}/m{number}" for number in (1, 2)]
+    try:
+        for number, point in enumerate(points, 1):
+            os.mkdir(point)
+            source = f"10.0.0.{number}:/e"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", source, point], check=True)
+
+        def todo(only: list[str] | None) -> list[str]:
+            found = removal.needed(wanted._replace(unmount=True, only=only))
+            assert found.busy == []
+            return sorted(mount["path"] for mount in found.todo)
+
+        assert todo(None) == points
+        assert todo(points[1:]) == points[1:]
+        assert todo([]) == []
+    finally:
+        for point in points:
+            subprocess.run(["umount", point], check=False)
 
 
 def answer(path: str, msg: str) -> dict[str, object]:

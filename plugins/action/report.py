@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -19,6 +18,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     make_report,
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import stdout
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.published import publish
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
                 report = make_report(folder, ASSETS, collection_version())
                 # What watches it is to hear of what was done, not of what would be.
                 if arguments["metrics_file"] and not report.stats["check"]:
-                    _copy(report.files[METRICS], absolute(arguments["metrics_file"]))
+                    publish(report.files[METRICS], absolute(arguments["metrics_file"]))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         shown = arguments["show"] and not stdout.for_programs()
@@ -86,15 +86,3 @@ def _result(report: Report) -> dict[str, Any]:
         "files": sorted(report.files.values()),
         "msg": report.complaint or report.summary[0],
     }
-
-
-def _copy(source: str, target: str) -> None:
-    """As the node exporter needs it: never half a file, and open to its user. Its name must not
-    end in .prom before."""
-    part = target + ".part"
-    try:
-        shutil.copyfile(source, part)
-        os.chmod(part, 0o644)
-        os.replace(part, target)
-    except OSError as error:
-        raise IngestError(f"metrics_file: {target} can't be written: {error.strerror}") from error

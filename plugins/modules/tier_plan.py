@@ -40,9 +40,11 @@ options:
     description: Conditions with names, which policies may use.
     type: dict
     default: {}
-  indexes:
-    description: The folder of the index of each pool.
-    type: dict
+  index_dir:
+    description:
+      - The folder of the indexes, each in a folder with its pool's name, or C(tree) where pools
+        share one tree; and of what M(scaleout.ingest.tier_fold) remembers.
+    type: path
     required: true
   hosts:
     description: Who is to move. Each gets about as much.
@@ -68,6 +70,7 @@ attributes:
     support: full
 seealso:
   - module: scaleout.ingest.index
+  - module: scaleout.ingest.tier_fold
   - module: scaleout.ingest.tier_migrate
 """
 
@@ -80,9 +83,7 @@ EXAMPLES = r"""
       slow: {driver: union, path: /mnt/slow}
     policies:
       - {name: cold, from: fast, to: slow, when: "age(atime) > 30d and size >= 1M"}
-    indexes:
-      fast: /var/lib/tier/fast
-      slow: /var/lib/tier/slow
+    index_dir: /var/lib/tier
   check_mode: true
 """
 
@@ -151,7 +152,17 @@ lists:
       description: What these hold.
       type: int
       returned: always
+    arguments:
+      description: What M(scaleout.ingest.tier_migrate) is to be given for it, besides the list.
+      type: dict
+      returned: always
   sample: [{policy: cold, host: mover1, file: /shared/0-0.jsonl, files: 2050, bytes: 40802189312}]
+results:
+  description: Where the movers' results belong (C(file)), and the C(pool) that they moved to.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{file: /shared/0-0.jsonl.results, pool: slow}]
 use:
   description: How full the pools are, in percent.
   returned: success
@@ -169,31 +180,20 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.policies.choose im
     before,
     plan_of,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.policies.lists import preview
+from ansible_collections.scaleout.ingest.plugins.module_utils.policies.lists import indexes, preview
 from ansible_collections.scaleout.ingest.plugins.module_utils.policies.read import Tiers, read
-from ansible_collections.scaleout.ingest.plugins.module_utils.search.functions import user
-from ansible_collections.scaleout.ingest.plugins.module_utils.search.guard import check_trust
-from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import Source, source_of
+from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import Source
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "pools": {"type": "dict", "required": True},
     "policies": {"type": "list", "elements": "dict", "required": True},
     "classes": {"type": "dict", "default": {}},
-    "indexes": {"type": "dict", "required": True},
+    "index_dir": {"type": "path", "required": True},
     "hosts": {"type": "list", "elements": "str", "default": ["localhost"]},
     "lists": {"type": "path"},
     "explain": {"type": "bool", "default": False},
 }
-
-
-def sources(indexes: dict[str, Any]) -> dict[str, Source]:
-    """The indexes by pool. Raises IngestError: one can't be read, or others may write to it."""
-    found = {}
-    for pool, folder in indexes.items():
-        found[pool] = source_of(str(folder))
-        check_trust(list(found[pool].trusted), user)
-    return found
 
 
 def explained(tiers: Tiers, found: dict[str, Source], now: int) -> dict[str, list[str]]:
@@ -206,6 +206,22 @@ def explained(tiers: Tiers, found: dict[str, Source], now: int) -> dict[str, lis
     }
 
 
+def arguments_of(tiers: Tiers, name: str, given: dict[str, Any], hosts: int) -> dict[str, Any]:
+    """The mover's arguments for a policy; its rate is shared by the hosts."""
+    policy = tiers.policy(name)
+    pools = {
+        side: {**given[pool], "name": pool}
+        for side, pool in (("source", policy.source), ("target", policy.target))
+    }
+    return {
+        "path": tiers.path,
+        "driver": tiers.pools[policy.target].driver,
+        "limit_errors": 0 if policy.limit.errors >= 1 else policy.limit.errors * 100,
+        "rate": policy.rate / hosts,
+        **pools,
+    }
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
@@ -213,9 +229,9 @@ def main() -> None:
     now = time.time_ns()
     try:
         tiers = read(options["path"], options["pools"], options["policies"], options["classes"])
-        found = sources(options["indexes"])
+        found = indexes(tiers, options["index_dir"])
         folder = "" if module.check_mode else options["lists"] or ""
-        result = preview(tiers, found, options["hosts"] or ["localhost"], folder, now)
+        result = preview(tiers, found, options["hosts"], folder, now, options["index_dir"])
         sql = explained(tiers, found, now) if options["explain"] else {}
     except IngestError as error:
         module.fail_json(msg=str(error))
@@ -237,7 +253,20 @@ def main() -> None:
     module.exit_json(
         changed=False,
         policies=policies,
-        lists=[one._asdict() for one in result.lists],
+        lists=[
+            {
+                **one._asdict(),
+                "arguments": arguments_of(
+                    tiers, one.policy, options["pools"], len(options["hosts"])
+                ),
+            }
+            for one in result.lists
+        ],
+        results=[
+            {"file": one.file + ".results", "pool": tiers.policy(one.policy).target}
+            for one in result.lists
+            if one.file
+        ],
         use={name: round(use.percent, 1) for name, use in result.uses.items()},
     )
 

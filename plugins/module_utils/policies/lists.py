@@ -8,13 +8,16 @@ import heapq
 import json
 import os
 from contextlib import ExitStack, closing
-from typing import IO, Any, Mapping, NamedTuple, Sequence
+from typing import IO, Any, Callable, Mapping, NamedTuple, Sequence
 
 from ..core.errors import IngestError
 from ..core.paths import to_text
 from ..core.units import size
-from ..search.source import Source
+from ..search.functions import user
+from ..search.guard import check_trust
+from ..search.source import Source, source_of
 from .choose import (
+    File,
     Names,
     Sum,
     Use,
@@ -27,6 +30,7 @@ from .choose import (
     total,
     within,
 )
+from .fold import Migrated
 from .read import Policy, Pool, Tiers
 
 _FILE = 1 << 20  # bytes that a file costs besides its own, where hosts are to get equal shares
@@ -63,6 +67,17 @@ class Preview(NamedTuple):
     uses: dict[str, Use]
 
 
+def indexes(tiers: Tiers, folder: str) -> dict[str, Source]:
+    """The indexes of the pools that policies take from: each in a folder with the pool's name, or
+    ``tree`` for pools that share one. Raises IngestError: one can't be read, or others may write to
+    it."""
+    found: dict[str, Source] = {}
+    for name in sorted({policy.source for policy in tiers.policies}):
+        found[name] = source_of(os.path.join(folder, name if tiers.pools[name].path else "tree"))
+        check_trust(list(found[name].trusted), user)
+    return found
+
+
 def use_of(pool: Pool, path: str) -> Use:
     """How full the file system of a pool is, or that of ``path`` where the pool has no path of its
     own. Raises IngestError."""
@@ -76,9 +91,15 @@ def use_of(pool: Pool, path: str) -> Use:
 
 
 def preview(
-    tiers: Tiers, sources: Mapping[str, Source], hosts: Sequence[str], folder: str, now: int
+    tiers: Tiers,
+    sources: Mapping[str, Source],
+    hosts: Sequence[str],
+    folder: str,
+    now: int,
+    memory: str = "",
 ) -> Preview:
-    """Choose, and write the lists into ``folder`` unless that is empty.
+    """Choose, and write the lists into ``folder`` unless that is empty. ``memory`` is the folder of
+    :class:`.fold.Migrated`, for pools that share a tree.
 
     Raises:
         IngestError: an index or a pool can't be read, or a list can't be written.
@@ -88,17 +109,37 @@ def preview(
     by_name = {wanted.policy.name: wanted for wanted in working}
     found: list[Found] = []
     lists: list[HostList] = []
+    shared = [pool for pool in tiers.pools.values() if not pool.path]
+    migrated = Migrated(memory) if memory and shared else None
     for number, policy in enumerate(tiers.policies):
         if policy.name in idle:
             found.append(Found(policy, IDLE, idle[policy.name], Sum(0, 0), Sum(0, 0)))
             continue
         one, own = _of_policy(
-            by_name[policy.name], working, source_of_pool(sources, policy.source), hosts,
-            os.path.join(folder, str(number)) if folder else "", now,
-        )  # fmt: skip
+            by_name[policy.name],
+            working,
+            source_of_pool(sources, policy.source),
+            hosts,
+            os.path.join(folder, str(number)) if folder else "",
+            now,
+            _place(tiers, policy, migrated),
+        )
         found.append(one)
         lists += own
+    if migrated is not None:
+        migrated.close()
     return Preview(found, lists, uses)
+
+
+def _place(
+    tiers: Tiers, policy: Policy, migrated: Migrated | None
+) -> Callable[[File], bool] | None:
+    """Whether a file is in the pool that a policy takes from; None: all in its index are. What
+    nobody has moved is in the first pool."""
+    if tiers.pools[policy.source].path or migrated is None:
+        return None
+    first = next(iter(tiers.pools))
+    return lambda file: (migrated.pool_of(file) or first) == policy.source
 
 
 def _of_policy(
@@ -108,6 +149,7 @@ def _of_policy(
     hosts: Sequence[str],
     place: str,
     now: int,
+    is_there: Callable[[File], bool] | None,
 ) -> tuple[Found, list[HostList]]:
     policy = wanted.policy
     others = before(working, policy)
@@ -120,7 +162,10 @@ def _of_policy(
         why = f"policies before it take all {alone.files} files that meet it"
         return Found(policy, SHADOWED, why, nothing, nothing), []
     with closing(Names(source, now)) as names, _Dealer(policy.name, hosts, place) as dealer:
-        for file, paths in within(files(source, policy, others, now), policy, wanted.bytes, names):
+        taken = files(source, policy, others, now)
+        if is_there is not None:
+            taken = filter(is_there, taken)
+        for file, paths in within(taken, policy, wanted.bytes, names):
             known = [file.device, file.inode, file.size, file.mtime, file.ctime]
             dealer.deal({"paths": list(map(to_text, paths)), "known": known}, file.size)
         lists = dealer.lists()

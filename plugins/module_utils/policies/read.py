@@ -105,7 +105,7 @@ def read(
     """
     if not path.startswith("/"):
         raise IngestError(f"tier_path: '{path}' is not an absolute path")
-    known = _pools(pools)
+    known = read_pools(pools)
     for name, text in (classes or {}).items():
         _condition(f"tier_classes: {name}", text, classes or {}, ANY)
     if not isinstance(policies, (list, tuple)) or not policies:
@@ -137,7 +137,8 @@ def _keys(place: str, raw: object, allowed: Iterable[str]) -> Mapping[str, Any]:
     return raw
 
 
-def _pools(raw: object) -> dict[str, Pool]:
+def read_pools(raw: object) -> dict[str, Pool]:
+    """The records of ``tier_pools``. Raises IngestError as :func:`read`."""
     if not isinstance(raw, Mapping) or len(raw) < 2:
         raise IngestError("tier_pools: is to name two pools or more")
     found = {}

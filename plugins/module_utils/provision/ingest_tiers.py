@@ -16,26 +16,25 @@ from ..core.errors import IngestError
 from ..core.paths import display
 from ..core.units import count, duration, size
 from ..policies.choose import Wanted, before, condition_of, plan_of, total, which
-from ..policies.lists import preview
+from ..policies.lists import indexes, preview
 from ..policies.read import Policy, Tiers, read
 from ..search.condition import Facts
-from ..search.functions import user
-from ..search.guard import check_trust
 from ..search.mistake import hint
-from ..search.source import Source, source_of
+from ..search.source import Source
 
 _HELP = """Usage: ingest-find --tiers FILE [--explain POLICY | --which PATH]
 
 Says what the policies in FILE would move now; FILE has the variables of a
 tiering run (tier_path, tier_pools, tier_policies, tier_classes and
-tier_index_dir) as JSON, or as YAML where Python has it.
+tier_dir) as JSON, or as YAML where Python has it.
 
   --explain POLICY the SQL of a policy, how the database answers it, and how
                    many files and bytes it finds
   --which PATH     which policy takes a file, as it is now, and why the others
                    do not
 """
-_KNOWN = ("tier_path", "tier_pools", "tier_policies", "tier_classes", "tier_index_dir")
+_FOLDER = "/var/lib/scaleout-ingest/tier"
+_KNOWN = ("tier_path", "tier_pools", "tier_policies", "tier_classes", "tier_dir")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,7 +65,8 @@ def run(words: list[str]) -> int:
     now = time.time_ns()
     if options.which is not None:
         return _which(tiers, os.fsencode(options.which), now)
-    sources = _sources(tiers, str(given.get("tier_index_dir", "")))
+    folder = str(given.get("tier_dir") or _FOLDER)
+    sources = indexes(tiers, os.path.join(folder, "index"))
     if options.explain is not None:
         _explain(tiers, tiers.policy(options.explain), sources, now)
     else:
@@ -103,16 +103,6 @@ def _yaml(path: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise IngestError(f"{path} is neither JSON nor YAML: {error}") from error
-
-
-def _sources(tiers: Tiers, folder: str) -> dict[str, Source]:
-    if not folder:
-        raise IngestError("tier_index_dir is not set: where are the pools' indexes?")
-    found = {}
-    for pool in sorted({policy.source for policy in tiers.policies}):
-        found[pool] = source_of(os.path.join(folder, pool))
-        check_trust(list(found[pool].trusted), user)
-    return found
 
 
 def _preview(tiers: Tiers, sources: dict[str, Source], now: int) -> None:

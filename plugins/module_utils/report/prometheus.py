@@ -7,7 +7,7 @@ Source of the format: https://prometheus.io/docs/instrumenting/exposition_format
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterable, Iterator, Tuple
 
 from ..core.atomic import written
 from ..core.paths import display, to_bytes
@@ -27,11 +27,18 @@ def write_metrics(stats: dict[str, Any], path: str) -> None:
 
 def lines(stats: dict[str, Any]) -> Iterator[str]:
     """The lines, without their ends. Amounts are those of this run alone."""
-    for name, kind, text, samples in _families(stats):
-        yield f"# HELP {_PREFIX}{name} {text}"
-        yield f"# TYPE {_PREFIX}{name} {kind}"
+    return exposition(_PREFIX, _families(stats))
+
+
+def exposition(
+    prefix: str, families: Iterable[tuple[str, str, str, list[Sample]]]
+) -> Iterator[str]:
+    """The lines of metrics, each with its name, type, help and samples."""
+    for name, kind, text, samples in families:
+        yield f"# HELP {prefix}{name} {text}"
+        yield f"# TYPE {prefix}{name} {kind}"
         for labels, value in samples:
-            yield f"{_PREFIX}{name}{_labels(labels)} {_number(value)}"
+            yield f"{prefix}{name}{_labels(labels)} {_number(value)}"
 
 
 def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sample]]]:

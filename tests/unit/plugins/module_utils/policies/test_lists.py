@@ -112,8 +112,7 @@ def module(place: Path, **arguments: Any) -> dict[str, Any]:
         "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module("
         "'ansible_collections.scaleout.ingest.plugins.modules.tier_plan', run_name='__main__')"
     )
-    indexes = {pool: str(place / "index" / pool) for pool in ("fast", "slow")}
-    given = {"ANSIBLE_MODULE_ARGS": {"indexes": indexes, **arguments}}
+    given = {"ANSIBLE_MODULE_ARGS": {"index_dir": str(place / "index"), **arguments}}
     done = subprocess.run(
         [sys.executable, "-c", script, os.path.join(ROOT, ".collections"), json.dumps(given)],
         capture_output=True,

@@ -48,7 +48,7 @@ def tiers(place: Path) -> dict[str, Any]:
             {"name": "old", "priority": 2, "from": "fast", "to": "slow", "when": "size > 5M"},
             {"name": "none", "priority": 3, "from": "fast", "to": "slow", "when": "size > 1T"},
         ],
-        "tier_index_dir": str(place / "index"),
+        "tier_dir": str(place),
     }
 
 
@@ -101,8 +101,7 @@ def test_which_policy_takes_a_path(command: Path, place: Path) -> None:
     "change, said",
     [
         ({"tier_path": "x"}, b"tier_path: 'x' is not an absolute path"),
-        ({"tier_index_dir": ""}, b"tier_index_dir is not set"),
-        ({"tier_index_dir": "/nowhere"}, b"there is no index in /nowhere/fast"),
+        ({"tier_dir": "/nowhere"}, b"there is no index in /nowhere/index/fast"),
         ({"tier_policies": [{"name": "x"}]}, b"tier_policies: x: from"),
     ],
 )

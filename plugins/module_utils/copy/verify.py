@@ -30,6 +30,7 @@ from .temporary import temporary
 
 _FEW = 4  # rows of a directory that are looked at one by one
 _WIDE = 16  # of a wider directory, as often as it has more entries than rows, only the rows
+_S_IFMT, _S_IFREG, _S_IFDIR, _S_IFLNK = 0o170000, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _SERVERS_OWN = "system.nfs4_acl"  # which servers write anew, in their own words
 
@@ -49,9 +50,8 @@ class Check:
         self.attributes = True
         self._digests = digests
         self._source_waits = waits(session.sources.root)
-        self._target_waits = waits(session.targets.root)
         place = holding(os.path.realpath(session.targets.root))
-        self._lists = self._target_waits and not (place and "nordirplus" in place.options)
+        self._lists = waits(session.targets.root) and not (place and "nordirplus" in place.options)
         self._user = os.geteuid()
         self._groups = {os.getegid(), *os.getgroups()}
         self._directory = b""
@@ -115,7 +115,8 @@ class Check:
 
     def _check(self, directory: bytes, name: bytes, want: Want, leader: bytes | None) -> None:
         session = self.session
-        if stat.S_ISDIR(want.mode):
+        kind = want.mode & _S_IFMT
+        if kind == _S_IFDIR:
             directory, name = (join(directory, name) if name else directory), b""
         target = session.target(directory).fd
         if name:
@@ -134,13 +135,13 @@ class Check:
                 now = self._now(directory, name)
                 if now == want or self._wrong(now, found, path, target):
                     raise _differs(wrong)
-        if stat.S_ISLNK(want.mode):
+        if kind == _S_IFLNK:
             source = session.source(directory)
             if os.readlink(name, dir_fd=source) != os.readlink(name, dir_fd=target):
                 raise _differs("is a link to something else")
-        if session.metadata.attributes:
-            self._check_attributes(directory, name, target, found)
-        if self._digests and stat.S_ISREG(want.mode):
+        if self.attributes and session.metadata.attributes:
+            self._check_attributes(directory, name, target)
+        if self._digests and kind == _S_IFREG:
             if digest(name, session.source(directory), self._source_waits) != digest(
                 name, session.target(directory).fd, True
             ):
@@ -230,22 +231,13 @@ class Check:
             raise _differs("is not the hard link that it is in the source")
         return False
 
-    def _check_attributes(
-        self, directory: bytes, name: bytes, target: int, found: os.stat_result
-    ) -> None:
-        """Where the source has none, only what can be asked without a server is asked: has the
-        destination any?"""
-        if not self.attributes and self._target_waits:
-            return
+    def _check_attributes(self, directory: bytes, name: bytes, target: int) -> None:
+        """Those of an entry where the source may have some. Elsewhere nobody is asked: it would be
+        felt with each entry."""
         metadata = self.session.metadata
         where: Where = b"/proc/self/fd/%d/%s" % (target, name)
         if not name:
             where = "/proc/self/fd/%d" % target
-        if not self.attributes:
-            # A file system without any says so of files and directories alone.
-            plain = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
-            if not differing({}, metadata.read_attributes(where, found.st_dev if plain else -1)):
-                return
         try:
             fd = self.session.source(directory)
             source: Where = b"/proc/self/fd/%d/%s" % (fd, name) if name else "/proc/self/fd/%d" % fd
@@ -264,12 +256,15 @@ class Check:
 def _exactly(want: Want, found: os.stat_result) -> bool:
     """Whether an inode is as it is wanted, without a look at what of it is to be kept: as nearly
     all are. What has contents has a size of its own."""
+    mode = want.mode
     return (
         found.st_mtime_ns == want.mtime
-        and found.st_mode == want.mode
+        and found.st_mode == mode
         and found.st_uid == want.uid
         and found.st_gid == want.gid
-        and (found.st_size == want.size if stat.S_ISREG(want.mode) else found.st_rdev == want.rdev)
+        and (
+            found.st_size == want.size if mode & _S_IFMT == _S_IFREG else found.st_rdev == want.rdev
+        )
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: compare_runs
 short_description: Make a page that compares runs
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:

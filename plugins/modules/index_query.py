@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: index_query
 short_description: Ask an index what a tree holds
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:

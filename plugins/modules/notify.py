@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: notify
 short_description: Tell a service how an ingest ended
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:

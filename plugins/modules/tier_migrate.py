@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: tier_migrate
 short_description: Move files between storage pools, their paths unchanged
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:

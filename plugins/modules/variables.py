@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: variables
 short_description: Check all variables before anything runs
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:

@@ -10,6 +10,11 @@ import shutil
 import subprocess
 
 import pytest
+from ansible_collections.scaleout.ingest.plugins.module_utils.difference.compare import (
+    Difference,
+    Options,
+)
+from ansible_collections.scaleout.ingest.plugins.module_utils.index import gufi_reader
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.generations import (
     find,
     generations,
@@ -68,6 +73,27 @@ def test_generations_of_a_hostile_tree(folder: str) -> None:
     )
     files = [path for path, found in indexes.tree(os.fsencode(source)).items() if found[0] == "f"]
     assert set(listed.split(b"\0")[:-1]) == {os.fsencode(source) + b"/" + path for path in files}
+
+
+def test_a_page_and_gufis_layout(folder: str) -> None:
+    source, index = os.path.join(folder, "so {{ urce }}"), os.path.join(folder, "in'dex")
+    page = os.path.join(folder, "page.html")
+    trees.build(os.fsencode(source), trees.hostile())
+    variables = {"source": source, "dir": index, "page": page, "layout": "gufi"}
+    checked = play(folder, "--check", **variables)
+    assert checked.status == 0, checked.output
+    assert not os.path.exists(index) and not os.path.exists(page)
+    for _time in range(2):
+        run = play(folder, **variables)
+        assert run.status == 0 and run.changed == 3, run.output
+    with open(page, encoding="utf-8") as stream:
+        assert "so {{ urce }}" in stream.read()
+    root = gufi_reader.root_of(os.path.join(index, "gufi"))
+    assert root is not None
+    with Difference(Options(os.path.join(index, "gufi"), index)) as found:
+        assert list(found.changes()) == []
+    directories = [path for path, one in indexes.tree(os.fsencode(source)).items() if one[0] == "d"]
+    assert sorted(path for path, _file in gufi_reader.directories(root)) == sorted(directories)
 
 
 def test_what_is_wrong_is_said(folder: str) -> None:

@@ -67,14 +67,18 @@ class Union:
 
     def create(self, one: UnderWay, journal: Journal) -> None:
         """See :class:`.batch.Ground`."""
-        for path in one.candidate.paths:
-            self._made += directories.make(
-                split(path)[0], self.sources, self.targets, self.target_folder, journal.new_name()
-            )
         name = journal.new_name()
+        for path in one.candidate.paths:
+            self._make(path, name)
         # Mode 0 until it is complete.
         one.target = os.open(name, MAKING, 0, dir_fd=self.target_folder.fd)
         one.temporary = name
+
+    def _make(self, path: bytes, new: bytes) -> None:
+        """Have a path's directory in the target pool. Raises OSError, Stop."""
+        directory = split(path)[0]
+        folder = self.target_folder
+        self._made += directories.make(directory, self.sources, self.targets, folder, new)
 
     def discard(self, one: UnderWay) -> None:
         """See :class:`.batch.Ground`."""
@@ -129,6 +133,8 @@ class Union:
 
     def _place(self, one: UnderWay) -> None:
         one.stands()
+        for path in one.candidate.paths:
+            self._make(path, one.temporary + b".d")  # another mover may have removed it
         try:
             if not one.placed:
                 directory, name = split(one.path)
@@ -212,7 +218,10 @@ class Union:
     def tidy(self) -> None:
         """See :class:`.batch.Ground`."""
         self.forget()
-        directories.unmake(self._made, self.targets)
+        if self._made:
+            lock = self.wait_for_turn()  # or another mover may be about to use one
+            directories.unmake(self._made, self.targets)
+            os.close(lock)
         self._made = []
 
     def close(self) -> None:

@@ -143,6 +143,35 @@ def test_a_worker_that_dies_loses_nothing(pools: Pools, monkeypatch: Any) -> Non
     assert len(pools.everything(pools.slow)) == 1100 and not pools.everything(pools.fast)
 
 
+def test_two_runs_with_the_same_files_move_each_once(pools: Pools) -> None:
+    files = build(pools, 600)
+    results = [os.path.join(pools.folder, f"results{number}") for number in range(2)]
+    pids = []
+    for number in range(2):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                some = files[::-1] if number else files
+                start.migrate(options(pools, files=some, results=results[number]), False)
+            finally:
+                os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    moved: list[str] = []
+    for path in results:
+        with open(path, encoding="ascii") as stream:
+            rows = [json.loads(line) for line in stream]
+        assert len(rows) == 600 and {row["outcome"] for row in rows} <= {"moved", "hot", "changed"}
+        moved += [row["paths"][0] for row in rows if row["outcome"] == "moved"]
+    assert len(moved) == len(set(moved)) and len(pools.everything(pools.slow)) == len(moved)
+    assert len(pools.everything(pools.fast)) == 600 - len(moved)
+    assert start.migrate(options(pools, files=files), False)["moved"] == 600 - len(moved)
+    for number in range(600):
+        with open(pools.slow + b"/d%d/f%d" % (number % 7, number), "rb") as file:
+            assert file.read() == b"%d" % number * 100
+
+
 def test_a_run_that_is_stopped_leaves_nothing_half_done(pools: Pools, monkeypatch: Any) -> None:
     files = build(pools, 60)
     commit = batch.UnderWay.rests

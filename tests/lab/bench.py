@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``make lab-bench``: what the method gains over real NFS, measured in labs of its own. As root.
 
-    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [walk] [wide] [second] [again]
+    bench.py [spread] [uneven] [range] [clients] [latency] [calls] [walk] [wide] [again]
              [--files N] [--rounds N]
 
     spread    one client, nodes of 80 Mbit/s: three mounts against one
@@ -14,7 +14,6 @@
     walk      the scan of a directory of 20,000 files, 0.5 ms each way, and of glibc's source, 5 ms:
               against find -printf, and against itself over the same mount once more
     wide      4,000 files of one directory, 0.5 ms each way: three mounts against one
-    second    NFS calls an entry of the second pass of what is new
     again     everything is there already: calls an entry, and against rsync -a that finds nothing
               to do; 4,000 files of one directory with 0.5 ms each way, glibc's with 0.5 and 5
 
@@ -365,44 +364,6 @@ def wide(options: argparse.Namespace) -> None:
         target("one client, one directory: three mounts / one mount", one / three, None)
 
 
-def second(options: argparse.Namespace) -> None:
-    """The calls of first runs with a second pass, less those of runs without one."""
-    with cluster.Lab(cluster.Shape(clients=1, nodes=1)) as lab:
-        _small_files(lab.source + "/wide", 3_000)
-        tree = source.glibc_tree(options.memory_folder, options.files or 3_000)
-        subprocess.run(["cp", "-a", tree + "/.", lab.source + "/tree"], check=True)
-        client = Client(lab)
-        for below in ("/wide", "/tree"):
-            here = lab.source + below
-            count = 1 + sum(len(names) + len(more) for _at, names, more in os.walk(here))
-            made = [
-                client.race(client.engine("--options", json.dumps({"verify": verify})), below=below)
-                for verify in ("none", "metadata")
-            ]
-            sides = [[sum(side.values()) / count for side in found["calls"]] for found in made]
-            print(
-                f"{below[1:]}: second pass of {count} new entries, calls an entry: source "
-                f"{sides[1][0] - sides[0][0]:.3f}, destination {sides[1][1] - sides[0][1]:.3f}",
-                flush=True,
-            )
-            for side in (0, 1):
-                less, more = (found["calls"][side] for found in made)
-                kinds = {kind: more.get(kind, 0) - less.get(kind, 0) for kind in sorted(more)}
-                print("    " + "  ".join(f"{kind} {n}" for kind, n in kinds.items() if n))
-
-
-INDEX = """
-import json, sys
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan import indexing
-given = json.loads(sys.argv[2])
-options = dict(source=sys.argv[1], index_dir="/tmp/index", generations=2, include=[], exclude=[],
-    xattrs=False, one_file_system=False, workers="2", threads="auto", stall_timeout=60,
-    scan="full", settled="0", subtrees=[], policies=[], list_format="null")
-options.update(given)
-print(json.dumps(indexing.make(indexing.IndexOptions.from_params(options))))
-"""
-
-
 def index(options: argparse.Namespace) -> None:
     """What a further scan of an unchanged tree costs, caches cold."""
     tree = source.glibc_tree(options.memory_folder, options.files or 6000)
@@ -484,7 +445,6 @@ PARTS = {
     "calls": calls,
     "walk": walk,
     "wide": wide,
-    "second": second,
     "index": index,
     "again": again,
 }

@@ -364,6 +364,18 @@ def wide(options: argparse.Namespace) -> None:
         target("one client, one directory: three mounts / one mount", one / three, None)
 
 
+INDEX = """
+import json, sys
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import indexing
+given = json.loads(sys.argv[2])
+options = dict(source=sys.argv[1], index_dir="/tmp/index", generations=2, include=[], exclude=[],
+    xattrs=False, one_file_system=False, workers="2", threads="auto", stall_timeout=60,
+    scan="full", settled="0", subtrees=[], policies=[], list_format="null")
+options.update(given)
+print(json.dumps(indexing.make(indexing.IndexOptions.from_params(options))))
+"""
+
+
 def index(options: argparse.Namespace) -> None:
     """What a further scan of an unchanged tree costs, caches cold."""
     tree = source.glibc_tree(options.memory_folder, options.files or 6000)

@@ -24,6 +24,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.background im
     WORK_FOLDERS,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.stopped import Stopped
 
 
 class Lost(Exception):
@@ -128,10 +129,10 @@ class RemoteJob:
 
         Raises:
             Lost: the host, or the job, has died.
-            IngestError: the playbook was killed, and only this process of it was not.
+            Stopped: the playbook was ended, and only this process of it was not.
         """
         if os.getppid() != self._playbook:
-            raise IngestError("the playbook has ended")
+            raise Stopped("the playbook has ended")
         paths = " ".join(f"{self.folder}/{file}" for file in ("status.json", *files))
         more = f"; cat {self.folder}/{perhaps} 2>/dev/null" if perhaps else ""
         there = f"kill -0 {self.process} 2>/dev/null || echo gone; " if self.process else ""

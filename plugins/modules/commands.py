@@ -42,7 +42,7 @@ attributes:
     description: The files hold compiled code, so there is nothing to read.
     support: none
   idempotent:
-    description: A command that is right already is left alone.
+    description: A command that is up to date is left alone.
     support: full
 """
 

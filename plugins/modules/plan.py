@@ -67,7 +67,7 @@ options:
       - The second pass, each part by another host and over another mount than it was copied.
       - V(metadata) compares all that O(preserve) names, with type, size, link texts and devices,
         V(checksum) also the contents, read back from where they are stored.
-      - What the copy found right already was compared then. With V(metadata) it is not looked at
+      - What the copy found up to date was compared then. With V(metadata) it is not looked at
         once more, unless O(verify_all).
       - Both find what the destination has and the source has not, see O(extra).
     type: str

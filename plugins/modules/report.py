@@ -100,7 +100,7 @@ stats:
       type: int
       sample: 1312345678
     skipped:
-      description: Items that were right already, also those that the scan found so.
+      description: Items that were up to date, also those that the scan found so.
       type: int
       sample: 0
     failed:

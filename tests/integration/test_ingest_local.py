@@ -160,7 +160,7 @@ def test_what_is_there_is_neither_planned_nor_looked_at_again(folder: str) -> No
     )
     right = found["equal"]["files"]
     assert found["skipped"] == right == everything
-    assert f"Right already: {right:,} items, {right:,} by the scan's comparison." in found["output"]
+    assert f"Up to date: {right:,} items, {right:,} by the scan's comparison." in found["output"]
 
     # An interrupted run: some of it is there.
     for number in range(3):

@@ -53,7 +53,7 @@ def test_the_examples(folder: str) -> None:
 def test_no_plan(folder: str) -> None:
     run = ingest(folder, playbook=PLAYBOOK)
     assert (
-        run.status == 2 and "there is no plan at" in run.output and "Traceback" not in run.output
+        run.status == 2 and "there is no run in" in run.output and "Traceback" not in run.output
     ), run.output
 
 

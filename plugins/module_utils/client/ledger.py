@@ -13,7 +13,7 @@ _SLOW = 20  # directories
 
 
 class Ledger:
-    """Sums that only grow. ``files`` were copied or right already, ``bytes`` were copied."""
+    """Sums that only grow. ``files`` were copied or up to date, ``bytes`` were copied."""
 
     def __init__(self) -> None:
         self.files = self.bytes = self.failed = 0

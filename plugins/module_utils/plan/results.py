@@ -39,7 +39,7 @@ class Host(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What was done; ``files`` are items other than directories, ``skipped`` were right already,
+    """What was done; ``files`` are items other than directories, ``skipped`` were up to date,
     ``removed`` is what killed runs had left."""
 
     files: int

@@ -104,7 +104,7 @@ class PlanStore:
     def open(cls, path: str, readonly: bool = False) -> PlanStore:
         """The plan at ``path``. Raises IngestError if there is none, or one of another version."""
         if not os.path.isfile(path):
-            raise IngestError(f"there is no plan at {path}: run the plan module first")
+            raise IngestError(f"there is no run in {os.path.dirname(path)}: it has no plan.db")
         try:
             db = _connect(read_only_uri(path), uri=True) if readonly else _connect(path)
             db.execute("SELECT 1 FROM shards LIMIT 1")

@@ -95,7 +95,7 @@ def _families(stats: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
             ],
         )
     for key, name, text in (
-        ("skipped", "skipped_total", "Items that were right already."),
+        ("skipped", "skipped_total", "Items that were up to date."),
         ("repaired", "repaired_total", "Items that the check found wrong and copied again."),
         (
             "failed",

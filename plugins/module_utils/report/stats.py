@@ -55,7 +55,7 @@ def gather(
     """All of stats.json. Times in seconds, sizes in bytes, rates per second.
 
     ``files`` are the items other than directories that this run copied, ``bytes`` their contents,
-    ``skipped`` those that were right already: by the scan's comparison (``equal``, which nobody
+    ``skipped`` those that were up to date: by the scan's comparison (``equal``, which nobody
     looked at again), or when they were to be copied; an item that failed counts once. The rates are
     those of the copy: by ``copy_seconds``, without the second pass. ``extras`` are entries that
     only the destination has.

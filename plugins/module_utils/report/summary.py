@@ -179,7 +179,7 @@ def _clients(stats: Json) -> list[str]:
     rows = [_client(_text(name), hosts[name]) for name in names]
     if len(hosts) > 1:
         rows.append(_client("all", stats))
-    lines = table(("client", "files", "size", "time", "files/s", "MB/s", "right", "failed"), rows)
+    lines = table(("client", "files", "size", "time", "files/s", "MB/s", "same", "failed"), rows)
     if len(hosts) > len(names):
         lines.insert(
             0, f"  the {len(names)} slowest of {len(hosts)} clients; the others are in the report"
@@ -250,12 +250,12 @@ def _others(stats: Json) -> Iterator[str]:
     if stats["skipped"]:
         equal = stats["equal"]["files"]
         by = f", {count(equal)} by the scan's comparison" if equal else ""
-        yield f"  Right already: {plural(stats['skipped'], 'item')}{by}."
+        yield f"  Up to date: {plural(stats['skipped'], 'item')}{by}."
     verify = stats["verify"]
     if "files" in verify:
         # By metadata no byte is read.
         read = f", {size(verify['bytes'])} read back" if verify["bytes"] else ""
-        wrong = f"{count(verify['failed'])} wrong" if verify["failed"] else "all right"
+        wrong = f"{count(verify['failed'])} wrong" if verify["failed"] else "all as in the source"
         yield f"  Checked ({verify['mode']}): {plural(verify['files'], 'item')}{read}; {wrong}."
         if verify["proved"]:
             proved = plural(verify["proved"], "item")

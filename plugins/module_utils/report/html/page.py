@@ -119,7 +119,7 @@ def _tiles(stats: Json) -> list[str]:
             tile("Directories", count(planned["directories"])),
         ]
     right = (
-        f"{count(stats['skipped'])} right already"
+        f"{count(stats['skipped'])} up to date"
         if stats["skipped"]
         else f"in {count(planned['directories'])} directories"
     )

@@ -133,7 +133,7 @@ def _shares(stats: Json, charts: Json) -> str:
                 "Checked in",
                 "Files/s",
                 "MB/s",
-                "Right already",
+                "Up to date",
                 "Failed",
                 "Share",
             ),
@@ -174,7 +174,7 @@ def _plan(stats: Json) -> str:
     return section(
         "plan",
         "The plan",
-        "What each client would look at, and copy where it is not right already.",
+        "What each client would look at, and copy where it is not up to date.",
         table(
             "Clients", ("Client", "Files", "Data", "First item", "Last item", "Share"), rows, (1, 2)
         ),

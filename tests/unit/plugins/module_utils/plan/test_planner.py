@@ -257,7 +257,7 @@ def test_bad_input(tmp_path: Path) -> None:
         plan(str(tmp_path / "nothing"), path, ["a"])
     with pytest.raises(IngestError, match="plan.db"):
         plan(index, str(tmp_path / "no" / "plan.db"), ["a"])
-    with pytest.raises(IngestError, match="there is no plan at"):
+    with pytest.raises(IngestError, match="there is no run in"):
         PlanStore.open(str(tmp_path / "none"))
     (tmp_path / "text").write_text("no database at all, but long enough to look like one" * 30)
     with pytest.raises(IngestError, match="is not a plan"):

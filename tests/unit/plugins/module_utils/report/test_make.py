@@ -229,5 +229,5 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Any) -> None:
 
 
 def test_no_plan(tmp_path: Any) -> None:
-    with pytest.raises(IngestError, match="there is no plan"):
+    with pytest.raises(IngestError, match="there is no run in"):
         make_report(str(tmp_path), reports.ASSETS)

@@ -322,7 +322,7 @@ def test_a_script_for_the_clusters_export(plain: Hosts, folder: str) -> None:
     assert run.status == 0, run.output
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    assert text.startswith("#!/bin/bash\n")
+    assert text.startswith("#!/usr/bin/env bash\n")
     settings = json.loads(
         base64.b64decode(text.split("<< 'END'")[-1].partition("\n")[2].split("END")[0])
     )

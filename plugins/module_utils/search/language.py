@@ -97,13 +97,14 @@ def parse(
 
 def size_of(text: str, option: str) -> int:
     """The bytes of a size such as 2G. Raises IngestError, which names the option."""
+    sentence = f"'{text}' is not a size such as 10M or 1.5GiB"
     try:
         condition = parse(f"size = {text}")
+        if isinstance(condition, Compare) and isinstance(condition.value, int):
+            return condition.value
     except Mistake as error:
-        raise IngestError(f"{option}: {error.sentence}") from error
-    if not isinstance(condition, Compare) or not isinstance(condition.value, int):
-        raise IngestError(f"{option}: '{text}' is not a size such as 10M or 1.5GiB")
-    return condition.value
+        sentence = error.sentence
+    raise IngestError(f"{option}: {sentence}")
 
 
 class _Parser:

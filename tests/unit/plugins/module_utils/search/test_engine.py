@@ -206,7 +206,7 @@ def test_counts_from_summaries_are_right(
     )
     for what in ("count(*)", "COUNT(*) AS n", "count(*) + 0, count(*)"):
         ((found, *more),) = rows(source, f"SELECT {what} FROM pentries WHERE {condition}")
-        assert type(found) is int
+        assert isinstance(found, int)
         assert {found, *more} == {expected}
 
 

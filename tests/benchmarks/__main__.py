@@ -30,10 +30,11 @@ from tests.benchmarks import (  # noqa: E402
     methods,
     searching,
     source,
+    tiering,
 )
 from tests.benchmarks.measure import Result  # noqa: E402
 
-PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client", "index")
+PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client", "index", "tier")
 
 
 def main() -> int:
@@ -86,6 +87,8 @@ def main() -> int:
             results += memory.plan_ten_million(folder)
         if "dispatch" in options.parts:
             results += dispatching.claims(folder)
+        if "tier" in options.parts:
+            results += tiering.moves(folder, min(options.rounds, 3))
         if "client" in options.parts:
             results += memory.client_of_a_million(folder)
         if "index" in options.parts:

@@ -1,16 +1,13 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths are bytes: how they become text, lists and JSON without loss."""
+"""Paths are bytes: how they become text and JSON without loss."""
 
 from __future__ import annotations
 
 import base64
-import os
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 from .errors import IngestError
-
-_BLOCK = 1 << 20
 
 
 def to_text(path: bytes) -> str:
@@ -66,48 +63,3 @@ def check_relative(path: bytes) -> bytes:
     if b"\0" in path or any(part in (b"", b".", b"..") for part in path.split(b"/")):
         raise IngestError(f"the path '{display(path)}' does not name something below the root")
     return path
-
-
-def read_list(file: str, null: bool = True) -> Iterator[bytes]:
-    """The paths of a list file, NUL-separated or one a line, streamed."""
-    separator = b"\0" if null else b"\n"
-    rest = b""
-    with open(file, "rb") as stream:
-        while True:
-            block = stream.read(_BLOCK)
-            if not block:
-                break
-            parts = (rest + block).split(separator)
-            rest = parts.pop()
-            for part in parts:
-                if part:
-                    yield part
-    if rest:
-        yield rest
-
-
-def write_list(file: str, paths: Iterable[bytes], null: bool = True) -> int:
-    """Write a list file; returns how many paths.
-
-    Raises:
-        IngestError: a name holds a newline and the list is to have one path a line. Nothing
-            of an earlier list of that name is lost then.
-    """
-    count = 0
-    part = file + ".part"
-    try:
-        with open(part, "wb") as stream:
-            for path in paths:
-                if not null and b"\n" in path:
-                    raise IngestError(
-                        f"'{display(path)}' has a newline in its name and can't stand in the list "
-                        f"{file}, which has one path a line: use NUL-separated lists"
-                    )
-                stream.write(path + (b"\0" if null else b"\n"))
-                count += 1
-        os.replace(part, file)
-    except BaseException:
-        if os.path.exists(part):
-            os.unlink(part)
-        raise
-    return count

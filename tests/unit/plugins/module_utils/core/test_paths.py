@@ -1,12 +1,10 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths as bytes, text, lists and payloads."""
+"""Paths as bytes, text and payloads."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -14,11 +12,9 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import 
     check_relative,
     display,
     join,
-    read_list,
     split,
     to_bytes,
     to_text,
-    write_list,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import Want
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import shards
@@ -61,23 +57,6 @@ def test_paths_that_could_lead_outside_are_refused(path: bytes) -> None:
 @pytest.mark.parametrize("path", [b"a", b"..a", b"a/.b", b"...", b"\xff/\n", b"-rf"])
 def test_other_paths_are_not(path: bytes) -> None:
     assert check_relative(path) == path
-
-
-@given(st.lists(NAMES, max_size=20), st.booleans())
-def test_lists_come_back(names: list, null: bool) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "list")
-        if not null and any(b"\n" in name for name in names):
-            Path(file).write_bytes(b"before\n")
-            with pytest.raises(IngestError, match="newline"):
-                write_list(file, names, null)
-            assert Path(file).read_bytes() == b"before\n"
-            assert os.listdir(folder) == ["list"]
-            return
-        assert write_list(file, names, null) == len(names)
-        assert list(read_list(file, null)) == names
 
 
 @given(

@@ -89,7 +89,8 @@ def test_a_walk_costs_few_calls_and_believes_nothing_old(lab: Driven, version: s
 @pytest.mark.parametrize("version", list(VERSIONS))
 def test_where_a_listing_tells_names_alone_all_is_found_as_well(lab: Driven, version: str) -> None:
     mount(lab, "client1", VERSIONS[version] + ",nordirplus")
-    lab.ssh(f"cd /mnt/walk && mkdir wide && cd wide && touch $(seq {ENTRIES})")
+    mount(lab, "client2", VERSIONS[version])
+    lab.ssh(f"cd /mnt/walk && mkdir wide && cd wide && touch $(seq {ENTRIES})", "client2")
     calls, found = walk(lab)
     assert facts(found) == facts(indexes.tree(os.fsencode(lab.lab.export)))
     assert calls >= ENTRIES

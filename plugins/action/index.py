@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import time
-from itertools import chain, repeat
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import LEASE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.modules.index import ARGUMENTS
-from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.followed_scan import follow
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
     RemoteJob,
@@ -20,8 +18,6 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
 )
 
 MODULE = "scaleout.ingest.index"
-_PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
-_PAUSE = 2.0
 
 
 class ActionModule(TakesLosses):
@@ -60,31 +56,7 @@ class ActionModule(TakesLosses):
             if answer.get("failed") or "status" not in answer:
                 answer.pop("invocation", None)
                 return {"failed": True, **answer}
-            found = self._follow(job, answer["status"])
+            found = follow(job, self._host, answer["status"])
         finally:
             job.remove()
         return {**found, "changed": True}
-
-    def _follow(self, job: RemoteJob, status: dict[str, Any]) -> dict[str, Any]:
-        """Wait for the end of the scan; its result. Raises IngestError and Lost."""
-        job.process = int(status["pid"])
-        for pause in chain(_PAUSES, repeat(_PAUSE)):
-            self._tell(status)
-            if status["state"] == "done":
-                return dict(status["result"])
-            if status["state"] == "failed":
-                raise IngestError(status["msg"])
-            time.sleep(pause)
-            status = job.look()[0]
-        raise AssertionError
-
-    def _tell(self, status: dict[str, Any]) -> None:
-        totals = status.get("totals") or status.get("result") or {}
-        progress_sender.send(
-            stage="scan",
-            host=self._host,
-            state="done" if status["state"] == "done" else "running",
-            files=totals.get("entries", 0),
-            bytes=totals.get("bytes", 0),
-            failed=totals.get("errors", 0),
-        )

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
-from itertools import chain, repeat
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -21,6 +19,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.result impor
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.controller import check_room
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.followed_scan import follow
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
@@ -31,8 +30,6 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import 
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
 MODULE = "scaleout.ingest.manifest"
-_PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
-_PAUSE = 2.0
 
 
 class ActionModule(TakesLosses):
@@ -106,7 +103,7 @@ class ActionModule(TakesLosses):
         if answer.get("failed") or "status" not in answer:
             answer.pop("invocation", None)
             return explained(self, {**answer, "failed": True}, variables)
-        found = self._follow(job, answer["status"])
+        found = follow(job, self._host, answer["status"])
         if packed is None:
             return found
         check_room(run_dir, found["entries"] + found["directories"])
@@ -118,30 +115,6 @@ class ActionModule(TakesLosses):
             if os.path.lexists(file):
                 os.unlink(file)
         return finish(ResultOptions.from_params(options), run_dir)
-
-    def _follow(self, job: RemoteJob, status: dict[str, Any]) -> dict[str, Any]:
-        """Wait for the end of the scan; its result. Raises IngestError and Lost."""
-        job.process = int(status["pid"])
-        for pause in chain(_PAUSES, repeat(_PAUSE)):
-            self._tell(status)
-            if status["state"] == "done":
-                return dict(status["result"])
-            if status["state"] == "failed":
-                raise IngestError(status["msg"])
-            time.sleep(pause)
-            status = job.look()[0]
-        raise AssertionError
-
-    def _tell(self, status: dict[str, Any]) -> None:
-        totals = status.get("totals") or status.get("result") or {}
-        progress_sender.send(
-            stage="scan",
-            host=self._host,
-            state="done" if status["state"] == "done" else "running",
-            files=totals.get("entries", 0),
-            bytes=totals.get("bytes", 0),
-            failed=totals.get("errors", 0),
-        )
 
 
 def _clients(variables: dict[str, Any]) -> int:

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, scaleout.ingest contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scan on a host, followed to its end with its progress."""
+
+from __future__ import annotations
+
+import time
+from itertools import chain, repeat
+from typing import Any
+
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import RemoteJob
+
+_PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
+_PAUSE = 2.0
+
+
+def follow(job: RemoteJob, host: str, status: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the end of a scan; its result. Raises IngestError and Lost."""
+    job.process = int(status["pid"])
+    for pause in chain(_PAUSES, repeat(_PAUSE)):
+        _tell(host, status)
+        if status["state"] == "done":
+            return dict(status["result"])
+        if status["state"] == "failed":
+            raise IngestError(status["msg"])
+        time.sleep(pause)
+        status = job.look()[0]
+    raise AssertionError
+
+
+def _tell(host: str, status: dict[str, Any]) -> None:
+    totals = status.get("totals") or status.get("result") or {}
+    progress_sender.send(
+        stage="scan",
+        host=host,
+        state="done" if status["state"] == "done" else "running",
+        files=totals.get("entries", 0),
+        bytes=totals.get("bytes", 0),
+        failed=totals.get("errors", 0),
+    )

@@ -33,9 +33,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "destination_lock": {"type": "bool", "default": True},
     "_work": {"type": "str"},
     "_verify": {"type": "str"},
-    "_verify_all": {"type": "bool", "default": False},
+    "_verify_all": {"type": "bool"},
     "_selection": {"type": "dict"},
-    "_compared": {"type": "bool", "default": False},
+    "_compared": {"type": "bool"},
     # The host's name in the inventory, and in the destination's lock; there, the plan's name too.
     "_host": {"type": "str"},
     "_entry": {"type": "str"},

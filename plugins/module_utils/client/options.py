@@ -83,5 +83,5 @@ class CopyOptions(NamedTuple):
             rsync=RsyncOptions.from_params(params) if "method" in params else None,
             selection=params.get("_selection"),
             compared=bool(params.get("_compared")),
-            verify_all=params["_verify_all"],
+            verify_all=bool(params["_verify_all"]),
         )

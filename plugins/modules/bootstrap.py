@@ -20,6 +20,8 @@ description:
     E(BOOTSTRAP_NFS_IP), E(BOOTSTRAP_SCRIPT_PATH) and E(LINUX_USER) in its environment.
   - A script that has run well is not run again until it changes, or its environment other than
     E(BOOTSTRAP_NFS_IP) and E(NODE_COUNT).
+requirements:
+  - root on the host, and C(mount.nfs)
 options:
   path:
     description: The script's path in the export, such as V(/bootstrap/bootstrap.sh).

@@ -21,6 +21,8 @@ description:
     error if none answers, or the source does not.
   - Changes nothing itself, but for one thing. With O(unmount) it detaches a mount whose server is
     dead and which nothing uses, as to unmount it would hang.
+requirements:
+  - C(mount.nfs) (Debian's nfs-common, nfs-utils elsewhere)
 options:
   addresses:
     description:

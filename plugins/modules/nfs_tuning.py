@@ -15,6 +15,8 @@ author:
   - scaleout.ingest contributors (!UNKNOWN)
 description:
   - Sets what is given and nothing else, now and for the next boot.
+requirements:
+  - root on the host
 options:
   slots:
     description:

@@ -20,6 +20,10 @@ description:
   - The contents are read back from the target pool and compared before the old file is removed.
   - What a killed run left is finished or undone first, on the evidence of its journal.
   - Hard links move together. A file of which not all names are in the list is skipped.
+requirements:
+  - root on the host
+  - a mergerfs with its control file, with O(driver=union)
+  - the storage's own tool (C(beegfs), C(beegfs-ctl), C(lfs)) with its drivers
 options:
   path:
     description: What users see. With O(driver=union) where the mergerfs is mounted.

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make matrix` runs: the engine's unit tests under the newest Python of this machine, and the
-local integration tests and ansible-test's sanity tests under every supported ansible-core, each
-with the newest Python that it runs on.
+"""What `make matrix` runs: the engine's unit tests under the oldest and the newest Python of this
+machine, and the local integration tests and ansible-test's sanity tests under every supported
+ansible-core, each with the newest Python that it runs on.
 
 Usage: run_matrix.py [VERSION ...], for example 2.17; with versions, only these of ansible-core
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from run_tests import Results, pythons, run, unit_tests_under
+from run_tests import OLDEST, Results, pythons, run, unit_tests_under
 from setup import ROOT, python_of
 
 # ansible-core -> the oldest and the newest Python that its controller supports
@@ -51,6 +51,8 @@ def main() -> None:
     lines: list[str] = []
     found = pythons()
     if not sys.argv[1:]:
+        if OLDEST in found:
+            unit_tests_under(OLDEST, found[OLDEST], results)
         newest = max(found)
         if newest > sys.version_info[:2]:
             unit_tests_under(newest, found[newest], results)

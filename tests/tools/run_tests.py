@@ -3,7 +3,8 @@
 """What `make test` runs: all that can run on this machine, and a line for each part that can't.
 
 The engine's unit tests run under the oldest Python that a target may have, and with all other tests
-under the project's own; under the newest, `make matrix` runs them.
+under the project's own; `make matrix` runs them, and what README promises, under the oldest and the
+newest.
 
 Usage: run_tests.py [PYTEST ARGUMENTS]; with arguments, only pytest under the project's own Python.
 """
@@ -111,7 +112,15 @@ def pythons() -> dict[tuple[int, int], str]:
     return found
 
 
-def unit_tests_under(version: tuple[int, int], python: str, results: Results) -> None:
+ENGINE, PROMISES = "tests/unit/plugins/module_utils", "tests/unit/promises"
+
+
+def unit_tests_under(
+    version: tuple[int, int],
+    python: str,
+    results: Results,
+    tests: tuple[str, ...] = (ENGINE, PROMISES),
+) -> None:
     """The engine's unit tests in an environment of their own, without Ansible."""
     title = "the engine's unit tests under Python %d.%d" % version
     folder = ".venv-py%d.%d" % version
@@ -126,7 +135,6 @@ def unit_tests_under(version: tuple[int, int], python: str, results: Results) ->
             return
         with open(stamp, "w", encoding="ascii"):
             pass
-    tests = ["tests/unit/plugins/module_utils", "tests/unit/promises"]
     results.add(title, *run(title, [python_of(folder), "-m", "pytest", "-q", "-n", "2", *tests]))
 
 
@@ -154,7 +162,7 @@ def main() -> None:
     start = time.monotonic()
     found = pythons()
     if OLDEST in found:
-        unit_tests_under(OLDEST, found[OLDEST], results)
+        unit_tests_under(OLDEST, found[OLDEST], results, (ENGINE,))
     else:
         results.leave_out(
             "the engine's unit tests under Python %d.%d: not on this machine" % OLDEST

@@ -70,6 +70,11 @@ def _workers(value: Any) -> None:
     check_workers(workers(value))
 
 
+def _rsync_options(value: Any) -> None:
+    """A text counts as a list with one, as the modules take it."""
+    accepted_options(check_type_list(value))
+
+
 def _rate(value: Any) -> None:
     rate(str(value))
 
@@ -86,7 +91,7 @@ MEANINGS: dict[str, Callable[[Any], object]] = {
     "ingest_mount_timeout": at_least(0),
     "ingest_range_size": mebibytes,
     "ingest_range_threshold": at_least(0),
-    "ingest_rsync_options": accepted_options,
+    "ingest_rsync_options": _rsync_options,
     "ingest_scan_threads": _workers,
     "ingest_scan_workers": _workers,
     "ingest_shard_bytes": at_least(1),

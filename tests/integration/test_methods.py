@@ -241,7 +241,7 @@ def test_commands_are_installed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     assert "CHANGED" in ansible("adhoc", *arguments).output
     assert "SUCCESS" in ansible("adhoc", *arguments).output
-    assert sorted(os.listdir(tmp_path)) == ["parallelcp", "prime"]
+    assert sorted(os.listdir(tmp_path)) == ["ingest-find", "msrsync", "parallelcp", "prime"]
     done = subprocess.run(
         [str(tmp_path / "parallelcp"), "--help"], stdout=subprocess.PIPE, check=False
     )

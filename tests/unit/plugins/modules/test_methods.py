@@ -94,13 +94,14 @@ def test_commands_come_and_go(tmp_path: Path) -> None:
     assert os.listdir(folder) == []
     done = run("commands", folder=folder)
     assert done["changed"]
-    assert done["paths"] == [os.path.join(folder, name) for name in ("parallelcp", "prime")]
+    names = ("parallelcp", "prime", "msrsync", "ingest-find")
+    assert done["paths"] == [os.path.join(folder, name) for name in names]
     assert not run("commands", folder=folder)["changed"]
     os.chmod(done["paths"][0], 0o700)
     assert run("commands", folder=folder)["changed"], "a wrong mode is put right"
     assert os.stat(done["paths"][0]).st_mode & 0o777 == 0o755
     assert run("commands", folder=folder, names=["prime"], state="absent")["changed"]
-    assert os.listdir(folder) == ["parallelcp"]
+    assert sorted(os.listdir(folder)) == ["ingest-find", "msrsync", "parallelcp"]
     assert not run("commands", folder=folder, names=["prime"], state="absent")["changed"]
 
 

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -225,14 +224,16 @@ def test_msrsync_the_articles_lines(bin_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     trees.build(os.fsencode(tmp_path / "source"), trees.hostile())
     source, copy = f"{tmp_path}/source/", tmp_path / "copy"
+    (tmp_path / "temporary").mkdir()
     line = ["-P", "--stats", "-p", "4", "-f", "170", "--rsync"]
     for options, copied in (("-ahv --inplace", True), ("-ahv", False)):
-        done = run(bin_folder / "msrsync", *line, options, source, copy)
+        work = ["-b", tmp_path / "temporary"]
+        done = run(bin_folder / "msrsync", *work, *line, options, source, copy)
         assert done.returncode == 0, done.stderr
         assert (b"Copied:              0 files, 0 B\n" in done.stdout) is not copied
         assert b"Status:              success\n" in done.stdout
     assert compare.compare_trees(os.fsencode(source), os.fsencode(copy)) == []
-    assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("msrsync-")]
+    assert os.listdir(tmp_path / "temporary") == []
 
 
 def test_msrsync_takes_slashes_as_rsync_does(bin_folder: Path, tmp_path: Path) -> None:

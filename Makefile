@@ -8,6 +8,7 @@
 #                  ingest-find, parallelcp and the others, each as one file in a folder
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
+#   make races     two runs, one of them killed or stopped, that meet in a destination or a folder
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
 #   make attack [MINUTES=60] [SEED=n]
@@ -56,6 +57,9 @@ test: .venv/ready-test
 
 lint: .venv/ready-test .venv/ready-lint .venv-importer/ready
 	@.venv/bin/python tests/tools/run_lint.py
+
+races: .venv/ready-test
+	@.venv/bin/python tests/tools/run_tests.py tests/integration/test_runs_that_meet.py
 
 matrix: .venv/ready-test
 	@.venv/bin/python tests/tools/run_matrix.py

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `make test` runs: all that can run on this machine, and a line for each part that can't.
 
-The engine's unit tests run under the oldest Python that a target may have, and with all other tests
-under the project's own; `make matrix` runs them, and what README promises, under the oldest and the
-newest.
+All run under the project's own Python, but for the races, which are `make races`. Under the oldest
+Python that a target may have run the tests of the engine's ground; `make matrix` runs all of the
+engine's, and what README promises, under the oldest and the newest.
 
 Usage: run_tests.py [PYTEST ARGUMENTS]; with arguments, only pytest under the project's own Python.
 """
@@ -113,6 +113,9 @@ def pythons() -> dict[tuple[int, int], str]:
 
 
 ENGINE, PROMISES = "tests/unit/plugins/module_utils", "tests/unit/promises"
+# What `make test` runs under the oldest Python: the rooms on which the others stand.
+GROUND = tuple(f"{ENGINE}/{room}" for room in ("core", "fs", "index", "mounts", "plan", "search"))
+RACES = "tests/integration/test_runs_that_meet.py"
 
 
 def unit_tests_under(
@@ -162,7 +165,7 @@ def main() -> None:
     start = time.monotonic()
     found = pythons()
     if OLDEST in found:
-        unit_tests_under(OLDEST, found[OLDEST], results, (ENGINE,))
+        unit_tests_under(OLDEST, found[OLDEST], results, GROUND)
     else:
         results.leave_out(
             "the engine's unit tests under Python %d.%d: not on this machine" % OLDEST
@@ -173,7 +176,8 @@ def main() -> None:
     # the
     # long tests first, so that all workers end together.
     spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
-    places = ["tests/integration", "tests/browser", "tests/unit"]
+    places = ["tests/integration", "tests/browser", "tests/unit", "--ignore=" + RACES]
+    results.leave_out("runs that meet and are killed: make races")
     results.add(
         "all tests",
         *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]),

@@ -117,4 +117,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index commands test lint matrix bench attack attack-tier lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index commands test races lint matrix bench attack attack-tier lab lab-bench lab-setup variables setup clean

@@ -362,7 +362,9 @@ class _Parser:
         said = _plain(token)
         zone = said[-1:] in ("Z", "z")
         try:
-            date = datetime.datetime.fromisoformat(said[:-1] + "+00:00" if zone else said)
+            # Python 3.8 wants six digits of a second.
+            text = re.sub(r"(:\d\d\.)(\d{1,6})\d*", lambda m: m[1] + m[2].ljust(6, "0"), said)
+            date = datetime.datetime.fromisoformat(text[:-1] + "+00:00" if zone else text)
             if "T" not in said.upper() and " " not in said and len(said) != len("2026-01-31"):
                 raise ValueError(said)
             nanoseconds = int(date.replace(microsecond=0).timestamp()) * 10**9

@@ -8,14 +8,15 @@ import json
 import os
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.action.report import ASSETS
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.runs import (
     write_runs_page,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import STATS
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import (
+    ASSETS,
+    OnController,
+)
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
@@ -26,33 +27,22 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Reads the runs' stats.json, writes one page. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The task's result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(ARGUMENTS)
-        try:
-            page = absolute(options["page"])
-            folders = [found for run in options["runs"] for found in _runs(absolute(run))]
-            runs = [_stats(folder) for folder in folders]
-            if not runs:
-                raise IngestError(f"runs: there is no {STATS} in {', '.join(options['runs'])}")
-            if not self._task.check_mode:
-                with private():
-                    write_runs_page(runs, ASSETS, page, collection_version())
-        except IngestError as error:
-            raise AnsibleActionFail(str(error)) from error
-        result.update(changed=False, page=page, runs=folders)
-        return result
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
+        page = absolute(options["page"])
+        folders = [found for run in options["runs"] for found in _runs(absolute(run))]
+        runs = [_stats(folder) for folder in folders]
+        if not runs:
+            raise IngestError(f"runs: there is no {STATS} in {', '.join(options['runs'])}")
+        if not self._task.check_mode:
+            with private():
+                write_runs_page(runs, ASSETS, page, collection_version())
+        return {"changed": False, "page": page, "runs": folders}
 
 
 def _runs(folder: str) -> list[str]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -13,15 +12,10 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.tree import (
     write_tree_page,
 )
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import ASSETS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
-ASSETS = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "roles",
-    "report",
-    "files",
-)
 MODULE = "scaleout.ingest.index_report"
 ARGUMENTS = {
     "index_dir": {"type": "str", "required": True},

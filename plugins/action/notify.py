@@ -9,13 +9,12 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.urls import open_url
-from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import STATS
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.prometheus import succeeded
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.summary import headline
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
 ARGUMENTS = {
@@ -29,25 +28,15 @@ NUMBERS = (
 )  # fmt: skip
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Reads stats.json, sends one request. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The task's result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(ARGUMENTS)
-        try:
-            message = _message(absolute(options["run_dir"]))
-        except IngestError as error:
-            raise AnsibleActionFail(str(error)) from error
-        result.update(changed=False, told=False, message=message)
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
+        message = _message(absolute(options["run_dir"]))
+        result: dict[str, Any] = {"changed": False, "told": False, "message": message}
         if self._task.check_mode:
             return result
         try:

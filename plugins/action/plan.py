@@ -9,8 +9,6 @@ import secrets
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options import (
     keeps_the_meaning,
 )
@@ -33,8 +31,10 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.variables import at_least, mebibytes
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 _LIMITS = Limits()
@@ -69,33 +69,30 @@ ARGUMENTS = {
     "nodes": {"type": "int", "default": 0},
     "rsync_options": {"type": "list", "elements": "str", "default": []},
 }
+# As of the variables that they come from.
+_MEANINGS = {
+    "shard_items": at_least(1),
+    "shard_bytes": at_least(1),
+    "range_threshold": at_least(0),
+    "range_size": mebibytes,
+}
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Reads index/, writes plan.db. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The task's result."""
-        result = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(ARGUMENTS)
-        try:
-            folder = absolute(options["run_dir"])
-            _check(options)
-            with owned(folder, self._display.warning), private():
-                self._plan(folder, options, result)
-        except IngestError as error:
-            raise AnsibleActionFail(str(error)) from error
-        return result
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
+        folder = absolute(options["run_dir"])
+        _check(options)
+        with owned(folder, self._display.warning), private():
+            return self._plan(folder, options)
 
-    def _plan(self, folder: str, options: dict[str, Any], result: dict[str, Any]) -> None:
-        """Write plan.db, and say in ``result`` what is in it. Raises IngestError."""
+    def _plan(self, folder: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Write plan.db; what is in it. Raises IngestError."""
+        result: dict[str, Any] = {}
         choice = choose(_wanted(options), folder)
         warnings = choice.warnings + _fits(choice.folder, options)
         if warnings:
@@ -139,6 +136,7 @@ class ActionModule(ActionBase):
             result["copy_commands"] = _write_commands(choice.folder, folder, options)
         counts = done._asdict()
         result.update(item_count=counts.pop("items"), **counts, changed=False)
+        return result
 
 
 def _old(compared: dict[str, Any] | None, finished: float) -> str | None:
@@ -161,13 +159,11 @@ def _leaves_out(options: dict[str, Any]) -> bool:
 
 def _check(options: dict[str, Any]) -> None:
     _wanted(options)
-    for name, least in (("shard_items", 1), ("shard_bytes", 1), ("range_threshold", 0)):
-        if options[name] < least:
-            raise IngestError("%s: %d is less than %d" % (name, options[name], least))
-    if options["range_size"] < 1 << 20 or options["range_size"] % (1 << 20):
-        raise IngestError(
-            "range_size: %d is not a multiple of 1 MiB (1048576)" % options["range_size"]
-        )
+    for name, check in _MEANINGS.items():
+        try:
+            check(options[name])
+        except IngestError as error:
+            raise IngestError(f"{name}: {error}") from error
 
 
 def _wanted(options: dict[str, Any]) -> Wanted:

@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import (
     METRICS,
     PAGE,
@@ -18,17 +14,15 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import
     make_report,
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import stdout
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import (
+    ASSETS,
+    OnController,
+)
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.published import publish
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
-ASSETS = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "roles",
-    "report",
-    "files",
-)
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
     "fail": {"type": "bool", "default": True},
@@ -42,34 +36,22 @@ TOP = (
 )  # fmt: skip
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Reads plan.db and index/, writes the report, prints the summary. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Run the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        try:
-            folder = absolute(arguments["run_dir"])
-            with owned(folder, self._display.warning, last=True), private():
-                report = make_report(folder, ASSETS, collection_version())
-                # What watches it is to hear of what was done, not of what would be.
-                if arguments["metrics_file"] and not report.stats["check"]:
-                    publish(report.files[METRICS], absolute(arguments["metrics_file"]))
-        except IngestError as error:
-            raise AnsibleActionFail(str(error)) from error
-        shown = arguments["show"] and not stdout.for_programs()
-        if shown:
-            self._display.display("\n%s\n" % "\n".join(report.summary))
-        result.update(_result(report), changed=False)
-        failed = bool(report.complaint and arguments["fail"])
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
+        folder = absolute(options["run_dir"])
+        with owned(folder, self._display.warning, last=True), private():
+            report = make_report(folder, ASSETS, collection_version())
+            # What watches it is to hear of what was done, not of what would be.
+            if options["metrics_file"] and not report.stats["check"]:
+                publish(report.files[METRICS], absolute(options["metrics_file"]))
+        shown = options["show"] and stdout.tell(self._display, report.summary)
+        result = dict(_result(report), changed=False)
+        failed = bool(report.complaint and options["fail"])
         if failed:
             result.update(failed=True, msg=report.complaint)
         if shown and (failed or stdout.shows_results()):

@@ -8,21 +8,17 @@ import os
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.report import tiering
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import stdout
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import (
+    ASSETS,
+    OnController,
+)
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.published import publish
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import make, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
-ASSETS = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "roles",
-    "report",
-    "files",
-)
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
     "path": {"type": "str", "required": True},
@@ -35,20 +31,13 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Writes the files, prints the summary. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The task's result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(ARGUMENTS)
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
         check = bool(self._task.check_mode)
         folder = absolute(options["run_dir"])
         stats = tiering.gather(
@@ -60,20 +49,23 @@ class ActionModule(ActionBase):
             options["use"],
             (options["started"], time.time()),
         )
-        try:
-            make(folder)
-            with private():
-                paths = tiering.write(stats, folder, ASSETS, collection_version())
-                if options["metrics_file"] and not check:
-                    publish(paths[tiering.METRICS], absolute(options["metrics_file"]))
-        except IngestError as error:
-            raise AnsibleActionFail(str(error)) from error
+        make(folder)
+        with private():
+            paths = tiering.write(stats, folder, ASSETS, collection_version())
+            if options["metrics_file"] and not check:
+                publish(paths[tiering.METRICS], absolute(options["metrics_file"]))
         lines = tiering.summary(stats, paths)
-        self._display.display("\n%s\n" % "\n".join(lines))
+        shown = stdout.tell(self._display, lines)
         complaint = tiering.complaint(stats, paths[tiering.NUMBERS])
-        result.update(
-            changed=False, summary=lines, files=sorted(paths.values()), totals=stats["totals"]
-        )
-        if complaint and options["fail"]:
+        result: dict[str, Any] = {
+            "changed": False,
+            "summary": lines,
+            "files": sorted(paths.values()),
+            "totals": stats["totals"],
+        }
+        failed = bool(complaint and options["fail"])
+        if failed:
             result.update(failed=True, msg=complaint)
+        if shown and (failed or stdout.shows_results()):
+            del result["summary"]  # all of the result is shown, and this was just printed
         return result

@@ -8,9 +8,9 @@ from typing import Any, Iterable, Iterator
 
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
-from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import controller
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import variables as known_variables
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 
 ARGUMENTS = {
     "required": {"type": "list", "elements": "str", "default": []},
@@ -19,21 +19,13 @@ ARGUMENTS = {
 _MOST = 12  # sentences that are said
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnController):
     """Reads what is set for the hosts of the play. Touches no host."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The task's result."""
-        result = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(ARGUMENTS)
-        variables = task_vars or {}
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`.OnController`."""
         stages = _stages(options["stages"], variables, self._task.tags)
         hosts = list(variables.get("ansible_play_hosts") or [variables["inventory_hostname"]])
         problems: dict[str, list[str]] = {}
@@ -59,8 +51,7 @@ class ActionModule(ActionBase):
             )
         for warning in controller.warnings(machine, len(hosts)):
             self._display.warning(warning)
-        result.update(changed=False, stages=stages)
-        return result
+        return {"changed": False, "stages": stages}
 
     def _problems(self, host: str, variables: dict[str, Any], required: list[str]) -> Iterator[str]:
         """What is wrong with one host's variables."""

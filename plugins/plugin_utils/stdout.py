@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible import constants
+from ansible.utils.display import Display
 
 _PROGRAMS = ("json", "jsonl")  # one document, or one on each line, and nothing besides
 _WHOLE_RESULTS = ("minimal", "oneline")  # they show all that a task answers
@@ -22,3 +23,11 @@ def for_programs() -> bool:
 def shows_results() -> bool:
     """Whether what a task answers is shown in any case, all of it."""
     return _callback() in _WHOLE_RESULTS
+
+
+def tell(display: Display, lines: list[str]) -> bool:
+    """Show some lines to people; whether there are any who read them."""
+    if for_programs():
+        return False
+    display.display("\n%s\n" % "\n".join(lines))
+    return True

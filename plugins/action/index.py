@@ -10,12 +10,13 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import LEASE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.modules.index import ARGUMENTS
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.followed_scan import follow
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
     RemoteJob,
     TakesLosses,
 )
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.scan_job import scanned
 
 MODULE = "scaleout.ingest.index"
 
@@ -39,7 +40,8 @@ class ActionModule(TakesLosses):
             {name: spec for name, spec in ARGUMENTS.items() if not name.startswith("_")}
         )
         if self._task.check_mode:
-            result.update(self._execute_module(MODULE, module_args=options, task_vars=variables))
+            answer = self._execute_module(MODULE, module_args=options, task_vars=variables)
+            result.update(explained(self, answer, variables))
             return result
         self._host = str(self._task.delegate_to or variables.get("inventory_hostname", "localhost"))
         try:
@@ -52,11 +54,8 @@ class ActionModule(TakesLosses):
         job = RemoteJob(self, self._host, LEASE, "index")
         job.make_folder("0700", (), outside=options["source"], alone=False)
         try:
-            answer = job.start(MODULE, {**options, "_work": job.folder}, variables)
-            if answer.get("failed") or "status" not in answer:
-                answer.pop("invocation", None)
-                return {"failed": True, **answer}
-            found = follow(job, self._host, answer["status"])
+            inner = {**options, "_work": job.folder}
+            found = scanned(self, job, self._host, MODULE, inner, variables)
         finally:
             job.remove()
-        return {**found, "changed": True}
+        return found if found.get("failed") else {**found, "changed": True}

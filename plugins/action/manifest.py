@@ -19,7 +19,6 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.result impor
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.controller import check_room
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.followed_scan import follow
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
@@ -27,6 +26,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
     TakesLosses,
 )
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import make, owned, private
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.scan_job import scanned
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 
 MODULE = "scaleout.ingest.manifest"
@@ -99,12 +99,8 @@ class ActionModule(TakesLosses):
         here = self._connection.transport == "local" and self._connection.become is None
         packed = None if here else secrets.token_hex(16)
         inner = {"output": run_dir if here else None, "_work": job.folder, "_pack": packed}
-        answer = job.start(MODULE, {**options, **inner}, variables)
-        if answer.get("failed") or "status" not in answer:
-            answer.pop("invocation", None)
-            return explained(self, {**answer, "failed": True}, variables)
-        found = follow(job, self._host, answer["status"])
-        if packed is None:
+        found = scanned(self, job, self._host, MODULE, {**options, **inner}, variables)
+        if packed is None or found.get("failed"):
             return found
         check_room(run_dir, found["entries"] + found["directories"])
         file = os.path.join(run_dir, "index.packed")

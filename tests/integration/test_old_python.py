@@ -27,9 +27,12 @@ def run(place: Place, python: str, playbook: str = "ingest") -> Run:
     host = {"ansible_connection": "local", "ansible_python_interpreter": python}
     with open(inventory, "w", encoding="utf-8") as file:
         json.dump({"ingestors": {"hosts": {"client1": host}}}, file)
+    path = os.path.join(ROOT, "playbooks", playbook + ".yml")
+    if playbook == "index":
+        variables = json.dumps({"index_source": place.source, "index_dir": place.folder + "/index"})
+        return ansible("playbook", "-i", inventory, path, "-e", variables)
     trees = {"source": place.source, "destinations": [place.destination]}
-    file = os.path.join(ROOT, "playbooks", playbook + ".yml")
-    return ingest(place.folder, inventory=inventory, playbook=file, **trees)
+    return ingest(place.folder, inventory=inventory, playbook=path, **trees)
 
 
 def old() -> list[tuple[str, str]]:
@@ -43,7 +46,7 @@ def old() -> list[tuple[str, str]]:
 
 
 def test_none(folder: str) -> None:
-    for playbook in ("ingest", "prime"):
+    for playbook in ("ingest", "prime", "index"):
         done = run(Place(folder), "/nowhere/python3", playbook)
         assert done.status == 2, done.output
         assert "client1: there is no /nowhere/python3, and an ingestor needs Python 3.8" in words(

@@ -54,6 +54,9 @@ class Files:
     def reading(self, relation: str, part: str, used: frozenset, condition: Any) -> str:
         return ""
 
+    def counted(self, part: str, condition: Condition, now: int) -> None:
+        return None
+
 
 def fill(db: sqlite3.Connection, rows: list[Row], others: list[Row]) -> sqlite3.Connection:
     db.execute("CREATE TABLE entries(name TEXT, type TEXT, size INTEGER, uid INTEGER, weight)")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scan on a host, followed to its end with its progress."""
+"""A scan on a host: started, and followed to its end with its progress."""
 
 from __future__ import annotations
 
@@ -8,16 +8,34 @@ import time
 from itertools import chain, repeat
 from typing import Any
 
+from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import RemoteJob
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
 _PAUSE = 2.0
 
 
-def follow(job: RemoteJob, host: str, status: dict[str, Any]) -> dict[str, Any]:
-    """Wait for the end of a scan; its result. Raises IngestError and Lost."""
+def scanned(
+    action: ActionBase,
+    job: RemoteJob,
+    host: str,
+    module: str,
+    arguments: dict[str, Any],
+    variables: dict[str, Any],
+) -> dict[str, Any]:
+    """A scan's result, or, if the module could not begin, its answer, which has ``failed``. Raises
+    IngestError and Lost."""
+    answer = job.start(module, arguments, variables)
+    if not answer.get("failed") and "status" in answer:
+        return _follow(job, host, answer["status"])
+    answer.pop("invocation", None)
+    return explained(action, {**answer, "failed": True}, variables)
+
+
+def _follow(job: RemoteJob, host: str, status: dict[str, Any]) -> dict[str, Any]:
     job.process = int(status["pid"])
     for pause in chain(_PAUSES, repeat(_PAUSE)):
         _tell(host, status)

@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.modules import run as run_module
 
 pytest.importorskip("ansible", reason="tests of modules need ansible-core")
 
-MODULE = "ansible_collections.scaleout.ingest.plugins.modules.cluster_mounts"
 ASKED: dict[str, Any] = {
     "addresses": ["10.0.0.1-2"],
     "export": "/e",
@@ -30,18 +28,8 @@ NEEDS_MOUNT_NFS = pytest.mark.skipif(
 
 
 def run(**arguments: Any) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": {**ASKED, **arguments}}).encode(),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    lines = done.stdout.decode().strip().splitlines()
-    assert lines, done.stderr.decode()
-    answer: dict[str, Any] = json.loads(lines[-1])
-    return answer
+    """The module's answer."""
+    return run_module("cluster_mounts", **{**ASKED, **arguments})
 
 
 @NEEDS_MOUNT_NFS

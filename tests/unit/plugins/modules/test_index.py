@@ -4,38 +4,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.modules import run as run_module
 
 pytest.importorskip("ansible", reason="tests of modules need ansible-core")
-
-MODULE = "ansible_collections.scaleout.ingest.plugins.modules.index"
 
 
 def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
     """The module's answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE],
-        input=json.dumps(
-            {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
-        ).encode(),
-        # ansible-core 2.19 and later name how arguments are encoded.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    lines = done.stdout.decode().strip().splitlines()
-    assert lines, done.stderr.decode()
-    answer: dict[str, Any] = json.loads(lines[-1])
-    assert done.returncode == (1 if answer.get("failed") else 0)
-    return answer
+    return run_module("index", check, **arguments)
 
 
 @pytest.fixture(name="source")

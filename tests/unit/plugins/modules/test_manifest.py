@@ -14,30 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.modules import run as run_module
 
 pytest.importorskip("ansible", reason="tests of modules need ansible-core")
-
-MODULE = "ansible_collections.scaleout.ingest.plugins.modules.manifest"
 
 
 def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
     """The module's answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE],
-        input=json.dumps(
-            {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
-        ).encode(),
-        # ansible-core 2.19 and later name how arguments are encoded.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    lines = done.stdout.decode().strip().splitlines()
-    assert lines, done.stderr.decode()
-    answer: dict[str, Any] = json.loads(lines[-1])
-    assert done.returncode == (1 if answer.get("failed") else 0)
-    return answer
+    return run_module("manifest", check, **arguments)
 
 
 @pytest.fixture
@@ -167,7 +151,7 @@ def test_abandoned_scan_ends_and_cleans_up(tmp_path: Path) -> None:
     work.mkdir()
     for n in range(300):
         (source / str(n // 20) / str(n)).mkdir(parents=True)
-    program = SLOWLY.format(MODULE)
+    program = SLOWLY.format("ansible_collections.scaleout.ingest.plugins.modules.manifest")
     arguments = {"source": str(source), "_work": str(work), "_pack": "x", "workers": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program],

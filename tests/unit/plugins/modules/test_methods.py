@@ -4,44 +4,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.modules import run
 
 pytest.importorskip("ansible", reason="tests of modules need ansible-core")
-
-MODULES = "ansible_collections.scaleout.ingest.plugins.modules."
-
-
-def run(
-    module: str, check: bool = False, path: str | None = None, **arguments: Any
-) -> dict[str, Any]:
-    """The module's answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", MODULES + module],
-        input=json.dumps(
-            {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}
-        ).encode(),
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "PATH": path or os.environ["PATH"],
-        },
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    lines = done.stdout.decode().strip().splitlines()
-    assert lines, done.stderr.decode()
-    answer: dict[str, Any] = json.loads(lines[-1])
-    assert done.returncode == (1 if answer.get("failed") else 0)
-    return answer
 
 
 @pytest.fixture
@@ -135,7 +106,7 @@ def work(tmp_path: Path, **more: Any) -> dict[str, Any]:
 
 
 def test_parallel_rsync_without_rsync(tmp_path: Path) -> None:
-    found = run("parallel_rsync", path=str(tmp_path), **work(tmp_path))
+    found = run("parallel_rsync", environment={"PATH": str(tmp_path)}, **work(tmp_path))
     assert found["failed"]
     assert (
         found["msg"] == "rsync is not installed on host client7: install the package 'rsync' there"
@@ -152,9 +123,8 @@ def test_parallel_rsync_with_an_old_rsync(tmp_path: Path) -> None:
         "done\nexit 0\n"
     )
     program.chmod(0o755)
-    found = run(
-        "parallel_rsync", path=f"{tmp_path}:{os.environ['PATH']}", **work(tmp_path, fsync=True)
-    )
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    found = run("parallel_rsync", environment=environment, **work(tmp_path, fsync=True))
     assert found["failed"]
     assert "rsync 3.1.3 on host client7 is too old for the option --fsync" in found["msg"]
 

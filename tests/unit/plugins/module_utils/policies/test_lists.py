@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.policies import li
 from ansible_collections.scaleout.ingest.plugins.module_utils.policies.read import read
 from ansible_collections.scaleout.ingest.plugins.module_utils.search.source import source_of
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
-from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT
+from ansible_collections.scaleout.ingest.tests.support.modules import run as run_module
 
 NOW = 1_900_000_000 * 10**9
 
@@ -107,18 +105,8 @@ def test_a_list_is_never_written_over_another(place: Path) -> None:
 
 
 def module(place: Path, **arguments: Any) -> dict[str, Any]:
-    """The module as Ansible runs it."""
-    script = (
-        "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module("
-        "'ansible_collections.scaleout.ingest.plugins.modules.tier_plan', run_name='__main__')"
-    )
-    given = {"ANSIBLE_MODULE_ARGS": {"index_dir": str(place / "index"), **arguments}}
-    done = subprocess.run(
-        [sys.executable, "-c", script, os.path.join(ROOT, ".collections"), json.dumps(given)],
-        capture_output=True,
-        check=False,
-    )
-    return json.loads(done.stdout)
+    """The module's answer."""
+    return run_module("tier_plan", index_dir=str(place / "index"), **arguments)
 
 
 def test_the_module(place: Path) -> None:

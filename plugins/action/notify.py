@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import STATS
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.prometheus import succeeded
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.stored import stats_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.summary import headline
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
@@ -60,11 +58,6 @@ class ActionModule(OnController):
 
 def _message(folder: str) -> dict[str, Any]:
     """What is sent. Raises IngestError."""
-    path = os.path.join(folder, STATS)
-    try:
-        with open(path, encoding="utf-8") as stream:
-            stats = json.load(stream)
-    except (OSError, ValueError) as error:
-        raise IngestError(f"{path} can't be read: {error}") from error
+    stats = stats_of(folder)
     numbers = {key: stats[key] for key in NUMBERS}
     return {"text": headline(stats), "success": succeeded(stats), **numbers}

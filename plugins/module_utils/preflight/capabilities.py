@@ -12,6 +12,7 @@ import struct
 from typing import Any, Callable
 
 from ..core.errnos import may_pass
+from ..core.own_names import beside
 from ..fs.refresh import refresh
 from ..fs.times import LATEST, ODD, SECOND, grain_of
 from ..mounts import same_export
@@ -37,7 +38,6 @@ _LOWER, _UPPER, _APART = (
     b"NAME-\xc3\xa9",
     b"name-e\xcc\x81",
 )  # é as one and as two
-_OWN_NAMES = (b".ingest-", b"lost+found")
 
 
 class Holds:
@@ -104,7 +104,7 @@ def source_lacks(path: bytes) -> list[str]:
 def is_empty(path: bytes) -> bool:
     """Whether a directory has no entries but ours and the file system's own."""
     with os.scandir(path) as entries:
-        return all(entry.name.startswith(_OWN_NAMES) for entry in entries)
+        return all(beside(entry.name, True) for entry in entries)
 
 
 def probe(directory: bytes) -> dict[str, Any]:

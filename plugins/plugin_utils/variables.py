@@ -25,11 +25,13 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options
     accepted_options,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
     check_workers,
     workers,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan.globs import Globs
 
 ROLES = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles"
@@ -70,6 +72,10 @@ def _workers(value: Any) -> None:
     check_workers(workers(value))
 
 
+def _globs(value: Any) -> None:
+    Globs(to_bytes(str(each)) for each in check_type_list(value))
+
+
 def _rsync_options(value: Any) -> None:
     """A text counts as a list with one, as the modules take it."""
     accepted_options(check_type_list(value))
@@ -84,6 +90,7 @@ MEANINGS: dict[str, Callable[[Any], object]] = {
     "ingest_bandwidth_limit": _rate,
     "ingest_bucket_bytes": at_least(0),
     "ingest_bucket_files": at_least(0),
+    "ingest_globs": _globs,
     "ingest_lease": at_least(1),
     "ingest_max_depth": at_least(0),
     "ingest_min_depth": at_least(0),

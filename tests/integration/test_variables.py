@@ -74,6 +74,7 @@ def test_a_value_that_is_right_in_type_alone(small: Place) -> None:
         workers="many",
         bandwidth_limit="fast",
         rsync_options=["--delete"],
+        globs=["a*", "../b"],
         plain_files={"clents": 3},
         preserve=["mode", "tims"],
     )
@@ -82,6 +83,8 @@ def test_a_value_that_is_right_in_type_alone(small: Place) -> None:
         "ingest_workers: 'many' is neither 'auto' nor a number from 1.",
         "ingest_bandwidth_limit: 'fast' is not a number of bytes a second such as 200M.",
         "ingest_rsync_options: ",
+        "ingest_globs: '../b' is not a pattern of names below the source: it must be relative, "
+        "without empty parts, '.' or '..'.",
         "ingest_plain_files.clents: there is no such variable; did you mean "
         "ingest_plain_files.clients?",
         "ingest_preserve: 'tims' is not one of mode, owner, times, xattrs, acls, links, sparse; "

@@ -17,7 +17,12 @@ from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT
 # The controller holds playbooks for a thousand hosts: of what works on a host it loads only what
 # the arguments of both halves are checked by.
 ENGINE_ROOMS = ("copy", "client", "scan", "provision")
-CONTROLLER_MAY_LOAD = ("client.arguments", "copy.rsync.options", "provision.executables")
+CONTROLLER_MAY_LOAD = (
+    "client.arguments",
+    "copy.rsync.options",
+    "provision.executables",
+    "scan.globs",
+)
 CONTROLLER = ("action", "plugin_utils", "callback", "lookup")
 # Where the SQL is: of an index, and of plan.db.
 DATABASES = ("index.", "plan.", "search.", "difference.", "policies.")

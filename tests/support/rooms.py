@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "copy": ("core", "fs"),
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
     "tier": ("core", "fs", "copy"),
+    "calibrate": ("core", "fs", "mounts", "index", "client", "plan.shards"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
     "report": ("core", "index", "plan.store", "plan.results"),
     "provision": (

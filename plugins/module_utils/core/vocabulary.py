@@ -68,3 +68,27 @@ class HostState:
     DONE = "done"
     FAILED = "failed"
     DEAD = "dead"
+
+
+class Limit:
+    """What keeps a copy from being faster."""
+
+    LATENCY = "latency"  # every worker waits for answers: more workers help
+    PROCESSOR = "client processor"
+    LINK = "client link"  # the client's network, or what it shares with no other client
+    ADDRESS = "address"  # an address of the cluster: more mounts help
+    CLUSTER = "cluster"  # all that is behind its addresses
+    SOURCE = "source"
+    UNCLEAR = "unclear"
+
+
+# What would make a copy faster that is limited so.
+REMEDIES = {
+    Limit.LATENCY: "more workers",
+    Limit.PROCESSOR: "more clients, or clients with more processors",
+    Limit.LINK: "more clients, or clients with a faster network",
+    Limit.ADDRESS: "more addresses of the cluster, each mounted",
+    Limit.CLUSTER: "more nodes in the cluster, or faster storage behind it",
+    Limit.SOURCE: "a faster source, or more addresses of it",
+    Limit.UNCLEAR: "a longer calibration, with more clients",
+}

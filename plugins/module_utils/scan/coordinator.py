@@ -23,8 +23,9 @@ from ..mounts.watchdog import Watch
 from .compare import THERE, UNKNOWN, worth_comparing
 from .filters import Filter
 from .globs import Globs
+from .messages import Group, Report, Task
 from .options import ScanOptions, number, processes
-from .worker import Group, Report, Task, work
+from .worker import work
 
 Progress = Callable[[Totals], None]
 

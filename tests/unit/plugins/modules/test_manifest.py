@@ -134,12 +134,12 @@ def test_work_directory(source: Path, tmp_path: Path) -> None:
 
 SLOWLY = """
 import sys, time
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker
-real = worker.Lister.directory
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import lister
+real = lister.Lister.directory
 def slow(*arguments):
     time.sleep(0.05)
     real(*arguments)
-worker.Lister.directory = slow
+lister.Lister.directory = slow
 from {} import main
 main()
 """

@@ -21,7 +21,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index import write
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.rows import Totals
 from ansible_collections.scaleout.ingest.plugins.module_utils.scan import coordinator as scanning
-from ansible_collections.scaleout.ingest.plugins.module_utils.scan import worker
+from ansible_collections.scaleout.ingest.plugins.module_utils.scan import directory, lister
 from ansible_collections.scaleout.ingest.tests.faults import mounts
 from ansible_collections.scaleout.ingest.tests.support import indexes, trees
 from ansible_collections.scaleout.ingest.tests.support.indexes import scan
@@ -120,8 +120,8 @@ def test_same_rows_however_many_workers(source: bytes, tmp_path: Path) -> None:
 def test_giant_directory_is_streamed_in_runs(
     source: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RUN", 50)
-    monkeypatch.setattr(worker, "GROUP", 7)
+    monkeypatch.setattr(directory, "RUN", 50)
+    monkeypatch.setattr(directory, "GROUP", 7)
     monkeypatch.setattr(writer, "FLUSH", 64)
     fill(source, *("flat/%d" % n for n in range(333)), *("flat/dir%d/x" % n for n in range(60)))
     seen: list[Totals] = []
@@ -384,9 +384,9 @@ def test_dead_worker_is_an_error(
             os.kill(os.getpid(), signal.SIGKILL)
         real(self, group, name)
 
-    real = worker.Lister.directory
+    real = lister.Lister.directory
     fill(source, *("d%d/f" % n for n in range(20)), "poison/f")
-    monkeypatch.setattr(worker.Lister, "directory", die)
+    monkeypatch.setattr(lister.Lister, "directory", die)
     with pytest.raises(IngestError, match=r"worker process died \(signal 9\)"):
         scan(source, str(tmp_path / "index"), workers=3)
 
@@ -398,7 +398,7 @@ def test_worker_that_fails_is_an_error(
     def fail(dummy_self: Any, dummy_group: Any, dummy_name: bytes) -> None:
         raise MemoryError("no more")
 
-    monkeypatch.setattr(worker.Lister, "directory", fail)
+    monkeypatch.setattr(lister.Lister, "directory", fail)
     with pytest.raises(IngestError, match="MemoryError: no more"):
         scan(source, str(tmp_path / "index"), workers=2, threads=threads)
 
@@ -412,9 +412,9 @@ def test_workers_end_with_the_coordinator(
         time.sleep(0.05)
         real(self, group, name)
 
-    real = worker.Lister.directory
+    real = lister.Lister.directory
     fill(source, *("d%d/e%d/" % (n % 30, n) for n in range(900)))
-    monkeypatch.setattr(worker.Lister, "directory", slow)
+    monkeypatch.setattr(lister.Lister, "directory", slow)
     coordinator = os.fork()
     if coordinator == 0:
         try:

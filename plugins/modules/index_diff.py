@@ -75,6 +75,13 @@ options:
   temporary:
     description: A folder for what is found until all is known; TMPDIR or /var/tmp by default.
     type: path
+  own_moves:
+    description:
+      - Tell what policies moved between pools, too. C(migrated.db) beside the generations of an
+        index knows it, see M(scaleout.ingest.tier_fold); otherwise it is left out where the file is
+        as it was then.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Compares, and writes no file.
@@ -150,6 +157,11 @@ followed:
   returned: success
   type: bool
   sample: true
+own_moves:
+  description: How many files that policies moved between pools were left out.
+  returned: success
+  type: int
+  sample: 0
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -181,6 +193,7 @@ ARGUMENTS = {
     "format": {"type": "str", "choices": list(FORMATS), "default": "json"},
     "workers": {"type": "int", "default": 0},
     "temporary": {"type": "path"},
+    "own_moves": {"type": "bool", "default": False},
 }
 
 
@@ -196,7 +209,15 @@ def run_module(module: AnsibleModule) -> None:
         raise IngestError("fields: an empty list makes no difference; leave it out for the default")
     dest = None if module.check_mode else options["dest"]
     result = listed(
-        Options(old, new, fields, options["moves"], options["workers"], options["temporary"]),
+        Options(
+            old,
+            new,
+            fields,
+            options["moves"],
+            options["workers"],
+            options["temporary"],
+            options["own_moves"],
+        ),
         options["changes"],
         options["rows"],
         dest,

@@ -88,7 +88,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
-from ansible_collections.scaleout.ingest.plugins.module_utils.policies.fold import Migrated
+from ansible_collections.scaleout.ingest.plugins.module_utils.index.migrated import Migrated
 from ansible_collections.scaleout.ingest.plugins.module_utils.policies.lists import use_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.policies.read import read_pools
 

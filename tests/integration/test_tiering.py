@@ -10,6 +10,7 @@ import time
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.scaleout.ingest.tests.support.modules import run as run_module
 from ansible_collections.scaleout.ingest.tests.support.playbook import ROOT, Run, ansible, words
 from ansible_collections.scaleout.ingest.tests.support.union import Pools, why_not
 
@@ -113,6 +114,35 @@ def test_cold_files_go_and_come_back(folder: str, pools: Pools) -> None:
     assert not pools.everything(pools.slow) and len(pools.everything(pools.fast)) == 40
     for path, data in contents.items():
         assert read(pools, path) == data
+
+
+def test_a_difference_knows_our_own_moves(folder: str, pools: Pools) -> None:
+    """What users did meanwhile is told, what the policies did is not; unless it is asked for."""
+    fill(pools)
+    assert tier(folder, pools).status == 0
+    os.unlink(os.path.join(pools.union, b"d1/file 4 \n\xff"))
+    with open(os.path.join(pools.union, b"d2/file 14 \n\xff"), "ab") as stream:
+        stream.write(b"more")
+    grown = os.path.join(pools.union, b"d0/file 15 \n\xff")
+    with open(grown, "ab") as stream:
+        stream.write(b"more")
+    old = time.time() - 90 * DAY
+    os.utime(grown, (old, old))  # it stays where it is
+    assert tier(folder, pools).status == 0
+    fast = run_module("index_diff", new=folder + "/tier/index/fast")
+    assert [(row["change"], row["path"]) for row in fast["rows"]] == [
+        ("changed", "d1"),
+        ("removed", "d1/file 4 \\n\\xff"),
+        ("changed", "d2/file 14 \\n\\xff"),
+    ]
+    assert fast["own_moves"] == 20
+    slow = run_module("index_diff", new=folder + "/tier/index/slow")
+    assert [(row["change"], row["path"]) for row in slow["rows"]] == [
+        ("added", "d0/file 15 \\n\\xff")
+    ]
+    assert slow["own_moves"] == 19
+    every = run_module("index_diff", new=folder + "/tier/index/slow", own_moves=True)
+    assert every["counts"]["added"]["files"] == 20 and every["own_moves"] == 0
 
 
 def test_a_file_that_is_open_is_hot_and_stays(folder: str, pools: Pools) -> None:

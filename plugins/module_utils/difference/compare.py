@@ -26,6 +26,7 @@ from ..index.gufi_reader import load, root_of
 from ..index.reader import Index
 from .contents import Contents
 from .moves import settle
+from .own_moves import OwnMoves
 from .rows import BETWEEN_TREES, DEVICE, INODE, OVER_TIME, Compared, Row, check_fields, shown
 from .sides import IndexSide, Renumbered
 from .spool import Spool, path_of, unpack
@@ -41,7 +42,8 @@ class Options(NamedTuple):
 
     ``fields`` that count, None: those that can, see :data:`.rows.OVER_TIME`; ``moves``: whether
     to follow what was moved, None: if both are of one tree; ``workers``: processes;
-    ``temporary``: a folder for what is found, None: /var/tmp or TMPDIR.
+    ``temporary``: a folder for what is found, None: /var/tmp or TMPDIR; ``own_moves``: whether what
+    policies moved between pools is told, too.
     """
 
     old: str
@@ -50,6 +52,7 @@ class Options(NamedTuple):
     moves: Optional[bool] = None
     workers: int = 0
     temporary: Optional[str] = None
+    own_moves: bool = False
 
 
 class Change(NamedTuple):
@@ -82,9 +85,14 @@ class Difference:
     def __init__(self, options: Options) -> None:
         self._folder = _temporary(options.temporary)
         self._spool: Spool | None = None
+        self._own: OwnMoves | None = None
+        self.own_moves = 0  # that were left out by changes()
         try:
             options = _ours(options, self._folder)
             self.compared, renumbered, self.warnings = _agree(options)
+            if not options.own_moves:
+                old, new = find(options.old), find(options.new)
+                self._own = OwnMoves(old, new, float(_meta(old).get("started", 0)))
             self._compare(options, renumbered)
         except sqlite3.Error as error:
             self.close()
@@ -101,6 +109,9 @@ class Difference:
 
     def close(self) -> None:
         """Remove what was found."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
         if self._spool is not None:
             self._spool.close()
             self._spool = None
@@ -124,8 +135,15 @@ class Difference:
     def changes(self) -> Iterator[Change]:
         """All differences, in the order of the paths in the new tree (of what was removed, of the
         path that it would have there): a directory right before all below it."""
+        self.own_moves = 0
         try:
-            yield from self._changes()
+            for change in self._changes():
+                if self._own and self._own.explain(
+                    change.path, change.fields, change.old, change.new
+                ):
+                    self.own_moves += change.row.type != "d"
+                else:
+                    yield change
         except sqlite3.Error as error:
             raise _failed(error) from error
 

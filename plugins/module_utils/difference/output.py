@@ -155,6 +155,7 @@ def listed(
             "listed": number,
             "fields": list(difference.compared.fields),
             "followed": difference.compared.moves,
+            "own_moves": difference.own_moves,
         }
         if difference.warnings:
             result["warnings"] = difference.warnings

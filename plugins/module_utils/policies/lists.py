@@ -13,6 +13,7 @@ from typing import IO, Any, Callable, Mapping, NamedTuple, Sequence
 from ..core.errors import IngestError
 from ..core.paths import to_text
 from ..core.units import size
+from ..index.migrated import Migrated
 from ..search.functions import user
 from ..search.guard import check_trust
 from ..search.source import Source, source_of
@@ -30,7 +31,6 @@ from .choose import (
     total,
     within,
 )
-from .fold import Migrated
 from .read import Policy, Pool, Tiers
 
 _FILE = 1 << 20  # bytes that a file costs besides its own, where hosts are to get equal shares
@@ -99,7 +99,7 @@ def preview(
     memory: str = "",
 ) -> Preview:
     """Choose, and write the lists into ``folder`` unless that is empty. ``memory`` is the folder of
-    :class:`.fold.Migrated`, for pools that share a tree.
+    :class:`..index.migrated.Migrated`, for pools that share a tree.
 
     Raises:
         IngestError: an index or a pool can't be read, or a list can't be written.
@@ -139,7 +139,9 @@ def _place(
     if tiers.pools[policy.source].path or migrated is None:
         return None
     first = next(iter(tiers.pools))
-    return lambda file: (migrated.pool_of(file) or first) == policy.source
+    return lambda file: (
+        (migrated.pool_of(file.path, file.device, file.inode) or first) == policy.source
+    )
 
 
 def _of_policy(

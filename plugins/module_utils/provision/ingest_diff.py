@@ -11,8 +11,12 @@ from typing import NoReturn
 
 from ..core.atomic import written
 from ..core.errors import IngestError
+from ..core.units import count
 from ..difference.compare import CHANGES, Difference, Options
 from ..difference.output import FORMATS, add, empty_counts, pair, summary
+from ..index.generations import find
+from ..index.gufi_reader import root_of
+from ..index.migrated import memory_beside
 from ..search.functions import user
 from ..search.guard import check_trust
 from ..search.source import source_of
@@ -28,6 +32,7 @@ last two generations in NEW are compared.
 
   --fields A,B     what makes a difference, such as size,mtime
   --no-moves       what was moved is removed here and added there
+  --own-moves      tell what policies moved between pools, too
   --only A,B       tell only these: added, removed, changed, moved
   --counts         tell only how many there are
   --json           a JSON object a line
@@ -55,6 +60,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="ingest-find", allow_abbrev=False)
     parser.add_argument("--fields", type=_words)
     parser.add_argument("--no-moves", dest="moves", action="store_false", default=None)
+    parser.add_argument("--own-moves", action="store_true")
     parser.add_argument("--only", type=_words, default=list(CHANGES))
     parser.add_argument("--counts", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -87,7 +93,8 @@ def run(words: list[str]) -> int:
     if not options.trust:
         _check(old, new)
     fields = tuple(options.fields) if options.fields else None
-    with Difference(Options(old, new, fields, options.moves, options.processes)) as difference:
+    asked = Options(old, new, fields, options.moves, options.processes, own_moves=options.own_moves)
+    with Difference(asked) as difference:
         for warning in difference.warnings:
             sys.stderr.write(f"ingest-find: {warning}\n")
         _tell(difference, options)
@@ -107,11 +114,17 @@ def _tell(difference: Difference, options: argparse.Namespace) -> None:
                 stream.write(encode(change))
         if options.counts:
             stream.write("".join(f"{line}\n" for line in summary(counts)).encode())
+    if difference.own_moves:
+        sys.stderr.write(
+            f"ingest-find: left out {count(difference.own_moves)} files that policies moved "
+            "between pools\n"
+        )
 
 
 def _check(*folders: str) -> None:
     for folder in folders:
+        memory = memory_beside(find(folder)) if root_of(folder) is None else None
         try:
-            check_trust(list(source_of(folder).trusted), user)
+            check_trust([*source_of(folder).trusted, *([memory] if memory else [])], user)
         except IngestError as error:
             raise IngestError(f"{error}; with --trust it is read all the same") from error

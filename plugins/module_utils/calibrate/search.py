@@ -176,8 +176,8 @@ def conclude(trials: Trials, most: int, gain: float = GAIN, complete: bool = Tru
     return Found(
         number,
         rates[number],
-        min(min(seen), rates[number] * (1 - spread)),
-        max(max(seen), rates[number] * (1 + spread)),
+        min(*seen, rates[number] * (1 - spread)),
+        max(*seen, rates[number] * (1 + spread)),
         noise,
         growing,
         trials.steady,

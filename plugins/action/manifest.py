@@ -17,7 +17,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.index.result impor
     finish,
 )
 from ansible_collections.scaleout.ingest.plugins.modules.manifest import ARGUMENTS
-from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender, resume
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.controller import check_room
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
@@ -54,6 +54,7 @@ class ActionModule(TakesLosses):
         plain = options["plain_files"]
         if plain is not None and plain["clients"] is None:
             plain["clients"] = _clients(variables)
+        go_on = {name: options.pop(name) for name in ("resume", "retry_failed")}
         run_dir = options.pop("run_dir")
         if not run_dir:
             answer = self._execute_module(MODULE, module_args=options, task_vars=variables)
@@ -61,19 +62,28 @@ class ActionModule(TakesLosses):
             return result
         self._host = str(self._task.delegate_to or variables.get("inventory_hostname", "localhost"))
         try:
-            result.update(self._scan(options, absolute(run_dir), variables))
+            result.update(self._scan(options, go_on, absolute(run_dir), variables))
         except IngestError as error:
             raise AnsibleActionFail(str(error)) from error
         result["changed"] = False
         return result
 
     def _scan(
-        self, options: dict[str, Any], run_dir: str, variables: dict[str, Any]
+        self,
+        options: dict[str, Any],
+        go_on: dict[str, Any],
+        run_dir: str,
+        variables: dict[str, Any],
     ) -> dict[str, Any]:
-        """Scan, with a work folder that is gone afterwards. Raises IngestError."""
+        """Scan, with a work folder that is gone afterwards, unless that is done already. Raises
+        IngestError."""
+        if go_on["retry_failed"] and not os.path.isdir(run_dir):
+            raise IngestError(f"retry_failed: there is no run in {run_dir}: set ingest_run_dir")
         make(run_dir)
         self._say_how_to_see_progress()
         with owned(run_dir, self._display.warning) as number, private():
+            if self._is_scanned(options, go_on, run_dir, variables):
+                return finish(ResultOptions.from_params(options), run_dir)
             job = RemoteJob(self, self._host, LEASE, f"manifest-{number}")
             # Others may enter it, but not list it: the user that fetches may be another.
             job.make_folder("0711", (), outside=options["source"], alone=True)
@@ -83,6 +93,40 @@ class ActionModule(TakesLosses):
                 raise IngestError(f"the scan was lost: {error}") from error
             finally:
                 job.remove()
+
+    def _is_scanned(
+        self,
+        options: dict[str, Any],
+        go_on: dict[str, Any],
+        run_dir: str,
+        variables: dict[str, Any],
+    ) -> bool:
+        """Whether the folder has a scan that is still good. Raises IngestError."""
+        if go_on["retry_failed"]:
+            scan = resume.failed_run(run_dir, bool(self._task.check_mode)).scan or {}
+            differs = resume.scan_differs(scan, options)
+            if differs:
+                raise IngestError(
+                    f"retry_failed: {differs}, but what failed is tried again as it was scanned"
+                )
+            return True
+        if self._task.check_mode or not resume.wanted("scan", go_on, variables):
+            return False
+        found = resume.found(run_dir)
+        if found.scan is None or found.over:
+            return False
+        differs = resume.scan_differs(found.scan, options)
+        if differs:
+            self._display.warning(
+                f"{differs}: the run in {run_dir} is not gone on with, all is scanned anew"
+            )
+            return False
+        self._display.display(
+            f"{run_dir} has a complete scan, of {resume.when(found.scan['started'])}: it is not "
+            "done again (ingest_resume=never does it)",
+            stderr=True,
+        )
+        return True
 
     def _say_how_to_see_progress(self) -> None:
         """Ansible lets no collection switch on its callback by itself."""

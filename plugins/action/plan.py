@@ -20,8 +20,11 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary im
     SPLITS,
     VERIFY,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import waits
 from ansible_collections.scaleout.ingest.plugins.module_utils.index.reader import Index
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.again import go_on
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.choose import (
+    FAILED_ALONE,
     ITEMS,
     Wanted,
     choose,
@@ -29,9 +32,13 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.choose import
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import (
     write_commands,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, Plan, plan
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.results import shards_done
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import resume
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.resume import RESUME
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.variables import at_least, mebibytes
@@ -68,6 +75,8 @@ ARGUMENTS = {
     "check_space": {"type": "bool", "default": True},
     "nodes": {"type": "int", "default": 0},
     "rsync_options": {"type": "list", "elements": "str", "default": []},
+    "resume": {"type": "str", "choices": list(RESUME), "default": "never"},
+    "retry_failed": {"type": "bool", "default": False},
 }
 # As of the variables that they come from.
 _MEANINGS = {
@@ -88,12 +97,43 @@ class ActionModule(OnController):
         folder = absolute(options["run_dir"])
         _check(options)
         with owned(folder, self._display.warning), private():
-            return self._plan(folder, options)
+            return self._go_on(folder, options, variables) or self._plan(folder, options)
+
+    def _go_on(
+        self, folder: str, options: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What is in the plan that the folder has, if that is still good. Raises IngestError."""
+        if options["retry_failed"]:
+            resume.failed_run(folder, bool(self._task.check_mode))
+            return {}
+        if self._task.check_mode or not resume.wanted("plan", options, variables):
+            return {}
+        found = resume.found(folder)
+        if not found.planned or found.over or found.plan is None:
+            return {}
+        differs = resume.plan_differs(found.plan, resume.asked(options))
+        if differs:
+            self._display.warning(
+                f"{differs}: the plan in {folder} is not gone on with, a new one is made"
+            )
+            return {}
+        with PlanStore.open(os.path.join(folder, "plan.db")) as store:
+            store.keep_safe(waits(os.fsencode(folder)))
+            done, total = shards_done(store)
+            made = go_on(store, options["hosts"])
+        self._display.display(
+            f"{folder} has a plan, of {resume.when(found.plan['started'])}, of which {done} of "
+            f"{total} shards are done: it goes on (ingest_resume=never scans and plans anew)",
+            stderr=True,
+        )
+        chosen = found.plan.get("chosen")
+        return {**({"chosen": chosen} if chosen else {}), **_planned(made), "resumed": True}
 
     def _plan(self, folder: str, options: dict[str, Any]) -> dict[str, Any]:
         """Write plan.db; what is in it. Raises IngestError."""
         result: dict[str, Any] = {}
-        choice = choose(_wanted(options), folder)
+        wanted = FAILED_ALONE if options["retry_failed"] else _wanted(options)
+        choice = choose(wanted, folder)
         warnings = choice.warnings + _fits(choice.folder, options)
         if warnings:
             result["warnings"] = warnings
@@ -118,7 +158,8 @@ class ActionModule(OnController):
             options["verify"],
             options["verify_all"],
             options["extra"],
-            _leaves_out(options),
+            _leaves_out(options) and not options["retry_failed"],
+            waits(os.fsencode(folder)),
             run_id=os.path.basename(folder),
             token=secrets.token_hex(16),
             run_dir=folder,
@@ -130,13 +171,18 @@ class ActionModule(OnController):
             started=time.time(),
             check=bool(self._task.check_mode),
             version=collection_version(),
+            asked=resume.asked(options),
             **({"chosen": choice.noted} if choice.noted else {}),
         )
         if options["copy_commands"]:
             result["copy_commands"] = _write_commands(choice.folder, folder, options)
-        counts = done._asdict()
-        result.update(item_count=counts.pop("items"), **counts, changed=False)
-        return result
+        return {**result, **_planned(done)}
+
+
+def _planned(made: Plan) -> dict[str, Any]:
+    """What is said of a plan."""
+    counts = made._asdict()
+    return {"item_count": counts.pop("items"), **counts, "changed": False}
 
 
 def _old(compared: dict[str, Any] | None, finished: float) -> str | None:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.again import conclude
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import (
     METRICS,
     PAGE,
+    PLAN,
     Report,
     make_report,
 )
@@ -46,6 +49,7 @@ class ActionModule(OnController):
         folder = absolute(options["run_dir"])
         with owned(folder, self._display.warning, last=True), private():
             report = make_report(folder, ASSETS, collection_version())
+            conclude(os.path.join(folder, PLAN))
             # What watches it is to hear of what was done, not of what would be.
             if options["metrics_file"] and not report.stats["check"]:
                 publish(report.files[METRICS], absolute(options["metrics_file"]))

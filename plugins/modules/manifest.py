@@ -142,6 +142,19 @@ options:
   _pack:
     description: The name of the file in it that is to be fetched. Only for the action plugin.
     type: str
+  resume:
+    description:
+      - With V(auto) a run folder whose run was not brought to its end is gone on with. What is
+        complete there is not done again, unless an option makes it another one, which is a warning
+        that names it; or unless its stage was asked for by its tag.
+      - With V(never) all is done again.
+    type: str
+    choices: [auto, never]
+    default: never
+  retry_failed:
+    description: Whether only what failed in the run of this folder is to be tried again.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: The index is only ever written to the run folder, in check mode too.
@@ -339,6 +352,9 @@ ARGUMENTS = {
             "separator": {"type": "str", "choices": ["null", "newline"], "default": "null"},
         },
     },
+    # For the action plugin alone.
+    "resume": {"type": "str", "choices": ["auto", "never"], "default": "never"},
+    "retry_failed": {"type": "bool", "default": False},
     # From the action plugin: a work directory of this run, and the name of the file in it that is
     # to be fetched (none: the controller is this machine and O(output) is its run folder).
     "_work": {"type": "str"},

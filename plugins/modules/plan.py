@@ -159,6 +159,19 @@ options:
     type: list
     elements: str
     default: []
+  resume:
+    description:
+      - With V(auto) a run folder whose run was not brought to its end is gone on with. What is
+        complete there is not done again, unless an option makes it another one, which is a warning
+        that names it; or unless its stage was asked for by its tag.
+      - With V(never) all is done again.
+    type: str
+    choices: [auto, never]
+    default: never
+  retry_failed:
+    description: Whether only what failed in the run of this folder is to be tried again.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Writes the same plan, into the run folder only.

@@ -31,7 +31,7 @@ LIMIT = 5.0  # ms
 def write_plan(path: str, count: int, hosts: list[str]) -> None:
     """A plan of ``count`` shards, round robin, half of them of the second pass."""
     payload = shards.pack([shards.line(b"d", ['["name",33188,0,0,1,1,0]'], 1)])
-    store = PlanStore.create(path)
+    store = PlanStore.create(path + ".part")
     db = store.db
     db.execute("BEGIN")
     db.executemany(
@@ -61,7 +61,7 @@ def write_plan(path: str, count: int, hosts: list[str]) -> None:
     db.executemany("INSERT INTO payloads VALUES (?, ?)", ((1 + n, payload) for n in range(half)))
     store.count_parts()
     db.execute("COMMIT")
-    store.close()
+    store.publish(path)
 
 
 def claims(folder: str) -> list[Result]:

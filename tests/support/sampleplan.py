@@ -195,7 +195,7 @@ def _shards(
         )
         if state == "done":
             db.execute(
-                "INSERT INTO results VALUES (?, ?, ?, ?, 3, ?, 2, ?, 0, 0, 0, 0, 0, 1.5)",
+                "INSERT INTO results VALUES (?, ?, ?, ?, 3, ?, 2, ?, 0, 0, 0, 0, 0, 0, 1.5)",
                 (number + 1, host, targets[mount], len(share), sum(share), len(share)),
             )
 
@@ -211,7 +211,7 @@ def _checks(
             (name, name, begun, begun + seconds),
         ).lastrowid
         db.execute(
-            "INSERT INTO results VALUES (?, ?, ?, 10, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1.5)",
+            "INSERT INTO results VALUES (?, ?, ?, 10, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 1.5)",
             (shard, name, targets[0]),
         )
 

@@ -36,7 +36,8 @@ class Extra(NamedTuple):
 class Counts(NamedTuple):
     """How much was done. ``files`` are all entries but directories that were copied now;
     ``removed`` is what dead runs had left unfinished in the destination, ``proved`` what a second
-    pass need not look at as the copy had compared it, ``extra`` what only the destination has."""
+    pass need not look at as the copy had compared it, ``extra`` what only the destination has,
+    ``retried`` how often something was tried again that had failed as may pass."""
 
     files: int = 0
     directories: int = 0
@@ -48,6 +49,7 @@ class Counts(NamedTuple):
     removed: int = 0
     proved: int = 0
     extra: int = 0
+    retried: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Both together."""
@@ -61,7 +63,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.files = self.directories = self.bytes = self.skipped = self.changed = 0
-        self.failed = self.repaired = self.removed = self.proved = self.extra = 0
+        self.failed = self.repaired = self.removed = self.proved = self.extra = self.retried = 0
 
     def take(self) -> Counts:
         """The counts; they start again from 0."""

@@ -19,7 +19,7 @@ from typing import Any, Iterator
 
 from ..core.changes import EQUAL
 from ..core.errors import IngestError
-from ..core.paths import display
+from ..core.paths import display, join
 from ..core.want import NOT_LISTED
 from .reader import Index
 from .rows import Directory, Entry, Totals, add_totals
@@ -69,6 +69,29 @@ class Chosen:
             self._waiting.append((parent.replace(b"/", b"\0"), name))
             if len(self._waiting) >= _BATCH:
                 self._write()
+
+    def add_twins(self, index: Index) -> None:
+        """Choose the other names of the files that were chosen. Reads all of the index if one of
+        them has some."""
+        self._write()
+        inodes: set[tuple[int, int]] = set()
+        for every in (False, True):
+            for directory in index.directories():
+                if not every and not self._holds(directory.sort):
+                    continue
+                for entry in index.entries(directory):
+                    if entry.nlink < 2 or entry.type == "d":
+                        continue
+                    if every and (entry.device, entry.inode) in inodes:
+                        self.add(join(directory.path, entry.name))
+                    elif not every and self.has(directory.sort, entry.name):
+                        inodes.add((entry.device, entry.inode))
+            if not inodes:
+                return
+
+    def _holds(self, parent: bytes) -> bool:
+        found = self.db.execute("SELECT 1 FROM names WHERE parent=? LIMIT 1", (parent,))
+        return found.fetchone() is not None
 
     def _write(self) -> None:
         with errors_named(self._folder):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which items of a run's index are planned: all, those that a query names, or what differs from an
-earlier index."""
+"""Which items of a run's index are planned: all, those that a query names, what differs from an
+earlier index, or what failed in the run."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from .store import PlanStore
 
 ALL, QUERY, DIFF = "all", "query", "diff"
 ITEMS = (ALL, QUERY, DIFF)
+FAILED = "failed"
 FOLDER, CHANGES = "chosen", "difference.jsonl"
 # All that tells of other contents or metadata. A link's text can't change without its ctime.
 _FIELDS = tuple(name for name in OVER_TIME if name != "linkname")
@@ -53,6 +54,9 @@ class Wanted(NamedTuple):
         if items == ALL:
             raise IngestError(f"items: all leaves nothing for {meant} to choose: leave one out")
         raise IngestError(f"items: {items} needs {items}, which is not given")
+
+
+FAILED_ALONE = Wanted(FAILED)
 
 
 class Choice(NamedTuple):
@@ -81,6 +85,8 @@ def choose(wanted: Wanted, run_dir: str) -> Choice:
         return _of_query(wanted.query, folder, chosen)
     if wanted.diff is not None:
         return _of_difference(wanted.diff, folder, chosen, changes, run_dir)
+    if wanted.items == FAILED:
+        return _of_failures(folder, chosen, run_dir)
     return Choice(folder, {}, [])
 
 
@@ -115,6 +121,26 @@ def _paths(query: str, folder: str) -> Iterator[bytes]:
                 path = b""
             # path || '/' || name of what is right in the source.
             yield path[1:] if path.startswith(b"/") else path
+
+
+def _of_failures(folder: str, chosen: str, run_dir: str) -> Choice:
+    """What failed in the run itself. A file with several names is chosen with all of them, as its
+    links are made to one that is."""
+    index = Index(folder)
+    try:
+        plan = os.path.join(run_dir, "plan.db")
+        with PlanStore.open(plan, readonly=True) as store, subset.Chosen(chosen) as paths:
+            for failed in failures(store, ()):
+                paths.add(failed.path)
+            paths.add_twins(index)
+            totals = subset.write(index, paths, chosen, all_known=False)
+    except IngestError as error:
+        raise IngestError(
+            f"retry_failed: {error}; what came after the scan needs another run, without it"
+        ) from error
+    finally:
+        index.close()
+    return Choice(chosen, {"items": FAILED, "entries": totals.entries}, [])
 
 
 def _shown(value: Any) -> bytes:

@@ -413,6 +413,7 @@ def plan(
     verify_all: bool = False,
     extra: str = EXTRA[0],
     leave_out: bool = True,
+    network: bool = False,
     **meta: Any,
 ) -> Plan:
     """Plan an index over ``hosts`` (in their order) into a new plan.db.
@@ -423,7 +424,8 @@ def plan(
     ``leave_out``, if what it compared is what is to be preserved at these destinations.
     ``verify_all``: a second pass of metadata looks at what the copy found right as
     well. ``extra``: ``fail`` makes a run fail whose destination has what its source has not, which
-    only a second pass finds. ``meta`` goes to plan.db's meta table.
+    only a second pass finds. ``network``: plan.db is on a network file system. ``meta`` goes to its
+    meta table.
 
     Raises:
         IngestError: no hosts, an unknown split, an unreadable index, a plan that can't be written.
@@ -441,7 +443,7 @@ def plan(
         limits = limits._replace(range_threshold=0)
     begun = time.monotonic()
     index = Index(index_folder)
-    store = PlanStore.create(plan_path)
+    store = PlanStore.create(plan_path + ".part")
     try:
         planner = Planner(store, hosts, split, limits, mounts)
         leave_out = leave_out and _holds_for(
@@ -475,7 +477,7 @@ def plan(
             plan_seconds=round(time.monotonic() - begun, 3),
             **meta,
         )
-        return Plan(
+        made = Plan(
             planner.items,
             planner.files,
             planner.directories,
@@ -484,7 +486,11 @@ def plan(
             number_of_shards(store),
             {host: share._asdict() for host, share in shares(store).items()},
         )
-    except sqlite3.Error as error:
+        store.publish(plan_path, network)
+        return made
+    except (OSError, sqlite3.Error) as error:
         raise IngestError(f"the plan {plan_path} can't be written: {error}") from error
     finally:
-        store.close()
+        index.close()
+        if store.path != plan_path:
+            store.discard()

@@ -236,16 +236,24 @@ def times(store: PlanStore) -> tuple[Times, dict[str, Times]]:
         if last is not None
     }
     names = {host for host, dummy in spans}
-    return _times(spans, names), {host: _times(spans, {host}) for host in names}
+    meta = store.meta()
+    return _times(spans, names, meta), {host: _times(spans, {host}, meta) for host in names}
 
 
-def _times(spans: dict[tuple[str, bool], tuple[float, float]], names: set[str]) -> Times:
+def idle(meta: dict[str, Any], start: float, end: float) -> float:
+    """Seconds between two moments in which the run had been killed, and was not gone on with."""
+    return sum(max(0.0, min(end, to) - max(start, since)) for since, to in meta.get("breaks", ()))
+
+
+def _times(
+    spans: dict[tuple[str, bool], tuple[float, float]], names: set[str], meta: dict[str, Any]
+) -> Times:
     def seconds(is_check: bool) -> float:
         found = [spans[name, is_check] for name in names if (name, is_check) in spans]
         if not found:
             return 0.0
         first, last = min(span[0] for span in found), max(span[1] for span in found)
-        return round(max(0.0, last - first), 3)
+        return round(max(0.0, last - first - idle(meta, first, last)), 3)
 
     return Times(seconds(False), seconds(True))
 

@@ -5,25 +5,32 @@
 All SQL on it is in this room: what a plan is made of in planner, the claims and results in
 dispatch, what others read in queries. With ten million shards a question costs what it costs with
 a thousand: what is asked often is counted in ``parts``, by the transactions that change it.
+
+A plan appears whole, under its name, when it is published. From then on it survives the loss of
+power. On a local disk that takes a write-ahead log, which costs less than a journal without any
+promise does; the last transactions before may be lost, the last ones first, and what they say was
+done is done again. A network file system can't have such a log: there a journal is written, and
+each transaction waits for the server.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
 from typing import Any, Callable, Iterator
 
 from ..core.errors import IngestError
 from ..core.outcome import Counts
 from ..core.sqlite import read_only_uri
 
-VERSION = 3
+VERSION = 4
 _COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
 # Times are the wall clock's, for the report; but what a host's lease is judged by, ``heard``, is
-# in seconds since the controller's start, whose id is ``boot``.
+# in seconds since the controller's start, whose id is ``boot``. ``again`` is the shard of which a
+# shard has what failed, to be tried so many times more, ``tries``.
 _SCHEMA = f"""
 PRAGMA user_version={VERSION};
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
@@ -32,7 +39,7 @@ CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat 
 CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
   claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
   claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER,
-  lost TEXT, lines TEXT);
+  lost TEXT, lines TEXT, again INTEGER, tries INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE payloads(shard INTEGER PRIMARY KEY, payload BLOB);
 CREATE TABLE parts(phase INTEGER, host TEXT, pending INTEGER, claimed INTEGER, files INTEGER,
   bytes INTEGER, done_files INTEGER, done_bytes INTEGER, PRIMARY KEY(phase, host)) WITHOUT ROWID;
@@ -56,6 +63,16 @@ CREATE INDEX shards_checks ON shards(of) WHERE of IS NOT NULL;
 INSERT INTO parts SELECT phase, coalesce(claimed_by, host, ''), sum(state='pending'),
   sum(state='claimed'), sum(files), sum(bytes), sum(files*(state='done')), sum(bytes*(state='done'))
   FROM shards GROUP BY 1, 2;
+CREATE TRIGGER shards_added AFTER INSERT ON shards BEGIN
+  INSERT OR IGNORE INTO parts
+    VALUES (NEW.phase, coalesce(NEW.claimed_by, NEW.host, ''), 0, 0, 0, 0, 0, 0);
+  UPDATE parts SET
+    pending=pending+(NEW.state='pending'), claimed=claimed+(NEW.state='claimed'),
+    files=files+NEW.files, bytes=bytes+NEW.bytes,
+    done_files=done_files+NEW.files*(NEW.state='done'),
+    done_bytes=done_bytes+NEW.bytes*(NEW.state='done')
+    WHERE phase=NEW.phase AND host=coalesce(NEW.claimed_by, NEW.host, '');
+END;
 CREATE TRIGGER shards_counted AFTER UPDATE OF state, claimed_by ON shards BEGIN
   UPDATE parts SET
     pending=pending-(OLD.state='pending'), claimed=claimed-(OLD.state='claimed'),
@@ -89,16 +106,43 @@ class PlanStore:
 
     @classmethod
     def create(cls, path: str) -> PlanStore:
-        """A new, empty plan.db in place of any old one. Raises IngestError if it can't be made."""
+        """A new, empty plan.db in place of any old one, to be written and then published: until
+        then nothing waits for the disk. Raises IngestError if it can't be made."""
         try:
-            for old in (path, path + "-journal"):
-                if os.path.lexists(old):
-                    os.unlink(old)
+            _remove(path)
             db = _connect(path)
+            db.execute("PRAGMA synchronous=OFF")
             db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise IngestError(f"the plan {path} can't be written: {error}") from error
         return cls(path, db)
+
+    def publish(self, path: str, network: bool = False) -> None:
+        """It is complete, and takes the place of any plan at ``path``; this store is closed.
+        ``network``: that is on a network file system. Raises OSError and sqlite3.Error."""
+        self.keep_safe(network)
+        self.db.close()
+        with open(self.path, "rb+") as stream:
+            os.fsync(stream.fileno())
+        _remove(path)
+        os.replace(self.path, path)
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self.path = path
+
+    def keep_safe(self, network: bool) -> None:
+        """From now on it survives the loss of power; see above."""
+        _promise(self.db, not network)
+
+    def put_away(self) -> None:
+        """One plain file is all there is, which can be read where nothing can be written; unless
+        somebody else has it open."""
+        self.db.execute("PRAGMA busy_timeout=0")
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.db.execute("PRAGMA journal_mode=DELETE").fetchone()
 
     @classmethod
     def open(cls, path: str, readonly: bool = False) -> PlanStore:
@@ -108,6 +152,8 @@ class PlanStore:
         try:
             db = _connect(read_only_uri(path), uri=True) if readonly else _connect(path)
             db.execute("SELECT 1 FROM shards LIMIT 1")
+            if not readonly:
+                _promise(db, db.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
             (version,) = db.execute("PRAGMA user_version").fetchone()
         except sqlite3.Error as error:
             raise IngestError(f"{path} is not a plan: {error}") from error
@@ -119,6 +165,12 @@ class PlanStore:
             )
         return cls(path, db)
 
+    def discard(self) -> None:
+        """It was not published, and nothing of it stays."""
+        self.db.close()
+        with contextlib.suppress(OSError):
+            _remove(self.path)
+
     def close(self) -> None:
         """Close it."""
         self.db.close()
@@ -129,7 +181,7 @@ class PlanStore:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything in it, or nothing; nobody else writes meanwhile."""
         self._begin()
@@ -184,7 +236,17 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _connect(path: str, uri: bool = False) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_PATIENCE, uri=uri, isolation_level=None)
-    # A lost plan is made again by the next run, so no write waits for the disk.
-    db.execute("PRAGMA synchronous=OFF")
-    return db
+    return sqlite3.connect(path, timeout=_PATIENCE, uri=uri, isolation_level=None)
+
+
+def _promise(db: sqlite3.Connection, log: bool) -> None:
+    """Survive the loss of power, with a write-ahead log or without."""
+    db.execute(f"PRAGMA journal_mode={'WAL' if log else 'TRUNCATE'}").fetchone()
+    db.execute(f"PRAGMA synchronous={'NORMAL' if log else 'FULL'}")
+
+
+def _remove(path: str) -> None:
+    """Remove a plan, that first, and what SQLite may have left beside it. Raises OSError."""
+    for name in (path, path + "-wal", path + "-shm", path + "-journal"):
+        if os.path.lexists(name):
+            os.unlink(name)

@@ -39,6 +39,10 @@ _ELSEWHERE = {
     "plan_seconds",
     "right",
     "compared",
+    "asked",
+    "reported",
+    "breaks",
+    "resumed",
 }
 
 Json = Dict[str, Any]
@@ -89,6 +93,7 @@ def gather(
         check_seconds=times.check,
         scan_seconds=scan.get("seconds", 0.0),
         plan_seconds=meta.get("plan_seconds", 0.0),
+        resumed=meta.get("resumed", 0),
         check=bool(meta.get("check")),
         items=planned["items"],
         changed=done.changed,
@@ -251,7 +256,7 @@ def _whole(store: PlanStore) -> float:
     begun = [host for host in results.hosts(store) if host.started]
     start = min((host.started for host in begun if host.started), default=0.0)
     end = max((host.ended for host in begun if host.ended), default=0.0)
-    return round(max(0.0, end - start), 3)
+    return round(max(0.0, end - start - results.idle(store.meta(), start, end)), 3)
 
 
 def _rate(amount: int, seconds: float) -> float:

@@ -29,7 +29,8 @@ options:
     description:
       - Copies at once on this host, or V(auto).
       - V(auto) is one a processor, and 16 a processor, at most 64, where the source or the
-        destination is a network mount.
+        destination is a network mount. There the module M(scaleout.ingest.parallel_copy) adapts the
+        number to the rate that it sees while it copies, up to 128.
     type: str
     default: auto
   bandwidth_limit:

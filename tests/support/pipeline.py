@@ -15,6 +15,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings im
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
     chunk_for,
+    most_for,
     workers_for,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
@@ -100,6 +101,7 @@ def ingest(
         second_pass=verify != "none",
         verify_all=verify_all,
         repair=repair,
+        most=most_for((source, *destinations), workers, method != "copy"),
     )
     if method != "copy":
         wanted = RsyncOptions(method, tuple(rsync_options), verify=verify)

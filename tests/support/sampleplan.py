@@ -228,12 +228,13 @@ def _samples(
         ]
         for step, weight in enumerate(weights):
             db.execute(
-                "INSERT INTO samples VALUES (?, ?, ?, ?)",
-                (name, START + step, int(files * done), int(size * done)),
+                "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
+                (name, START + step, int(files * done), int(size * done), 16 if step < 5 else 32),
             )
             done += weight / sum(weights)
         db.execute(
-            "INSERT INTO samples VALUES (?, ?, ?, ?)", (name, START + steps, int(files), int(size))
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
+            (name, START + steps, int(files), int(size), 32),
         )
 
 

@@ -49,11 +49,20 @@ class Done(NamedTuple):
     extras: tuple[Extra, ...] = ()
 
 
+class More(NamedTuple):
+    """To a worker: one thread more from now on."""
+
+
+class Fewer(NamedTuple):
+    """To a worker: the thread that receives it has done its last chunk, and ends."""
+
+
 class Moved(NamedTuple):
-    """So many bytes more of a chunk that is still under way."""
+    """So many bytes and entries more of a chunk that is still under way."""
 
     number: int
     size: int
+    files: int = 0
 
 
 class Unanswered(NamedTuple):

@@ -20,9 +20,10 @@ from ..mounts.watchdog import Watch
 from ..plan import shards
 from ..plan.shards import Header
 from .ledger import Ledger
-from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
+from .messages import Broken, Chunk, Crashed, Done, Fewer, More, Moved, Unanswered
 from .mount_shares import Spread
 from .open_shard import OpenShard
+from .pacing import Pacing
 from .settings import Settings
 from .worker import work
 
@@ -40,9 +41,10 @@ class _Piece(NamedTuple):
 class _Worker:
     """What is known of a worker process."""
 
-    def __init__(self, member: Member, mount: bytes) -> None:
+    def __init__(self, member: Member, mount: bytes, threads: int) -> None:
         self.member = member
         self.mount = mount
+        self.threads = threads  # that are at work; 0: the one that it keeps has a rest
         self.pieces: dict[int, _Piece] = {}  # by their chunks' numbers
         self.heard = time.monotonic()
 
@@ -55,7 +57,7 @@ class Runner:
         does not answer and others do (0: never); see :class:`..mounts.watchdog.Watch`."""
         self._settings = settings
         self._watch = Watch(settings.source, settings.destinations, stall)
-        self._depth = settings.threads * ahead
+        self._ahead = ahead
         self._queues: dict[bytes, deque[OpenShard]] = {m: deque() for m in settings.destinations}
         self._retry: deque[_Piece] = deque()
         self._spread = Spread(settings.destinations)
@@ -67,6 +69,7 @@ class Runner:
         self._finished: list[ShardResult] = []
         self._crew = Crew()
         self._workers: list[_Worker] = []
+        self._pacing = Pacing(settings) if settings.most else None
         self.ledger = Ledger()
         self.left_out: dict[bytes, LeftOut] = {}  # mounts, and why
         for number in range(settings.processes):
@@ -75,7 +78,7 @@ class Runner:
     def _spawn(self, mount: bytes) -> None:
         # Each mount has processes of its own: what hangs in a dead one takes no other along.
         member = self._crew.add(partial(work, self._settings, mount))
-        self._workers.append(_Worker(member, mount))
+        self._workers.append(_Worker(member, mount, self._settings.threads))
 
     def add(self, header: Header, data: bytes) -> None:
         """Take on a shard."""
@@ -91,12 +94,18 @@ class Runner:
         """Whether a shard is unfinished."""
         return self._shards > 0
 
+    @property
+    def workers(self) -> int:
+        """How many are at work at once, over all mounts."""
+        return sum(worker.threads for worker in self._workers)
+
     def step(self, timeout: float) -> list[ShardResult]:
         """Hand out work, wait up to ``timeout`` s for results; returns the finished shards.
 
         Raises:
             IngestError: no worker can work, or the source does not answer.
         """
+        self._adapt()
         self._hand_out()
         workers = {worker.member: worker for worker in self._workers}
         for member in self._crew.wait(timeout):
@@ -117,13 +126,14 @@ class Runner:
     def _hand_out(self) -> None:
         # In turn, so that a little work is spread over all mounts as well.
         if self._watch.waiting:
+            self._idle()
             return
         takers = self._workers
         while takers:
             takers = [
                 worker
                 for worker in takers
-                if len(worker.pieces) < self._depth and self._give(worker)
+                if len(worker.pieces) < worker.threads * self._ahead and self._give(worker)
             ]
 
     def _give(self, worker: _Worker) -> bool:
@@ -132,6 +142,7 @@ class Runner:
             return False
         piece = self._next(worker.mount)
         if piece is None:
+            self._idle()
             return False
         self._spread.take(worker.mount, piece.chunk.cost)
         if not worker.pieces:
@@ -173,6 +184,8 @@ class Runner:
         worker.heard = time.monotonic()
         if isinstance(said, Moved):
             self.ledger.moved(said.number, said.size)
+            if self._pacing:
+                self._pacing.moved(worker.mount, said)
         elif isinstance(said, Broken):
             if said.source:
                 raise IngestError(f"the source can't be used: {said.message}")
@@ -230,6 +243,8 @@ class Runner:
     def _count(self, piece: _Piece, mount: bytes, done: Done) -> None:
         shard = piece.shard
         shard.add(mount, piece.chunk, done)
+        if self._pacing:
+            self._pacing.done(mount, done.number, len(piece.chunk.lines), done.counts)
         self.ledger.add(done, shard.header.kind != Kind.VERIFY)
         self._end_if_done(shard)
 
@@ -237,6 +252,28 @@ class Runner:
         if shard.done:
             self._shards -= 1
             self._finished.append(shard.result())
+
+    # -- how many at once --------------------------------------------------------------------
+
+    def _idle(self) -> None:
+        if self._pacing:
+            self._pacing.idle()
+
+    def _adapt(self) -> None:
+        """Have as many workers over each mount as its rate wants, if that is asked for."""
+        for mount, number in ((self._pacing and self._pacing.numbers()) or {}).items():
+            workers = [worker for worker in self._workers if worker.mount == mount]
+            for at, worker in enumerate(workers):
+                least, rest = divmod(number, len(workers))
+                self._resize(worker, least + (at < rest))
+
+    @staticmethod
+    def _resize(worker: _Worker, threads: int) -> None:
+        # Each is taken by a thread between two chunks; a worker keeps one, which may get nothing.
+        had, gets = max(1, worker.threads), max(1, threads)
+        for _thread in range(abs(gets - had)):
+            worker.member.send(More() if gets > had else Fewer())
+        worker.threads = threads
 
     # -- workers that die or hang -----------------------------------------------------------------
 
@@ -251,6 +288,8 @@ class Runner:
             tries = self._tries.get(number, 0) + (worker.mount not in self.left_out)
             self._tries[number] = tries
             self.ledger.forget(number)
+            if self._pacing:
+                self._pacing.forget(number)
             if tries < _TRIES:
                 self._spread.give_back(worker.mount, piece.chunk.cost)
                 self._retry.append(piece._replace(avoid=b""))
@@ -264,6 +303,7 @@ class Runner:
             self._spawn(
                 worker.mount if worker.mount in usable else min(usable, key=count.__getitem__)
             )
+            self._resize(self._workers[-1], worker.threads)
         elif not self._workers:
             raise IngestError(f"no mount can be used: {listing(self.left_out.values())}")
 

@@ -37,6 +37,8 @@ class Settings(NamedTuple):
     second_pass: bool = True
     # Whether the plan holds only what the scan found to be missing or different.
     compared: bool = False
+    # Up to how many workers there may be at once when their number adapts to the rate; 0: it stays.
+    most: int = 0
     # Whether the second pass looks at what the copy found right, too.
     verify_all: bool = False
 

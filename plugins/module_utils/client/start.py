@@ -10,7 +10,7 @@ from typing import Any, Callable, Sequence
 from ..core.background import Status, detach
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
-from ..fs.worker_count import chunk_for, workers, workers_for
+from ..fs.worker_count import chunk_for, most_for, workers, workers_for
 from ..mounts.left_out import LeftOut
 from ..mounts.probes import answering
 from ..mounts.same_export import make
@@ -29,7 +29,10 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
     """What the options mean on this host, over these mounts. Raises IngestError."""
     source = to_bytes(options.source)
     mounts = tuple(to_bytes(path) for path in destinations)
-    processes, threads = workers_for((source, *mounts), workers(options.workers), len(mounts))
+    wanted, paths = workers(options.workers), (source, *mounts)
+    processes, threads = workers_for(paths, wanted, len(mounts))
+    # One rsync is a process of its own, and takes long.
+    limited = bool(options.bandwidth_limit or options.rsync)
     return Settings(
         source,
         mounts,
@@ -44,6 +47,7 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
         selection=Selection.from_meta(options.selection),
         second_pass=options.verify != "none",
         compared=options.compared,
+        most=most_for(paths, wanted, limited),
         verify_all=options.verify_all,
     )
 

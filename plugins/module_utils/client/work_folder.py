@@ -34,12 +34,12 @@ class Samples:
         self.entries: list[list[float]] = []
         self._interval = 0.25
 
-    def add(self, ledger: Ledger, last: bool = False) -> None:
-        """Note the state now, if it is time."""
+    def add(self, ledger: Ledger, workers: int, last: bool = False) -> None:
+        """Note the state now, if it is time; ``workers`` are at work."""
         now = time.time()
         if not last and self.entries and now - self.entries[-1][0] < self._interval:
             return
-        self.entries.append([round(now, 3), ledger.files, ledger.live_bytes])
+        self.entries.append([round(now, 3), ledger.files, ledger.live_bytes, workers])
         if len(self.entries) > _SAMPLES:
             self.entries = self.entries[::2]
             self._interval *= 2
@@ -84,10 +84,10 @@ class Job:
                 self._check()
                 ended = self._take() or ended
                 self._finish(runner.step(0.1 if runner.busy else 0.05))
-                self._samples.add(runner.ledger)
+                self._samples.add(runner.ledger, runner.workers)
                 if not runner.busy and ended and not self._more():
                     break
-            self._samples.add(runner.ledger, last=True)
+            self._samples.add(runner.ledger, runner.workers, last=True)
             self._flush()
             self._tell()
             runner.finish()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from itertools import groupby
 from operator import itemgetter
@@ -22,7 +23,7 @@ from ..fs.listing import look_ahead
 from ..fs.worker_count import waits
 from ..plan.shards import Row, read_line
 from .line_operations import OPERATIONS, compare_names, look_for_newcomers, verify, without
-from .messages import Broken, Chunk, Crashed, Done, Moved, Unanswered
+from .messages import Broken, Chunk, Crashed, Done, Fewer, More, Moved, Unanswered
 from .settings import Settings
 
 _TELL = 0.5  # seconds between words about a chunk under way
@@ -36,19 +37,56 @@ def work(settings: Settings, mount: bytes, line: Line) -> None:
     if "mode" in settings.preserve:
         os.umask(0)
     line.listen()
-    line.share(lambda: _serve(settings, mount, line), settings.threads)
+    threads = _Threads(settings.threads)
+    line.share(lambda: _begin(settings, mount, line, threads), settings.threads)
+    threading.Event().wait()  # the process ends with the line; its other threads go on
 
 
-def _serve(settings: Settings, mount: bytes, line: Line) -> None:
-    """What each thread does."""
+class _Threads:
+    """How many threads a worker has; at least one."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._counting = threading.Lock()
+
+    def add(self) -> None:
+        """One more is about to begin."""
+        with self._counting:
+            self._number += 1
+
+    def may_end(self) -> bool:
+        """Whether one may end; then it is not counted any more."""
+        with self._counting:
+            if self._number < 2:
+                return False
+            self._number -= 1
+            return True
+
+
+def _begin(settings: Settings, mount: bytes, line: Line, threads: _Threads) -> None:
+    """What each of the first threads does."""
     try:
         worker = _Worker(settings, mount, line.tell)
     except OSError as error:
         where = error.filename or mount
         line.tell(Broken(f"{os.fsdecode(where)}: {error.strerror}", where == settings.source))
         return
+    _serve(worker, line, threads)
+
+
+def _serve(worker: _Worker, line: Line, threads: _Threads) -> None:
+    """One chunk after the other. A thread between two of them is who makes another, or ends."""
     while True:
-        chunk: Chunk = line.receive()
+        message: Chunk | More | Fewer = line.receive()
+        if isinstance(message, More):
+            _add(worker, line, threads)
+            continue
+        if isinstance(message, Fewer):
+            if threads.may_end():
+                worker.close()
+                return
+            continue
+        chunk = message
         try:
             done: object = worker.chunk(chunk)
         except Exception as error:  # pylint: disable=broad-except
@@ -58,10 +96,22 @@ def _serve(settings: Settings, mount: bytes, line: Line) -> None:
         line.tell(done)
 
 
+def _add(worker: _Worker, line: Line, threads: _Threads) -> None:
+    """One thread more. If it can't begin, the others will find out why."""
+    try:
+        another = worker.another()
+    except OSError:
+        return
+    threads.add()
+    line.another(lambda: _serve(another, line, threads))
+
+
 class _Worker:
     """One thread of a worker."""
 
-    def __init__(self, settings: Settings, mount: bytes, tell: Tell) -> None:
+    def __init__(
+        self, settings: Settings, mount: bytes, tell: Tell, clean: bool | None = None
+    ) -> None:
         share = settings.bandwidth_limit / (settings.processes * settings.threads)
         self._session = Session(
             settings.source,
@@ -73,32 +123,44 @@ class _Worker:
         )
         if settings.rsync:  # which may be killed in this run, and leaves something then
             self._session.clean = False
+        if clean is not None:
+            self._session.clean = clean
         selection = settings.selection
         takes = None if selection.takes_all else selection.takes
         self._names = Names(self._session, takes, selection.one_file_system)
         self._second = Check(self._session, settings.digests)
         self._session.suspicion = lambda operation: tell(Unanswered(operation))
         self._settings = settings
+        self._mount = mount
         self._remote = waits(settings.source)
         self._ask_there = not (settings.compared or self._session.clean) and waits(mount)
         self._tell = tell
         self._number = 0  # of the chunk
         self._lines = ""  # what became of those of the chunk
         self._extras: list[Extra] = []
-        self._untold = 0  # bytes
+        self._untold = self._untold_files = 0  # bytes and files
         self._told_at = 0.0
+
+    def another(self) -> _Worker:
+        """One more like this. What has been there since is this run's. Raises OSError."""
+        return _Worker(self._settings, self._mount, self._tell, self._session.clean)
+
+    def close(self) -> None:
+        """Nothing more is to be done."""
+        self._session.close()
 
     def _moved(self, size: int) -> None:
         self._untold += size
         now = time.monotonic()
         if now - self._told_at > _TELL:
-            self._tell(Moved(self._number, self._untold))
-            self._untold, self._told_at = 0, now
+            self._tell(Moved(self._number, self._untold, self._untold_files))
+            self._untold, self._untold_files, self._told_at = 0, 0, now
 
     def chunk(self, chunk: Chunk) -> Done:
         """Do one chunk. An entry's failure is in the result, never an exception."""
         self._number, self._untold, self._lines = chunk.number, 0, ""
-        begun = time.monotonic()
+        begun = self._told_at = time.monotonic()
+        self._untold_files = 0
         slow: list[SlowDirectory] = []
         if chunk.kind == Kind.COPY and self._settings.copy_lines:
             states = self._settings.copy_lines(
@@ -141,6 +203,7 @@ class _Worker:
         states: list[str] = []
         compared = self._settings.compared_is_proved and chunk.kind != Kind.DIRECTORIES
         tally, metadata = session.tally, session.metadata
+        adapts = self._settings.most > 0
         ahead = dict(chunk.ahead) if self._remote or self._ask_there else {}
         for at, line in enumerate(chunk.lines):
             directory, rows = read_line(chunk.kind, line)
@@ -163,6 +226,11 @@ class _Worker:
             slow.append(
                 SlowDirectory(now - last, directory, tally.files - files, tally.bytes - size)
             )
+            if adapts:
+                # A directory costs a few calls, too.
+                self._untold_files += len(rows) + 1
+                if now - self._told_at > _TELL:
+                    self._moved(0)
             last, files, size = now, tally.files, tally.bytes
         self._lines = "".join(states)
         slow.sort(reverse=True)

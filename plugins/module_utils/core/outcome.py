@@ -183,7 +183,8 @@ class ShardResult(NamedTuple):
 
 class Closing(NamedTuple):
     """What a client says of its whole work at the end: what was done by when (s by its own clock,
-    files, bytes), the directories that took longest, and what the destination can't hold."""
+    files, bytes, workers), the directories that took longest, and what the destination can't hold.
+    """
 
     samples: list[list[float]]
     slow: list[SlowDirectory]

@@ -108,8 +108,12 @@ class Line:
         if threads > 1:
             self.listen()
         for _number in range(threads - 1):
-            threading.Thread(target=self.guard, args=(serve,), daemon=True).start()
+            self.another(serve)
         serve()
+
+    def another(self, serve: Callable[[], None]) -> None:
+        """Run ``serve`` in one more thread; see :meth:`share`. All of them must be listening."""
+        threading.Thread(target=self.guard, args=(serve,), daemon=True).start()
 
     def guard(self, act: Callable[[], None]) -> None:
         """Do it; an exception ends the process, and the parent is told."""

@@ -11,6 +11,7 @@ from ..core.errors import IngestError
 from .mount_table import NETWORK, file_system
 
 MOST = 64  # what "auto" comes to at most
+MOST_ADAPTED = 128  # when it adapts to the rate
 
 
 def workers_for(
@@ -39,6 +40,17 @@ def waits(path: bytes) -> bool:
     """Whether the calls for a path wait for a server, or for another process."""
     kind = file_system(path)
     return kind in NETWORK or kind.startswith("fuse")
+
+
+def most_for(paths: Iterable[bytes], workers: object, limited: bool) -> int:
+    """Up to how many workers ``auto`` may become while running, by the rate; 0: it does not.
+
+    Where no call waits for a server, more than one a processor gain nothing. ``limited``: what the
+    client may do in a second is not its workers' matter.
+    """
+    if workers != "auto" or limited or not any(waits(path) for path in paths):
+        return 0
+    return MOST_ADAPTED
 
 
 def chunk_for(threads: int) -> tuple[int, int]:

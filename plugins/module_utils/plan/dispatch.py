@@ -310,7 +310,7 @@ class Dispatcher:
         """Store what a client says at the end."""
         with self._store.transaction() as db:
             db.executemany(
-                "INSERT INTO samples(host, time, files, bytes) VALUES (?, ?, ?, ?)",
+                "INSERT INTO samples(host, time, files, bytes, workers) VALUES (?, ?, ?, ?, ?)",
                 [(self._host, *entry) for entry in closing.samples],
             )
             db.executemany(_SLOW, [(self._host, *entry) for entry in closing.slow])

@@ -132,12 +132,13 @@ class Failed(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What a host had done until a time, by the controller's clock."""
+    """What a host had done until a time, by the controller's clock; ``workers`` were at work."""
 
     host: str
     time: float
     files: int
     bytes: int
+    workers: int
 
 
 # -- hosts and mounts ----------------------------------------------------------------------------
@@ -300,7 +301,7 @@ def failures(store: PlanStore, scan_errors: Iterable[tuple[Any, ...]]) -> Iterat
 _ALIGNED = """
   WITH first AS (SELECT host, min(time) AS time FROM samples GROUP BY host),
   aligned AS (
-    SELECT samples.host AS host, files, bytes,
+    SELECT samples.host AS host, files, bytes, workers,
       samples.time - first.time + coalesce(started, first.time) AS time
     FROM samples JOIN first ON first.host=samples.host LEFT JOIN hosts ON name=samples.host)
 """
@@ -316,7 +317,7 @@ def samples(store: PlanStore, start: float, width: float) -> Iterator[Sample]:
     """The last sample of each host in each interval of ``width`` seconds, by host and time: few
     enough for any length of run."""
     query = _ALIGNED + (
-        "SELECT host, max(time), max(files), max(bytes) FROM aligned "
+        "SELECT host, max(time), max(files), max(bytes), max(workers) FROM aligned "
         "GROUP BY host, CAST((time - ?) / ? AS INTEGER) ORDER BY 1, 2"
     )
     return map(Sample._make, store.db.execute(query, (start, width)))

@@ -47,7 +47,7 @@ CREATE TABLE broken(path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE results(shard INTEGER, host TEXT, mount TEXT, {_COUNTS}, seconds REAL);
 CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path BLOB,
   operation TEXT, errno INTEGER, message TEXT);
-CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER);
+CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER, workers INTEGER);
 CREATE TABLE slow(host TEXT, path BLOB, seconds REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE left_out(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
 CREATE TABLE extras(shard INTEGER, path BLOB, type TEXT);

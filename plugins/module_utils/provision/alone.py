@@ -38,11 +38,11 @@ def serve(
                 dispatcher.record(finished)
             now = time.time()
             if not samples or now - samples[-1][0] > _SAMPLE:
-                samples.append([now, runner.ledger.files, runner.ledger.live_bytes])
+                samples.append(_sample(runner))
                 if progress is not None:
                     progress(runner.ledger)
         ledger = runner.ledger
-        samples.append([time.time(), ledger.files, ledger.live_bytes])
+        samples.append(_sample(runner))
         dispatcher.record_run(Closing(samples, ledger.slow, ledger.losses.kinds))
         dispatcher.end(HostState.DONE)
         runner.finish()
@@ -50,3 +50,7 @@ def serve(
         dispatcher.end(HostState.FAILED)
         runner.close()
         raise
+
+
+def _sample(runner: Runner) -> list[float]:
+    return [time.time(), runner.ledger.files, runner.ledger.live_bytes, runner.workers]

@@ -13,11 +13,12 @@ from ..plan.store import PlanStore
 
 
 class Series(NamedTuple):
-    """A client's progress: in each interval so many files and bytes."""
+    """A client's progress: in each interval so many files and bytes, by so many workers."""
 
     host: str
     files: list[float]
     bytes: list[float]
+    workers: list[int]
 
 
 def throughput(store: PlanStore, intervals: int = 120) -> tuple[float, list[Series]]:
@@ -32,19 +33,20 @@ def throughput(store: PlanStore, intervals: int = 120) -> tuple[float, list[Seri
     width = 0.5 if end - start <= 30 else float(math.ceil((end - start) / intervals))
     steps = math.ceil((end - start) / width)
     series: dict[str, Series] = {}
-    before = Sample("", 0.0, 0, 0)
+    before = Sample("", 0.0, 0, 0, 0)
     for sample in results.samples(store, start, width):
         host = sample.host
         if host not in series:
-            series[host] = Series(host, [0.0] * steps, [0.0] * steps)
-            before = Sample(host, sample.time, 0, 0)
+            series[host] = Series(host, [0.0] * steps, [0.0] * steps, [0] * steps)
+            before = sample._replace(files=0, bytes=0)
         if sample.files < before.files or sample.bytes < before.bytes:  # it started anew
-            before = Sample(host, before.time, 0, 0)
+            before = before._replace(files=0, bytes=0)
         for step, share in _spread(
             (before.time - start) / width, (sample.time - start) / width, steps
         ):
             series[host].files[step] += (sample.files - before.files) * share
             series[host].bytes[step] += (sample.bytes - before.bytes) * share
+            series[host].workers[step] = sample.workers
         before = sample
     return width, list(series.values())
 

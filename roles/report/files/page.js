@@ -72,25 +72,38 @@
     if (!data.throughput) { return; }
     var seconds = data.throughput.seconds;
     if (!seconds.length) { return; }
+    var right = axis(look, "workers", function (v) { return whole.format(v); }, false);
+    right.position = "right";
+    right.grid.drawOnChartArea = false;
+    right.ticks.precision = 0;
     draw(id, {
       type: "line",
       data: {
         labels: seconds.map(function (at) { return clock(at, seconds[seconds.length - 1]); }),
-        datasets: data.throughput.series.map(function (series, number) {
+        datasets: [{
+          label: "workers", data: data.throughput.workers, yAxisID: "workers", stepped: "before", fill: false,
+          borderColor: look.ink, backgroundColor: look.ink, borderWidth: 1.5, borderDash: [5, 4], pointRadius: 0
+        }].concat(data.throughput.series.map(function (series, number) {
           var color = look.colors[number % 8];
           return {
             label: series.name, data: series[key], fill: true, borderColor: color, backgroundColor: color + "b3",
             borderWidth: 1, pointRadius: seconds.length > 1 ? 0 : 4, pointHitRadius: 8, cubicInterpolationMode: "monotone"
           };
-        })
+        }))
       },
       options: options(look, {
-        scales: { x: category(look, true), y: axis(look, unit, function (v) { return short.format(v); }, true) },
+        scales: {
+          x: category(look, true), y: axis(look, unit, function (v) { return short.format(v); }, true), workers: right
+        },
         callbacks: {
-          label: function (item) { return " " + item.dataset.label + ": " + exact.format(item.parsed.y) + " " + unit; },
+          label: function (item) {
+            var of = item.dataset.yAxisID ? "" : " " + unit;
+            return " " + item.dataset.label + ": " + exact.format(item.parsed.y) + of;
+          },
           footer: function (items) {
-            var sum = items.reduce(function (total, item) { return total + item.parsed.y; }, 0);
-            return items.length > 1 ? "all: " + exact.format(sum) + " " + unit : "";
+            var rates = items.filter(function (item) { return !item.dataset.yAxisID; });
+            var sum = rates.reduce(function (total, item) { return total + item.parsed.y; }, 0);
+            return rates.length > 1 ? "all: " + exact.format(sum) + " " + unit : "";
           }
         }
       })

@@ -76,6 +76,7 @@ def _throughput(key: str, width: float, series: list[Series]) -> Json:
     window = max(1, min(round(SMOOTHED / width) if width else 1, steps // 5))
     return {
         "seconds": [step * width for step in range(steps)],
+        "workers": [sum(step) for step in zip(*(found.workers for found in series))],
         "series": [
             {
                 "name": label,

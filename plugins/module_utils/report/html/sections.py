@@ -58,15 +58,18 @@ def _over_time(charts: Json) -> str:
         for key in ("files", "bytes")
     ]
     rows = [
-        row(duration(second), (significant(files), significant(megabyte)))
-        for second, files, megabyte in zip(found["seconds"], *sums)
+        row(duration(second), (significant(files), significant(megabyte), count(workers)))
+        for second, files, megabyte, workers in zip(found["seconds"], *sums, found["workers"])
     ]
     peak = f"It peaked at {significant(max(sums[0]))} files/s and {significant(max(sums[1]))} MB/s."
-    numbers = table("All clients together", ("After", "Files/s", "MB/s"), rows, (1, 2))
+    numbers = table(
+        "All clients together", ("After", "Files/s", "MB/s", "Workers"), rows, (1, 2, 3)
+    )
     return section(
         "throughput",
         "Throughput over time",
-        "What all clients moved together, one colour a client, by the time from the start. " + peak,
+        "What all clients moved together, one colour a client, by the time from the start. "
+        "The dashed line is how many workers were at it, by the scale on the right. " + peak,
         pair(
             figure("rate-files", "Files a second", f"Files a second over time, by client. {peak}"),
             figure("rate-bytes", "MB a second", f"Megabytes a second over time, by client. {peak}"),

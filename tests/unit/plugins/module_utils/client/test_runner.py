@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.line_operations import (
     OPERATIONS,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.messages import Fewer
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.pacing import Pacing
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
@@ -210,7 +213,7 @@ def test_live_bytes_never_run_backwards(tmp_path: Path) -> None:
     samples: list[list[float]] = []
 
     def note() -> None:
-        samples.append([time.time(), runner.ledger.files, runner.ledger.live_bytes])
+        samples.append([time.time(), runner.ledger.files, runner.ledger.live_bytes, 2])
 
     run(runner, note)
     note()
@@ -222,6 +225,80 @@ def test_live_bytes_never_run_backwards(tmp_path: Path) -> None:
         Dispatcher(store, "host", 60.0).record_run(Closing(samples, [], {}))
         _width, series = throughput(store)
     assert sum(series[0].bytes) == pytest.approx(runner.ledger.bytes)
+
+
+def threads_of(pid: int) -> int:
+    """How many of a worker's threads take chunks; one more only receives."""
+    return len(os.listdir(f"/proc/{pid}/task")) - 1
+
+
+def test_workers_come_and_go_between_two_chunks(
+    trees: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = trees
+    for number in range(150):
+        (source / f"more{number}").mkdir()
+        (source / f"more{number}" / "file").write_bytes(b"x" * number)
+    wanted = [9, 1, 12, 2, 5]
+    monkeypatch.setattr(
+        Pacing,
+        "numbers",
+        lambda _pacing: (
+            {bytes(target): wanted.pop(0)} if wanted and chance.random() < 0.3 else None
+        ),
+    )
+    chance = random.Random(3)
+    settings = Settings(
+        bytes(source), (bytes(target),), processes=2, threads=2, chunk_files=3, most=16
+    )
+    runner = Runner(settings)
+    assert runner.workers == 4
+    runner.add(*shard(source))
+    finished = run(runner)
+    while wanted:
+        runner.step(0.01)
+    assert runner.workers == 5
+    # All chunks once, whoever came and went; and none was killed.
+    assert total(finished, "files") == FILES + 150 and total(finished, "skipped") == 0
+    assert not [failure for entry in finished for failure in entry.failures]
+    until = time.monotonic() + 20
+    pids = [worker.member.pid for worker in runner._workers]
+    # The last one that ends stays, and takes no chunk.
+    while sum(map(threads_of, pids)) > 7 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert 5 <= sum(map(threads_of, pids)) <= 7
+    runner.finish()
+
+
+def test_a_worker_that_dies_is_replaced_by_one_of_as_many_threads(
+    trees: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = trees
+    wanted = [6]
+    monkeypatch.setattr(
+        Pacing, "numbers", lambda _pacing: {bytes(target): wanted.pop()} if wanted else None
+    )
+    runner = Runner(
+        Settings(bytes(source), (bytes(target),), processes=1, threads=2, chunk_files=3, most=8)
+    )
+    runner.add(*shard(source))
+    runner.step(0.0)
+    assert runner.workers == 6
+    os.kill(runner._workers[0].member.pid, signal.SIGKILL)
+    assert total(run(runner), "files") == FILES
+    assert runner.workers == 6
+    runner.finish()
+
+
+def test_no_fewer_than_one_thread(trees: tuple[Path, Path]) -> None:
+    source, target = trees
+    runner = Runner(Settings(bytes(source), (bytes(target),), threads=2, most=8))
+    member = runner._workers[0].member
+    for _message in range(5):
+        member.send(Fewer())
+    runner.add(*shard(source))
+    assert total(run(runner), "files") == FILES
+    runner.finish()
 
 
 def test_nothing_of_a_crashed_chunk_reaches_the_next(

@@ -227,6 +227,9 @@ def test_throughput_adds_up(tmp_path: Any) -> None:
     assert [found.host for found in series] == ["client01", "client02", "client03", "client04"]
     assert len({len(found.files) for found in series}) == 1 and width == 5
     assert all(sum(found.files) == pytest.approx(1000) for found in series)
+    # Until the fifth second 16 were at work.
+    assert all(set(found.workers[:1]) < {16, 32} for found in series)
+    assert all(set(found.workers[2:100]) == {32} for found in series)
 
 
 def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
@@ -234,7 +237,7 @@ def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
     db = sqlite3.connect(folder + "/plan.db")
     db.execute("DELETE FROM samples")
     db.executemany(
-        "INSERT INTO samples VALUES ('client01', ?, ?, ?)",
+        "INSERT INTO samples VALUES ('client01', ?, ?, ?, 2)",
         [(100, 0, 0), (104, 80, 800), (105, 80, 800), (106, 10, 10)],
     )
     db.commit()
@@ -242,6 +245,7 @@ def test_samples_are_spread_over_the_time_between_them(tmp_path: Any) -> None:
     width, series = throughput(folder)
     assert width == 0.5
     assert series[0].files == pytest.approx([10] * 8 + [0, 0] + [5, 5])
+    assert series[0].workers == [2] * 8 + [2] * 4
 
 
 def test_slow_directories_once_each(tmp_path: Any) -> None:

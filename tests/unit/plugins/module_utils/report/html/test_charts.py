@@ -16,9 +16,9 @@ def test_a_limit_of_3_mb_a_second_has_no_peak_of_12() -> None:
     """What is counted when a piece is complete, 12 MB every four seconds, is no peak."""
     steps = [12e6 if step % 4 == 3 else 0.0 for step in range(120)]
     stats = {"bound": "bytes", "hosts": {}, "destinations": []}
-    found = chart_data(stats, (), 1.0, [Series("a", steps, steps)])["throughput"]
+    found = chart_data(stats, (), 1.0, [Series("a", steps, steps, [4] * 120)])["throughput"]
     rates = found["series"][0]["bytes"]
-    assert len(rates) == 120
+    assert len(rates) == 120 and found["workers"] == [4] * 120
     assert max(rates) <= 4.5 and max(rates[10:-10]) <= 3.6
 
 

@@ -218,7 +218,8 @@ class Actor:
             self.wrong.append(f"{name!r} lost its mode or time: {found}")
 
     def hold(self) -> None:
-        """Keep a file open, perhaps mapped, and go on with others."""
+        """Keep a file open, perhaps mapped, and go on with others. Where the union caches nothing,
+        the kernel shares no mapping."""
         if len(self._held) > 3:
             self.release()
         name = self.any()
@@ -226,7 +227,10 @@ class Actor:
         size = len(self.mine[name])
         mapped = None
         if size and self.dice.random() < 0.5:
-            mapped = mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ)
+            if self.cached:
+                mapped = mmap.mmap(fd, size)
+            else:
+                mapped = mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ)
         data = self.mine[name]
         self._held.append((name, fd, mapped, data, bytes(data)))
 
@@ -239,8 +243,14 @@ class Actor:
             if mapped is not None:
                 self.compare(name, mapped[:], "through a mapping")
             self.compare(name, os.pread(fd, len(before) + 1, 0), "through a held descriptor")
-            os.pwrite(fd, b"held", 0)
-            self.mine[name][0:4] = b"held"
+            if mapped is not None and self.cached:
+                word = b"maps"[: len(before)]
+                mapped[: len(word)] = word
+                mapped.flush()
+            else:
+                word = b"held"
+                os.pwrite(fd, word, 0)
+            self.mine[name][0 : len(word)] = word
         finally:
             if mapped is not None:
                 mapped.close()
@@ -261,10 +271,11 @@ class Actor:
 
     def count(self) -> None:
         """One more in a counter, under a lock."""
-        name = b"shared/counter%d" % self.dice.randrange(4)
+        number = self.dice.randrange(4)
+        name = b"shared/counter%d" % number
         fd = os.open(self.path(name), os.O_RDWR)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            (fcntl.flock if number % 2 else fcntl.lockf)(fd, fcntl.LOCK_EX)
             value = int(os.pread(fd, 100, 0))
             os.pwrite(fd, b"%020d" % (value + 1), 0)
             self.increments += 1

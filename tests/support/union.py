@@ -24,10 +24,13 @@ def why_not() -> str | None:
 
 
 class Pools:
-    """Both pools, each an ext4, and the union; as a context."""
+    """Both pools, each an ext4, and the union; as a context. ``block``: of the slow one, bytes."""
 
-    def __init__(self, folder: str, megabytes: int = 128, options: str = "") -> None:
+    def __init__(
+        self, folder: str, megabytes: int = 128, options: str = "", block: int = 4096
+    ) -> None:
         self.folder = folder
+        self._block = block
         self._megabytes = megabytes
         self._options = ",".join(filter(None, (OPTIONS, options)))
         self.cached = "cache.files=off" not in options
@@ -59,7 +62,9 @@ class Pools:
         if not os.path.exists(image):
             with open(image, "wb") as file:
                 file.truncate(self._megabytes << 20)
-            subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+            block = self._block if pool == self.slow else 4096
+            make = ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", str(block), image]
+            subprocess.run(make, check=True)
         subprocess.run(["mount", "-o", "loop", image, pool], check=True)
         shutil.rmtree(pool + b"/lost+found", ignore_errors=True)
 

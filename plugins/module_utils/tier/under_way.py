@@ -13,6 +13,7 @@ from typing import Callable
 from ..copy.contents import SMALL, Contents
 from ..copy.metadata import Metadata
 from ..core.errnos import cannot_hold
+from ..core.errors import OperationError
 from ..core.outcome import Losses
 from ..core.vocabulary import PRESERVE
 from . import leases
@@ -154,7 +155,10 @@ class UnderWay:
         losses = Losses()
         metadata = Metadata(frozenset(PRESERVE), losses)
         metadata.own(path, found, before.st_uid, before.st_gid, self.target)
-        metadata.copy_attributes(path, self.source, self.target, -1)
+        try:
+            metadata.copy_attributes(path, self.source, self.target, -1)
+        except OSError as error:
+            raise OperationError("give it its attributes", error.errno or 0) from error
         os.fchmod(self.target, stat.S_IMODE(before.st_mode))
         metadata.set_times(path, before.st_atime_ns, before.st_mtime_ns, self.target)
         refuse(losses)

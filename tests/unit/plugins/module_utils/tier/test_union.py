@@ -10,6 +10,7 @@ import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -232,6 +233,19 @@ def test_a_full_disk_is_said_and_nothing_is_left(pools: Pools) -> None:
     assert outcomes[b"small"].outcome == MOVED
     assert not os.path.exists(pools.slow + b"/a") and not left(pools)
     assert os.stat(pools.fast + b"/a/b/file").st_size == 9 << 20
+
+
+def test_what_the_target_can_not_hold_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    """Here a long attribute; a pool's blocks are the limit of ext4's."""
+    with Pools(str(tmp_path), options="cache.files=off", block=1024) as pools:
+        one_file(pools)
+        path = pools.fast + b"/a/b/file"
+        os.setxattr(path, b"user.long", b"x" * 3000)
+        (outcome,) = move(pools, [candidate(pools.fast, b"a/b/file")])
+        assert outcome.outcome == FAILED
+        assert outcome.why == "give it its attributes: No space left on device"
+        assert os.getxattr(path, b"user.long") == b"x" * 3000 and read(path) == b"data"
+        assert not os.path.exists(pools.slow + b"/a") and not left(pools)
 
 
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY | os.O_APPEND])

@@ -47,10 +47,11 @@ options:
     type: path
     required: true
   hosts:
-    description: Who is to move. Each gets about as much.
-    type: list
-    elements: str
-    default: [localhost]
+    description:
+      - How many hosts are to move. There are some pieces of work for each, so that a faster one
+        takes more of them.
+    type: int
+    default: 1
   lists:
     description: An existing folder for the lists; without it nothing is written.
     type: path
@@ -126,18 +127,14 @@ policies:
   sample:
     - {name: cold, state: at work, why: the pool 'fast' is 91.0 % full,
        matching: 5000, files: 4100, bytes: 81604378624}
-lists:
-  description: The lists.
+pieces:
+  description: The work, in the order in which it is to be taken by M(scaleout.ingest.tier_move).
   returned: success
   type: list
   elements: dict
   contains:
     policy:
       description: The policy's name.
-      type: str
-      returned: always
-    host:
-      description: Who is to move.
       type: str
       returned: always
     file:
@@ -156,7 +153,7 @@ lists:
       description: What M(scaleout.ingest.tier_migrate) is to be given for it, besides the list.
       type: dict
       returned: always
-  sample: [{policy: cold, host: mover1, file: /shared/0-0.jsonl, files: 2050, bytes: 40802189312}]
+  sample: [{policy: cold, file: /shared/0-0.jsonl, files: 2050, bytes: 40802189312}]
 results:
   description: Where the movers' results belong (C(file)), and the C(pool) that they moved to.
   returned: success
@@ -190,7 +187,7 @@ ARGUMENTS = {
     "policies": {"type": "list", "elements": "dict", "required": True},
     "classes": {"type": "dict", "default": {}},
     "index_dir": {"type": "path", "required": True},
-    "hosts": {"type": "list", "elements": "str", "default": ["localhost"]},
+    "hosts": {"type": "int", "default": 1},
     "lists": {"type": "path"},
     "explain": {"type": "bool", "default": False},
 }
@@ -228,6 +225,8 @@ def main() -> None:
     options = module.params
     now = time.time_ns()
     try:
+        if options["hosts"] < 1:
+            raise IngestError(f"hosts: {options['hosts']} is less than 1")
         tiers = read(options["path"], options["pools"], options["policies"], options["classes"])
         found = indexes(tiers, options["index_dir"])
         folder = "" if module.check_mode else options["lists"] or ""
@@ -253,18 +252,16 @@ def main() -> None:
     module.exit_json(
         changed=False,
         policies=policies,
-        lists=[
+        pieces=[
             {
                 **one._asdict(),
-                "arguments": arguments_of(
-                    tiers, one.policy, options["pools"], len(options["hosts"])
-                ),
+                "arguments": arguments_of(tiers, one.policy, options["pools"], options["hosts"]),
             }
-            for one in result.lists
+            for one in result.pieces
         ],
         results=[
             {"file": one.file + ".results", "pool": tiers.policy(one.policy).target}
-            for one in result.lists
+            for one in result.pieces
             if one.file
         ],
         use={name: round(use.percent, 1) for name, use in result.uses.items()},

@@ -30,9 +30,7 @@ options:
     type: dict
     required: true
   moves:
-    description:
-      - What was moved. Of each host what a loop of M(scaleout.ingest.tier_migrate) over its part of
-        C(lists) of the plan registered.
+    description: What M(scaleout.ingest.tier_move) answered on each host.
     type: list
     elements: dict
     default: []

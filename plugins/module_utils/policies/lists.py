@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import IO, Any, Callable, Mapping, NamedTuple, Sequence
 
 from ..core.errors import IngestError
@@ -33,16 +32,18 @@ from .choose import (
 )
 from .read import Policy, Pool, Tiers
 
-_FILE = 1 << 20  # bytes that a file costs besides its own, where hosts are to get equal shares
+_FILE = 1 << 20  # bytes that a file costs besides its own, where pieces are to be equal
+_PIECES = 4  # for each host: a faster one takes more of them,
+_ENOUGH = 1 << 30  # but none is smaller than this, unless somebody would have none
 
 AT_WORK, IDLE, NO_MATCH, SHADOWED = "at work", "idle", "no match", "shadowed"
 
 
-class HostList(NamedTuple):
-    """The files of one policy for one host: a JSON object a line, as the mover reads it."""
+class Piece(NamedTuple):
+    """Some of a policy's files, for whoever is free: a JSON object a line, as the mover reads
+    it."""
 
     policy: str
-    host: str
     file: str
     files: int
     bytes: int
@@ -60,10 +61,11 @@ class Found(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """All policies by priority, the lists of the hosts, and how full the pools are."""
+    """All policies by priority, their work in the order in which it is to be taken, and how full
+    the pools are."""
 
     found: list[Found]
-    lists: list[HostList]
+    pieces: list[Piece]
     uses: dict[str, Use]
 
 
@@ -91,15 +93,10 @@ def use_of(pool: Pool, path: str) -> Use:
 
 
 def preview(
-    tiers: Tiers,
-    sources: Mapping[str, Source],
-    hosts: Sequence[str],
-    folder: str,
-    now: int,
-    memory: str = "",
+    tiers: Tiers, sources: Mapping[str, Source], hosts: int, folder: str, now: int, memory: str = ""
 ) -> Preview:
-    """Choose, and write the lists into ``folder`` unless that is empty. ``memory`` is the folder of
-    :class:`..index.migrated.Migrated`, for pools that share a tree.
+    """Choose, and write the lists for that many ``hosts`` into ``folder`` unless that is empty.
+    ``memory`` is the folder of :class:`..index.migrated.Migrated`, for pools that share a tree.
 
     Raises:
         IngestError: an index or a pool can't be read, or a list can't be written.
@@ -108,7 +105,7 @@ def preview(
     working, idle = at_work(tiers, uses, sources, now)
     by_name = {wanted.policy.name: wanted for wanted in working}
     found: list[Found] = []
-    lists: list[HostList] = []
+    pieces: list[Piece] = []
     shared = [pool for pool in tiers.pools.values() if not pool.path]
     migrated = Migrated(memory) if memory and shared else None
     for number, policy in enumerate(tiers.policies):
@@ -125,10 +122,10 @@ def preview(
             _place(tiers, policy, migrated),
         )
         found.append(one)
-        lists += own
+        pieces += own
     if migrated is not None:
         migrated.close()
-    return Preview(found, lists, uses)
+    return Preview(found, pieces, uses)
 
 
 def _place(
@@ -148,11 +145,11 @@ def _of_policy(
     wanted: Wanted,
     working: Sequence[Wanted],
     source: Source,
-    hosts: Sequence[str],
+    hosts: int,
     place: str,
     now: int,
     is_there: Callable[[File], bool] | None,
-) -> tuple[Found, list[HostList]]:
+) -> tuple[Found, list[Piece]]:
     policy = wanted.policy
     others = before(working, policy)
     matches = total(source, condition_of(policy), others, now)
@@ -163,64 +160,92 @@ def _of_policy(
             return Found(policy, NO_MATCH, "no file meets it", nothing, nothing), []
         why = f"policies before it take all {alone.files} files that meet it"
         return Found(policy, SHADOWED, why, nothing, nothing), []
-    with closing(Names(source, now)) as names, _Dealer(policy.name, hosts, place) as dealer:
+    size_of_piece = _size_of_piece(wanted, matches, hosts)
+    with closing(Names(source, now)) as names, _Cutter(policy.name, place, size_of_piece) as cutter:
         taken = files(source, policy, others, now)
         if is_there is not None:
             taken = filter(is_there, taken)
         for file, paths in within(taken, policy, wanted.bytes, names):
             known = [file.device, file.inode, file.size, file.mtime, file.ctime]
-            dealer.deal({"paths": list(map(to_text, paths)), "known": known}, file.size)
-        lists = dealer.lists()
-    chosen = Sum(sum(one.files for one in lists), sum(one.bytes for one in lists))
+            cutter.add({"paths": list(map(to_text, paths)), "known": known}, file.size)
+        pieces = cutter.pieces()
+    chosen = Sum(sum(one.files for one in pieces), sum(one.bytes for one in pieces))
     why = wanted.why or f"{matches.files} files of {size(matches.bytes)} meet it"
-    return Found(policy, AT_WORK, why, matches, chosen), lists
+    return Found(policy, AT_WORK, why, matches, chosen), pieces
 
 
-class _Dealer:
-    """Deals files to hosts, each to the one with the least so far."""
+def _size_of_piece(wanted: Wanted, matches: Sum, hosts: int) -> int:
+    """How much a piece is to cost, in bytes."""
+    limit = wanted.policy.limit
+    number = min(matches.files, limit.files or matches.files)
+    bounds = [matches.bytes, limit.bytes or matches.bytes]
+    if wanted.bytes is not None:
+        bounds.append(wanted.bytes)
+    whole = min(bounds) + number * _FILE
+    if hosts == 1:
+        return whole * 2  # one piece
+    return (
+        -(-whole // hosts) if whole < _ENOUGH * hosts else max(whole // hosts // _PIECES, _ENOUGH)
+    )
 
-    def __init__(self, policy: str, hosts: Sequence[str], place: str) -> None:
+
+class _Cutter:
+    """Cuts files into pieces as they come."""
+
+    def __init__(self, policy: str, place: str, size_of_piece: int) -> None:
         self._policy = policy
-        self._hosts = hosts
         self._place = place
-        self._heap = [(0, number) for number in range(len(hosts))]
-        self._sums = [Sum(0, 0) for dummy in hosts]
-        self._streams: dict[int, IO[str]] = {}
-        self._stack = ExitStack()
+        self._size = size_of_piece
+        self._cost = self._largest = 0
+        self._stream: IO[str] | None = None
+        self._pieces: list[Piece] = []
+        self._order: list[int] = []  # the largest file of each
 
-    def __enter__(self) -> _Dealer:
+    def __enter__(self) -> _Cutter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+        if self._stream is not None:
+            self._stream.close()
 
-    def _file(self, number: int) -> str:
-        return f"{self._place}-{number}.jsonl" if self._place else ""
+    def add(self, record: Mapping[str, Any], bytes_: int) -> None:
+        """Add one file to the last piece, or begin one with it. Raises IngestError."""
+        if not self._pieces or self._cost >= self._size:
+            self._begin()
+        self._cost += bytes_ + _FILE
+        last = self._pieces[-1]
+        self._pieces[-1] = last._replace(files=last.files + 1, bytes=last.bytes + bytes_)
+        self._order[-1] = max(self._order[-1], bytes_)
+        if self._stream is not None:
+            self._guarded(self._stream.write, json.dumps(record) + "\n")
 
-    def deal(self, record: Mapping[str, Any], bytes_: int) -> None:
-        """Give one file to a host. Raises IngestError."""
-        load, number = self._heap[0]
-        heapq.heapreplace(self._heap, (load + bytes_ + _FILE, number))
-        known = self._sums[number]
-        self._sums[number] = Sum(known.files + 1, known.bytes + bytes_)
-        if not self._place:
-            return
+    def _begin(self) -> None:
+        self._end()
+        file = f"{self._place}-{len(self._pieces)}.jsonl" if self._place else ""
+        self._cost = 0
+        self._pieces.append(Piece(self._policy, file, 0, 0))
+        self._order.append(0)
+        if file:
+            try:
+                self._stream = open(file, "x", encoding="ascii")
+            except OSError as error:
+                raise IngestError(f"{file} can't be written: {error.strerror}") from error
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            self._guarded(stream.close)
+
+    def _guarded(self, act: Callable[..., object], *values: object) -> None:
         try:
-            if number not in self._streams:
-                stream = open(self._file(number), "x", encoding="ascii")
-                self._streams[number] = self._stack.enter_context(stream)
-            self._streams[number].write(json.dumps(record) + "\n")
+            act(*values)
         except OSError as error:
-            raise IngestError(f"{self._file(number)} can't be written: {error.strerror}") from error
+            file = self._pieces[-1].file
+            raise IngestError(f"{file} can't be written: {error.strerror}") from error
 
-    def lists(self) -> list[HostList]:
-        """What each host got; those that got nothing are left out. Raises IngestError."""
-        try:
-            self._stack.close()
-        except OSError as error:
-            raise IngestError(f"a list can't be written: {error.strerror}") from error
-        return [
-            HostList(self._policy, host, self._file(number), *self._sums[number])
-            for number, host in enumerate(self._hosts)
-            if self._sums[number].files
-        ]
+    def pieces(self) -> list[Piece]:
+        """All pieces, those with the largest files first, so that none of these comes last. Raises
+        IngestError."""
+        self._end()
+        by_largest = sorted(zip(self._order, self._pieces), key=lambda pair: -pair[0])
+        return [piece for dummy, piece in by_largest]

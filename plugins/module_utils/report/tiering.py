@@ -36,8 +36,8 @@ def gather(
     use_after: Json,
     times: tuple[float, float],
 ) -> Json:
-    """All of tier.json. ``planned`` is what the module tier_plan answered; ``moves`` what the loops
-    over its lists with tier_migrate registered, one for each host; times are epoch s."""
+    """All of tier.json. ``planned`` is what the module tier_plan answered; ``moves`` what
+    tier_move answered, one for each host; times are epoch s."""
     policies = {
         one["name"]: {**one, **dict.fromkeys(COUNTED.values(), 0), "moved_bytes": 0}
         for one in planned["policies"]
@@ -45,7 +45,7 @@ def gather(
     hosts: dict[str, Json] = {}
     failures: list[Json] = []
     problems: list[str] = []
-    answers = [answer for move in moves for answer in move.get("results", [])]
+    answers = [answer for move in moves for answer in move.get("pieces", [])]
     for answer in answers:
         policy, name = answer["item"]["policy"], answer["item"]["host"]
         host = hosts.setdefault(
@@ -53,7 +53,7 @@ def gather(
             {**dict.fromkeys(COUNTED.values(), 0), "moved_bytes": 0, "seconds": 0.0, "notes": []},
         )
         if "moved" not in answer:
-            problems.append(f"{policy} on {name}: {answer.get('msg') or 'no answer'}")
+            problems.append(f"{name}: {answer.get('msg') or 'no answer'}")
         for sums in (policies[policy], host):
             for theirs, ours in COUNTED.items():
                 sums[ours] += answer.get(theirs, 0)
@@ -66,12 +66,12 @@ def gather(
             for one in answer.get("mended", [])
         ]
         failures += [dict(one, host=name) for one in answer.get("failures", [])]
-    heard = {(answer["item"]["policy"], answer["item"]["host"]) for answer in answers}
-    problems += [
-        f"{one['policy']} on {one['host']}: nothing was heard of it"
-        for one in planned["lists"]
-        if (one["policy"], one["host"]) not in heard
-    ]
+    problems += [move["msg"] for move in moves if move.get("failed")]
+    heard = {answer["item"]["file"] for answer in answers if "moved" in answer}
+    lost = [one for one in planned["pieces"] if one["file"] not in heard]
+    if lost:
+        files = sum(one["files"] for one in lost)
+        problems.append(f"{plural(files, 'file')} that were to be moved were not looked at")
     totals = {
         name: sum(policy[name] for policy in policies.values())
         for name in (*COUNTED.values(), "moved_bytes")

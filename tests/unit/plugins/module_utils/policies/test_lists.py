@@ -49,25 +49,26 @@ def policy(name: str, when: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "from": "fast", "to": "slow", "when": when, **more}
 
 
-def preview(place: Path, hosts: list[str], given: dict[str, Any]) -> lists.Preview:
+def preview(place: Path, hosts: int, given: dict[str, Any]) -> lists.Preview:
     tiers = read(given["path"], given["pools"], given["policies"])
     sources = {pool: source_of(str(place / "index" / pool)) for pool in given["pools"]}
     return lists.preview(tiers, sources, hosts, str(place / "lists"), NOW)
 
 
-def records(one: lists.HostList) -> list[dict[str, Any]]:
+def records(one: lists.Piece) -> list[dict[str, Any]]:
     with open(one.file, encoding="ascii") as file:
         return [json.loads(line) for line in file]
 
 
-def test_each_host_gets_about_as_much(place: Path) -> None:
-    found = preview(place, ["one", "two", "three"], options(place, policy("all", "size >= 0")))
+def test_the_work_is_cut_into_about_equal_pieces(place: Path) -> None:
+    found = preview(place, 3, options(place, policy("all", "size >= 0")))
     (only,) = found.found
     assert (only.state, only.matches.files, only.chosen.files) == (lists.AT_WORK, 21, 20)
-    assert sorted(one.host for one in found.lists) == ["one", "three", "two"]
-    loads = [one.bytes + one.files * (1 << 20) for one in found.lists]
-    assert max(loads) - min(loads) <= 6 << 20
-    every = [record for one in found.lists for record in records(one)]
+    assert len(found.pieces) == 3
+    loads = [one.bytes + one.files * (1 << 20) for one in found.pieces]
+    every = [record for one in found.pieces for record in records(one)]
+    largest = max(record["known"][2] for record in every) + (1 << 20)
+    assert max(loads) < sum(loads) / 3 + largest
     paths = [to_bytes(path) for record in every for path in record["paths"]]
     assert len(paths) == 21 == len(set(paths))
     assert [sorted(map(to_bytes, r["paths"])) for r in every if len(r["paths"]) > 1] == [
@@ -87,20 +88,31 @@ def test_what_finds_nothing_says_why(place: Path) -> None:
         policy("none", "size > 1G", priority=3),
         {**policy("back", "size > 0", priority=4), "from": "slow", "to": "fast"},
     )
-    found = preview(place, ["one"], given)
+    found = preview(place, 1, given)
     states = {one.policy.name: (one.state, one.why) for one in found.found}
     assert states["first"][0] == lists.AT_WORK
     assert states["hidden"] == (lists.SHADOWED, "policies before it take all 11 files that meet it")
     assert states["none"][0] == states["back"][0] == lists.NO_MATCH
-    full = preview(place, ["one"], options(place, policy("x", "size > 0"), high=100, low=99))
+    full = preview(place, 1, options(place, policy("x", "size > 0"), high=100, low=99))
     assert full.found[0].state == lists.IDLE and "begins above 100 %" in full.found[0].why
     assert os.listdir(place / "lists") == ["0-0.jsonl"]
+
+
+def test_there_are_more_pieces_than_hosts_and_the_largest_file_comes_first(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "_ENOUGH", 1 << 20)
+    found = preview(place, 2, options(place, policy("all", "size >= 0")))
+    assert 4 < len(found.pieces) <= 9
+    first = [max(record["known"][2] for record in records(one)) for one in found.pieces]
+    assert first == sorted(first, reverse=True)
+    assert sum(one.files for one in found.pieces) == 20
 
 
 def test_a_list_is_never_written_over_another(place: Path) -> None:
     (place / "lists" / "0-0.jsonl").symlink_to(place / "elsewhere")
     with pytest.raises(IngestError, match=r"0-0\.jsonl can't be written: File exists"):
-        preview(place, ["one"], options(place, policy("all", "size >= 0")))
+        preview(place, 1, options(place, policy("all", "size >= 0")))
     assert not (place / "elsewhere").exists()
 
 
@@ -112,12 +124,12 @@ def module(place: Path, **arguments: Any) -> dict[str, Any]:
 def test_the_module(place: Path) -> None:
     pytest.importorskip("ansible")
     given = options(place, policy("large", "size > 1M and size > 2M and size < 1M or links > 1"))
-    answer = module(place, lists=str(place / "lists"), explain=True, hosts=["h"], **given)
+    answer = module(place, lists=str(place / "lists"), explain=True, hosts=1, **given)
     assert not answer["changed"]
     (only,) = answer["policies"]
     assert (only["state"], only["matching"], only["files"]) == ("at work", 2, 1)
     assert only["sql"][0].startswith("SELECT count(*)")
-    assert [one["host"] for one in answer["lists"]] == ["h"]
+    assert [one["policy"] for one in answer["pieces"]] == ["large"]
     assert set(answer["use"]) == {"fast", "slow"}
     never = module(place, **options(place, policy("never", "size > 2M and size < 1M")))
     assert never["policies"][0]["state"] == "no match"

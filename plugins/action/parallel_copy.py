@@ -15,15 +15,15 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import ARGUMENTS
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import Counts
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import HostState
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows import Budget
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import workers
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.left_out import LeftOut
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
-from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import budget, progress_sender
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
     RemoteJob,
@@ -56,7 +56,7 @@ class ActionModule(TakesLosses):
         host = str(variables["inventory_hostname"])
         try:
             workers(options["workers"])
-            options["bandwidth_limit"] = rate(options["bandwidth_limit"])
+            self._limits = budget.Limits.of(options)
             folder = absolute(options.pop("run_dir"))
             with owned(folder, self._display.warning) as self._number, PlanStore.open(
                 os.path.join(folder, "plan.db")
@@ -90,10 +90,22 @@ class ActionModule(TakesLosses):
         lost_host = options.pop("lost_host")
         lease = float(options["lease"])
         dispatcher = Dispatcher(store, host, lease * 1.5)
+        dispatcher.elsewhere = options["retries"] > 0
         forks = int(context.CLIARGS.get("forks") or 5)
         enough = forks >= len(meta["hosts"])
         job = RemoteJob(self, host, lease, _short(f"{self._number} {host}"))
         share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
+
+        def part() -> Budget:
+            """This host's, of what all that are at work now may do."""
+            whole = self._limits.now(meta["run_dir"])
+            if not (whole.bytes or whole.files):
+                return whole
+            return whole.of(len(queries.hosts_at_work(store) | {host}))
+
+        # As if all were at work; what is more is told when that is known.
+        first = self._limits.now(meta["run_dir"]).of(len(meta["hosts"]))
+        share.limit(part, first)
         # In a second round every host that still has not begun is one that won't.
         share.absent = queries.has_begun(store, host)
         before = queries.sums(store, host)
@@ -111,7 +123,9 @@ class ActionModule(TakesLosses):
             _verify_all=meta["verify_all"],
             _selection=meta["selection"],
             _compared=meta["compared"],
-            bandwidth_limit=str(options["bandwidth_limit"] // len(meta["hosts"])),
+            bandwidth_limit=str(first.bytes),
+            file_rate_limit=str(first.files),
+            _paused=first.paused,
         )
         try:
             closing = share.run(

@@ -37,6 +37,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.results impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import resume
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.budget import forget
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.resume import RESUME
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
@@ -132,6 +133,7 @@ class ActionModule(OnController):
     def _plan(self, folder: str, options: dict[str, Any]) -> dict[str, Any]:
         """Write plan.db; what is in it. Raises IngestError."""
         result: dict[str, Any] = {}
+        forget(folder)
         wanted = FAILED_ALONE if options["retry_failed"] else _wanted(options)
         choice = choose(wanted, folder)
         warnings = choice.warnings + _fits(choice.folder, options)

@@ -36,9 +36,25 @@ options:
   bandwidth_limit:
     description:
       - Bytes a second that all hosts of the plan together may write, as a number or with a unit
-        (V(100M)). Each gets an equal part.
+        (V(100M)); V(0) is no limit. The hosts that are at work share it, and on each its workers.
+      - With rsync each process gets an equal part on a host, when it starts.
     type: str
     default: "0"
+  file_rate_limit:
+    description:
+      - Entries a second that all hosts of the plan together may copy or check, in the same way.
+    type: str
+    default: "0"
+  windows:
+    description:
+      - Other limits by weekday and time of day, by the controller's clock. The first one holds in
+        which it is that time; what it does not say stays as outside.
+      - Each is a mapping of C(days) (C(mon-fri), or a list; all unless given), C(hours)
+        (C(08:00-18:00); C(22:00-06:00) ends on the next day; all unless given), and at least one
+        of C(bandwidth_limit), C(file_rate_limit) and C(pause) (true or false).
+    type: list
+    elements: dict
+    default: []
   fsync:
     description: Whether each file is flushed to stable storage before it counts as copied.
     type: bool
@@ -49,6 +65,15 @@ options:
         it is a failure, and the next run copies it.
     type: bool
     default: false
+  retries:
+    description:
+      - How often what failed as may pass is tried again on this host, after pauses of 1, 3, 9
+        seconds and so on, at most 60. That is what a server says that does not answer (C(EIO),
+        C(ETIMEDOUT), …), C(ESTALE), C(EAGAIN), and C(ENOSPC), as space may be made. Before that
+        it is tried at once over the other mounts, and after it as often on another host of the
+        plan that is at work. What else fails is not tried again.
+    type: int
+    default: 3
   lease:
     description:
       - Seconds after which a host that was not heard of counts as dead and its shards go to the

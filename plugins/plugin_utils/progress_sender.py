@@ -43,8 +43,9 @@ def send(**fields: Any) -> None:
 
     Fields, all optional but the first two: ``stage`` (``scan``, ``copy``), ``host``, ``state``
     (``running``, ``waiting``, ``done``, ``dead``), of this host so far ``files``, ``bytes`` and
-    ``failed``; its planned share ``total_files``, ``total_bytes``, and how much of that is dealt
-    with, copied now or up to date, ``done_files``, ``done_bytes``.
+    ``failed``, and ``retrying``, what waits to be tried again; its planned share ``total_files``,
+    ``total_bytes``, and how much of that is dealt with, copied now or up to date, ``done_files``,
+    ``done_bytes``.
     """
     address = os.environ.get(VARIABLE)
     if not address:

@@ -12,7 +12,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import F
 
 _WINDOW = 15.0  # seconds over which rates are taken,
 _LONG = 60.0  # and that of which the time that is left is told: a large piece is no change of speed
-_STATES = {"waiting": "waits for the others", "done": "done", "dead": "lost"}
+_STATES = {"waiting": "waits for the others", "paused": "pauses", "done": "done", "dead": "lost"}
 
 
 class _Host:
@@ -114,6 +114,8 @@ class State:
             parts.append(f"{units.megabytes(size).rjust(6)} MB/s")
         if host.number("failed"):
             parts.append(f"{units.count(host.number('failed'))} failed")
+        if host.number("retrying"):
+            parts.append(f"{units.count(host.number('retrying'))} wait to be tried again")
         return "  ".join(parts)
 
     def _total(self) -> str:
@@ -139,6 +141,8 @@ class State:
             parts.append(f"ETA {_clock((whole - done) / speed)}")
         if total("failed"):
             parts.append(f"{units.count(total('failed'))} failed")
+        if total("retrying"):
+            parts.append(f"{units.count(total('retrying'))} wait to be tried again")
         return "  ".join(parts)
 
 

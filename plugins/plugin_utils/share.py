@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import tempfile
@@ -12,11 +13,13 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.scaleout.ingest.plugins.module_utils.client.arguments import BUDGET
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
     Closing,
     ShardResult,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows import Budget
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, cost_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher, Work
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import write_package
@@ -54,6 +57,8 @@ class Share:
         self._waits = ""  # for whom, as was said
         self._begun = time.monotonic()
         self._part = 0.0  # of this host's data, that is done
+        self._budget: Callable[[], Budget] = Budget
+        self._told = Budget()
         self.absent = False
 
     def run(
@@ -107,7 +112,7 @@ class Share:
             else:
                 time.sleep(self._pause(now, now - sent))
             idle = self._look()
-            self._tell("waiting" if idle else "running")
+            self._tell("paused" if self._told.paused else "waiting" if idle else "running")
 
     def _pause(self, now: float, elapsed: float) -> float:
         """Seconds until the next look. The longer it takes, the less a late look matters, but at
@@ -161,8 +166,26 @@ class Share:
         finally:
             os.unlink(local)
 
+    def limit(self, budget: Callable[[], Budget], first: Budget) -> None:
+        """What this host may do in a second, as it changes; it is started with ``first``."""
+        self._budget, self._told = budget, first
+
+    def _allow(self) -> None:
+        """Tell the host what it may do in a second, if that has changed."""
+        budget = self._budget()
+        if budget == self._told:
+            return
+        file = f"{self._job.folder}/{BUDGET}"
+        text = json.dumps(budget)
+        self._job.command(f"echo '{text}' > {file}.part && mv {file}.part {file}")
+        if budget.paused != self._told.paused:
+            word = "pauses" if budget.paused else "goes on after the pause"
+            self._action._display.warning(f"{self._host} {word}")
+        self._told = budget
+
     def _look(self) -> bool:
         """Renew the lease, hear what is new. Returns whether the job waits for more."""
+        self._allow()
         last = max(self._heard, min(self._status.get("out", 0), self._heard + 8))
         files = [f"out/{number}.json" for number in range(self._heard, last)]
         status, *results = self._job.look(files, perhaps=f"out/{last}.json")
@@ -197,7 +220,9 @@ class Share:
 
     def _tell(self, state: str) -> None:
         files, size, done_files, done_size = self._dispatcher.shares()
-        copied = {name: self._status.get(name, 0) for name in ("files", "bytes", "failed")}
+        copied = {
+            name: self._status.get(name, 0) for name in ("files", "bytes", "failed", "retrying")
+        }
         done = cost_of(max(done_files, copied["files"]), max(done_size, copied["bytes"]))
         self._part = done / max(cost_of(files, size), FILE_COST)
         progress_sender.send(

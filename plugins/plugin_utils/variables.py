@@ -27,6 +27,10 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows import (
+    file_rate,
+    read_windows,
+)
 from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count import (
     check_workers,
     workers,
@@ -85,12 +89,17 @@ def _rate(value: Any) -> None:
     rate(str(value))
 
 
+def _windows(value: Any) -> None:
+    read_windows(value, "ingest_windows")
+
+
 # What a value must be besides its type. Each raises IngestError.
 MEANINGS: dict[str, Callable[[Any], object]] = {
     "ingest_bandwidth_limit": _rate,
     "ingest_bucket_bytes": at_least(0),
     "ingest_bucket_files": at_least(0),
     "ingest_globs": _globs,
+    "ingest_file_rate_limit": file_rate,
     "ingest_lease": at_least(1),
     "ingest_max_depth": at_least(0),
     "ingest_min_depth": at_least(0),
@@ -98,12 +107,14 @@ MEANINGS: dict[str, Callable[[Any], object]] = {
     "ingest_mount_timeout": at_least(0),
     "ingest_range_size": mebibytes,
     "ingest_range_threshold": at_least(0),
+    "ingest_retries": at_least(0),
     "ingest_rsync_options": _rsync_options,
     "ingest_scan_threads": _workers,
     "ingest_scan_workers": _workers,
     "ingest_shard_bytes": at_least(1),
     "ingest_shard_items": at_least(1),
     "ingest_stall_timeout": at_least(1),
+    "ingest_windows": _windows,
     "ingest_workers": _workers,
 }
 

@@ -89,7 +89,7 @@ def ingest(
         preserve,
         processes,
         threads,
-        0.0,
+        None,
         False,
         verify == "checksum",
         *chunk_for(threads),

@@ -9,6 +9,9 @@ from typing import Any
 
 from ..core.vocabulary import PRESERVE
 
+# The file in a job's folder that says what its host may do in a second: bytes, entries, whether it
+# pauses.
+BUDGET = "budget"
 # The arguments of every module that copies a host's part of a plan; documented in the fragment
 # "client". The last ones come from the action plugin.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -23,8 +26,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": list(PRESERVE),
     },
     "bandwidth_limit": {"type": "str", "default": "0"},
+    "file_rate_limit": {"type": "str", "default": "0"},
+    "windows": {"type": "list", "elements": "dict", "default": []},
     "fsync": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": False},
+    "retries": {"type": "int", "default": 3},
     "lease": {"type": "int", "default": 60},
     "stall_timeout": {"type": "int", "default": 60},
     "tolerate_failures": {"type": "bool", "default": False},
@@ -32,6 +38,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "lost_host": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "destination_lock": {"type": "bool", "default": True},
     "_work": {"type": "str"},
+    "_paused": {"type": "bool"},
     "_verify": {"type": "str"},
     "_verify_all": {"type": "bool"},
     "_selection": {"type": "dict"},

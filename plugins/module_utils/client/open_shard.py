@@ -39,9 +39,17 @@ class OpenShard:
         self._following: Numbered | None = None
         self._mounts: dict[bytes, tuple[Counts, float]] = {}
         self._failures: list[tuple[bytes, Failure]] = []
-        self._states: dict[int, int] = {}  # of lines, by their numbers
+        # Of lines, by their numbers. What another host has done of a copy stays as that said.
+        self._states: dict[int, int] = {}
+        self._again = _again(header.lines)
         self._lost: set[str] = set()
+        if self._again and header.kind != Kind.VERIFY:
+            self._lost.update(header.lost)
+            self._states = {
+                number: int(state) & ~LineState.AGAIN for number, state in enumerate(header.lines)
+            }
         self._extras: list[Extra] = []
+        self._passing: set[int] = set()  # lines that failed as may pass
         self._lists = False
 
     @property
@@ -91,6 +99,10 @@ class OpenShard:
         """The lines that are to be done."""
         lines: Iterator[Numbered] = enumerate(shards.unpack(self._data))
         self._data = b""
+        if self._again:
+            return (
+                entry for entry in lines if _state(self.header.lines, entry[0]) & LineState.AGAIN
+            )
         if self.header.kind == Kind.VERIFY and self.header.lines:
             return self._unproved(lines)
         return lines
@@ -147,6 +159,11 @@ class OpenShard:
         self._failures += [(mount, failure) for failure in done.failures]
         self._lost.update(done.losses)
         self._extras += done.extras[: MOST_EXTRAS - len(self._extras)]
+        failed = {failure.path for failure in done.failures if failure.may_pass}
+        for at, number in enumerate(chunk.numbers if failed else ()):
+            directory, rows = shards.read_line(chunk.rows, chunk.lines[at])
+            if any(shards.path_of(directory, row) in failed for row in rows):
+                self._passing.add(number)
         if self.header.kind == Kind.VERIFY:
             return
         for at, number in enumerate(chunk.numbers):
@@ -163,9 +180,21 @@ class OpenShard:
             self._mounts,
             self._failures,
             tuple(sorted(self._lost)),
-            "".join(str(self._states[number]) for number in sorted(self._states)),
+            self._said(),
             tuple(self._extras),
         )
+
+    def _said(self) -> str:
+        """A digit for each line; of a second pass only if one is to be done again."""
+        states = self._states
+        for number in self._passing:
+            states[number] = LineState.AGAIN | LineState.ATTRIBUTES
+        return "".join(str(states.get(number, 0)) for number in range(max(states, default=-1) + 1))
+
+
+def _again(lines: str) -> bool:
+    """Whether some of the lines are to be done again, and the others not."""
+    return any(int(state) & LineState.AGAIN for state in lines)
 
 
 def _state(lines: str, number: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Mapping, NamedTuple
 
 from ..core.errors import IngestError
 from ..core.units import rate
+from ..core.windows import Budget, file_rate
 
 
 class RsyncOptions(NamedTuple):
@@ -43,7 +44,7 @@ class CopyOptions(NamedTuple):
     preserve: tuple[str, ...]
     verify: str
     workers: str
-    bandwidth_limit: int  # bytes a second for this host, 0: none
+    budget: Budget  # of this host, at first
     fsync: bool
     repair: bool
     lease: float  # seconds
@@ -57,6 +58,7 @@ class CopyOptions(NamedTuple):
     selection: Mapping[str, Any] | None = None  # what the scan took, as its index says
     compared: bool = False  # whether the plan holds only what is missing or different
     verify_all: bool = False
+    retries: int = 0
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> CopyOptions:
@@ -70,7 +72,11 @@ class CopyOptions(NamedTuple):
             preserve=tuple(params["preserve"]),
             verify=params["_verify"],
             workers=params["workers"],
-            bandwidth_limit=rate(params["bandwidth_limit"]),
+            budget=Budget(
+                rate(params["bandwidth_limit"]),
+                file_rate(params["file_rate_limit"]),
+                bool(params["_paused"]),
+            ),
             fsync=params["fsync"],
             repair=params["repair"],
             lease=float(params["lease"]),
@@ -84,4 +90,5 @@ class CopyOptions(NamedTuple):
             selection=params.get("_selection"),
             compared=bool(params.get("_compared")),
             verify_all=bool(params["_verify_all"]),
+            retries=params["retries"],
         )

@@ -45,9 +45,6 @@ def configure(options: RsyncOptions, base: Settings, auto: bool) -> Settings:
     network = any(waits(path) for path in (base.source, *base.destinations))
     if options.method == "msrsync" and auto and network:
         base = base._replace(threads=-(-PROCESSES // base.processes))
-    if base.bandwidth_limit:
-        share = base.bandwidth_limit / (base.processes * base.threads) / 1024
-        wanted.append(f"--bwlimit={max(1, int(share))}")
     made = command(
         find_rsync(host), preserve, accepted_options(wanted), _granularity(base.destinations[0])
     )
@@ -91,7 +88,7 @@ def copy_lines(
     sizes = ((path, want.size) for path, want in items.wants.items())
     for bucket in buckets(sizes, settings.chunk_files, settings.chunk_bytes):
         result = two_phases(
-            settings.rsync,
+            limited(settings),
             session,
             bucket,
             settings.rsync_verify,
@@ -113,6 +110,16 @@ def copy_lines(
         else state
         for directory, rows in read
     ]
+
+
+def limited(settings: Settings) -> tuple[str, ...]:
+    """The command, within what one of the workers may do now."""
+    limit = settings.allowance.bytes if settings.allowance else 0
+    if not limit:
+        return settings.rsync
+    share = limit / (settings.processes * settings.threads) / 1024
+    program, *options = settings.rsync
+    return (program, f"--bwlimit={max(1, int(share))}", *options)
 
 
 def _look_at_one(

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections import Counter, deque
 from functools import partial
 from typing import NamedTuple
 
-from ..core.errnos import may_pass
 from ..core.errors import IngestError
 from ..core.outcome import Counts, Failure, ShardResult
 from ..core.processes import Crew, Ended, Member
@@ -28,14 +26,19 @@ from .settings import Settings
 from .worker import work
 
 _TRIES = 3
+_GROWS = 3.0  # from pause to pause; the first one is 1 s
+_PAUSE = 60.0  # s at most
 
 
 class _Piece(NamedTuple):
-    """A chunk and its shard; ``avoid`` is the mount that shall not have it again."""
+    """A chunk and its shard; ``avoid`` is the mount that shall not have it again. If it is tried
+    again: not before ``due``, and for so many ``items``."""
 
     shard: OpenShard
     chunk: Chunk
     avoid: bytes = b""
+    due: float = 0.0
+    items: int = 0
 
 
 class _Worker:
@@ -61,7 +64,7 @@ class Runner:
         self._queues: dict[bytes, deque[OpenShard]] = {m: deque() for m in settings.destinations}
         self._retry: deque[_Piece] = deque()
         self._spread = Spread(settings.destinations)
-        self._repeats: dict[int, int] = {}  # of a chunk, over another mount
+        self._repeats: dict[int, int] = {}  # of a chunk, after failures that may pass
         self._tries: dict[int, int] = {}  # of a chunk, whose worker ended
         self._number = 0  # of the last chunk
         self._shards = 0  # unfinished
@@ -125,7 +128,7 @@ class Runner:
 
     def _hand_out(self) -> None:
         # In turn, so that a little work is spread over all mounts as well.
-        if self._watch.waiting:
+        if self._watch.waiting or self.paused:
             self._idle()
             return
         takers = self._workers
@@ -151,8 +154,11 @@ class Runner:
         return worker.member.send(piece.chunk)
 
     def _next(self, mount: bytes) -> _Piece | None:
+        now = time.monotonic() if self._retry else 0.0
         for number, piece in enumerate(self._retry):
-            if piece.avoid != mount or all(w.mount == piece.avoid for w in self._workers):
+            if piece.due <= now and (
+                piece.avoid != mount or all(w.mount == piece.avoid for w in self._workers)
+            ):
                 del self._retry[number]
                 return piece
         settings = self._settings
@@ -202,13 +208,12 @@ class Runner:
             self._count(piece, worker.mount, self._again(piece, worker.mount, said))
 
     def _again(self, piece: _Piece, mount: bytes, done: Done) -> Done:
-        """What of a chunk failed as only this mount may is done once more over another; returns
-        what the rest came to."""
-        failed = {failure.path for failure in done.failures if _of_the_mount(failure)}
-        # Once more, or twice: the other mount may have died as well.
-        repeats = self._repeats.pop(done.number, 0) + 1
-        others = set(self._usable()) - {mount}
-        if not failed or repeats >= min(_TRIES, len(self._settings.destinations)) or not others:
+        """What of a chunk failed as may pass is done again, over another mount, or after a pause;
+        returns what the rest came to."""
+        failed = {failure.path for failure in done.failures if failure.may_pass}
+        repeats = self._repeats.pop(done.number, 0)
+        pause = self._pause(repeats, mount) if failed else None
+        if pause is None:
             return done
         chunk = piece.chunk
         lines: list[bytes] = []
@@ -222,7 +227,7 @@ class Runner:
         if not lines:
             return done
         self._number += 1
-        self._repeats[self._number] = repeats
+        self._repeats[self._number] = repeats + 1
         piece.shard.outstanding += 1
         again = chunk._replace(
             number=self._number,
@@ -232,10 +237,40 @@ class Runner:
             numbers=tuple(chunk.numbers[number] for number in at),
             states="".join(chunk.states[number : number + 1] for number in at),
         )
-        self._retry.append(_Piece(piece.shard, again, mount))
         left = [failure for failure in done.failures if failure.path not in failed]
-        fewer = done.counts.failed - (len(done.failures) - len(left))
-        return done._replace(counts=done.counts._replace(failed=fewer), failures=left)
+        fewer = len(done.failures) - len(left)
+        due = time.monotonic() + pause
+        self._retry.append(_Piece(piece.shard, again, mount, due, len(failed)))
+        counts = done.counts._replace(
+            failed=done.counts.failed - fewer, retried=done.counts.retried + len(failed)
+        )
+        return done._replace(counts=counts, failures=left)
+
+    def _pause(self, repeats: int, mount: bytes) -> float | None:
+        """Seconds until what failed over a mount, and was repeated so often, is tried again; None:
+        not any more. At once over the other mounts, as often as these may have died as well; then
+        after pauses that grow."""
+        at_once = min(_TRIES, len(self._settings.destinations)) - 1
+        if repeats < at_once and set(self._usable()) - {mount}:
+            return 0.0
+        paused = max(0, repeats - at_once)
+        return min(_GROWS**paused, _PAUSE) if paused < self._settings.retries else None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is handed out, as the controller wants it."""
+        return self._settings.allowance is not None and self._settings.allowance.paused
+
+    def allow(self, size: float, files: float, paused: bool) -> None:
+        """What all workers together may do in a second, from now on."""
+        if self._settings.allowance is not None:
+            self._settings.allowance.change(size, files, paused)
+            self._idle()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be tried again."""
+        return sum(piece.items for piece in self._retry)
 
     def _usable(self) -> list[bytes]:
         return [mount for mount in self._settings.destinations if mount not in self.left_out]
@@ -342,10 +377,3 @@ class Runner:
         self._watch.close()
         self._crew.finish()
         self._workers = []
-
-
-def _of_the_mount(failure: Failure) -> bool:
-    """Whether another mount may not have it. That something differs was seen, and no failure."""
-    return may_pass(failure.errno) and (
-        failure.operation != Kind.VERIFY or failure.errno != errno.EIO
-    )

@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
+from ..core.allowance import Allowance
 from ..core.vocabulary import PRESERVE
 from ..scan.selection import Selection
 
 
 class Settings(NamedTuple):
-    """How a client copies. ``bandwidth_limit`` in bytes/s for the whole client, 0: none."""
+    """How a client copies. ``allowance``: what all its workers together may do in a second; None:
+    as much as they can."""
 
     source: bytes
     destinations: tuple[bytes, ...]
     preserve: tuple[str, ...] = PRESERVE
     processes: int = 1
     threads: int = 1
-    bandwidth_limit: float = 0.0
+    allowance: Optional[Allowance] = None
     fsync: bool = False
     digests: bool = False
     # About what a worker is handed at once; also what one rsync gets at most.
@@ -35,6 +37,8 @@ class Settings(NamedTuple):
     # none, this is done with the last metadata.
     selection: Selection = Selection()
     second_pass: bool = True
+    # How often what failed as may pass is tried again, after pauses that grow.
+    retries: int = 0
     # Whether the plan holds only what the scan found to be missing or different.
     compared: bool = False
     # Up to how many workers there may be at once when their number adapts to the rate; 0: it stays.

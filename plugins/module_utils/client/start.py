@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Sequence
 
+from ..core.allowance import Allowance
 from ..core.background import Status, detach
 from ..core.errors import IngestError
 from ..core.paths import display, to_bytes
@@ -32,14 +33,14 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
     wanted, paths = workers(options.workers), (source, *mounts)
     processes, threads = workers_for(paths, wanted, len(mounts))
     # One rsync is a process of its own, and takes long.
-    limited = bool(options.bandwidth_limit or options.rsync)
+    limited = bool(options.budget.bytes or options.budget.files or options.rsync)
     return Settings(
         source,
         mounts,
         options.preserve,
         processes,
         threads,
-        options.bandwidth_limit,
+        Allowance(*options.budget),
         options.fsync,
         options.verify == "checksum",
         *chunk_for(threads),
@@ -49,6 +50,7 @@ def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
         compared=options.compared,
         most=most_for(paths, wanted, limited),
         verify_all=options.verify_all,
+        retries=options.retries,
     )
 
 

@@ -5,7 +5,8 @@
 ``inbox/N.work`` (N from 0, without gaps) come from the controller; ``out/N.json`` are the
 finished shards, ``status.json`` says how many of both there are. An ``inbox/end`` lets the job
 end when it has done everything. The controller touches ``lease``: when it has not for a while,
-the job stops all workers at once, so that another client may take over its shards.
+the job stops all workers at once, so that another client may take over its shards. A new file
+``budget`` says what this host may do in a second from then on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Callable
 from ..core.background import Status
 from ..core.outcome import Closing, ShardResult
 from ..plan.shards import read_package
+from .arguments import BUDGET
 from .ledger import Ledger
 from .runner import Runner
 
@@ -69,6 +71,7 @@ class Job:
         self._entries = 0
         self._flushed = 0.0
         self._samples = Samples()
+        self._budget = 0  # inode of what was heard last
 
     def run(self) -> dict[str, Any]:
         """Work until told to end. Returns samples, slowest directories and losses, JSON-ready.
@@ -82,6 +85,7 @@ class Job:
         try:
             while True:
                 self._check()
+                self._hear()
                 ended = self._take() or ended
                 self._finish(runner.step(0.1 if runner.busy else 0.05))
                 self._samples.add(runner.ledger, runner.workers)
@@ -101,6 +105,16 @@ class Job:
         except BaseException:
             runner.close()
             raise
+
+    def _hear(self) -> None:
+        """What this host may do, if the controller has said something new of that."""
+        try:
+            with open(os.path.join(self._folder, BUDGET), "rb") as stream:
+                if os.fstat(stream.fileno()).st_ino != self._budget:
+                    self._budget = os.fstat(stream.fileno()).st_ino
+                    self._runner.allow(*json.load(stream))
+        except FileNotFoundError:
+            pass
 
     def _package(self, number: int) -> str:
         return os.path.join(self._folder, "inbox", f"{number}.work")
@@ -152,4 +166,5 @@ class Job:
             files=ledger.files,
             bytes=ledger.live_bytes,
             failed=ledger.failed,
+            retrying=self._runner.waiting,
         )

@@ -16,6 +16,7 @@ from ..copy.contents import Throttle
 from ..copy.names import Names
 from ..copy.session import Session
 from ..copy.verify import Check
+from ..core.allowance import Allowance
 from ..core.outcome import MOST_EXTRAS, Extra, SlowDirectory
 from ..core.processes import Line
 from ..core.vocabulary import Kind, LineState
@@ -106,18 +107,29 @@ def _add(worker: _Worker, line: Line, threads: _Threads) -> None:
     line.another(lambda: _serve(another, line, threads))
 
 
+class _Budget(Throttle):
+    """This host's, as a thread of a worker spends it."""
+
+    def __init__(self, allowance: Allowance, waits: Callable[[], None]) -> None:
+        super().__init__(1.0)
+        self._allowance = allowance
+        self._waits = waits
+
+    def spend(self, count: int) -> None:
+        self._allowance.spend_bytes(count, self._waits)
+
+
 class _Worker:
     """One thread of a worker."""
 
     def __init__(
         self, settings: Settings, mount: bytes, tell: Tell, clean: bool | None = None
     ) -> None:
-        share = settings.bandwidth_limit / (settings.processes * settings.threads)
         self._session = Session(
             settings.source,
             mount,
             frozenset(settings.preserve),
-            Throttle(share) if share else None,
+            _Budget(settings.allowance, self._waits) if settings.allowance else None,
             self._moved,
             settings.fsync,
         )
@@ -149,6 +161,14 @@ class _Worker:
         """Nothing more is to be done."""
         self._session.close()
 
+    def _waits(self) -> None:
+        """For the budget, and not for a server."""
+        self._moved(0)
+
+    def _spend(self, entries: int) -> None:
+        if self._settings.allowance:
+            self._settings.allowance.spend_files(entries, self._waits)
+
     def _moved(self, size: int) -> None:
         self._untold += size
         now = time.monotonic()
@@ -163,6 +183,7 @@ class _Worker:
         self._untold_files = 0
         slow: list[SlowDirectory] = []
         if chunk.kind == Kind.COPY and self._settings.copy_lines:
+            self._spend(sum(len(read_line(chunk.rows, line)[1]) for line in chunk.lines))
             states = self._settings.copy_lines(
                 self._session, self._settings, chunk.lines, self._moved
             )
@@ -188,6 +209,7 @@ class _Worker:
             if chunk.of != Kind.DIRECTORIES:
                 check.expect(directory, [row.name for rows in same for row in rows])
             for rows in same:
+                self._spend(len(rows))
                 check.attributes = bool(int(next(states)) & LineState.ATTRIBUTES)
                 verify(check, chunk.of, directory, rows, repair)
                 if chunk.of == Kind.DIRECTORIES:
@@ -207,6 +229,7 @@ class _Worker:
         ahead = dict(chunk.ahead) if self._remote or self._ask_there else {}
         for at, line in enumerate(chunk.lines):
             directory, rows = read_line(chunk.kind, line)
+            self._spend(len(rows))
             if at in ahead:
                 self._look_ahead(directory, ahead[at])
             due = tally.skipped + len(rows), tally.changed, tally.failed, metadata.had_attributes

@@ -36,6 +36,12 @@ def may_pass(number: int) -> bool:
     return number in _SILENT or number == errno.ESTALE
 
 
+def may_pass_later(number: int) -> bool:
+    """Whether the same call may succeed after a while, wherever it is made: what may pass, a busy
+    resource, and space that somebody makes."""
+    return may_pass(number) or number in (errno.EAGAIN, errno.ENOSPC)
+
+
 def cannot_hold(number: int) -> bool:
     """Whether the destination, or this user in it, can't have what was to be set: an owner, an
     attribute. A loss, and no failure."""

@@ -7,10 +7,14 @@ As JSON, paths are the text of :func:`.paths.to_text`.
 
 from __future__ import annotations
 
+import errno
+import os
 from operator import add
 from typing import Any, NamedTuple
 
+from .errnos import may_pass_later
 from .paths import to_bytes, to_text
+from .vocabulary import Kind
 
 
 class Failure(NamedTuple):
@@ -20,6 +24,14 @@ class Failure(NamedTuple):
     operation: str
     errno: int
     message: str
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may succeed when it is tried again. That something differs was seen, and is no
+        failure of a call: it has words of its own."""
+        if self.operation == Kind.VERIFY and self.errno == errno.EIO:
+            return self.message == os.strerror(errno.EIO)
+        return may_pass_later(self.errno)
 
 
 MOST_EXTRAS = 1_000  # that the result of a shard names; more are counted
@@ -144,6 +156,17 @@ class ShardResult(NamedTuple):
     lost: tuple[str, ...] = ()
     lines: str = ""
     extras: tuple[Extra, ...] = ()
+
+    def passed_on(self) -> ShardResult:
+        """Without what failed as may pass, as another host is to try that again."""
+        mounts = dict(self.mounts)
+        for mount, failure in self.failures:
+            if failure.may_pass:
+                counts, seconds = mounts[mount]
+                less = counts._replace(failed=counts.failed - 1, retried=counts.retried + 1)
+                mounts[mount] = less, seconds
+        left = [(mount, failure) for mount, failure in self.failures if not failure.may_pass]
+        return self._replace(mounts=mounts, failures=left)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""

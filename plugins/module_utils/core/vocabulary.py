@@ -50,6 +50,7 @@ class LineState:
 
     EQUAL = 1  # the destination had all of it already, as the source has it
     ATTRIBUTES = 2  # the source may have extended attributes or ACLs there
+    AGAIN = 4  # something of it failed as may pass, and is to be tried on another host
 
 
 class ShardState:

@@ -32,13 +32,32 @@ _PENDING, _CLAIMED = f"state='{ShardState.PENDING}'", f"state='{ShardState.CLAIM
 _NEED_WHOLE_FILES = (Phase.FINISH, Phase.LINKS)
 _EXTRA = _insert("extras", "shard", *Extra._fields)
 _OPEN = (
-    "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload, o.lost, o.lines "
+    "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload, o.lost, o.lines, "
+    "s.tries, s.lost, s.lines "
     "FROM shards s LEFT JOIN shards o ON o.id=s.of "
     "JOIN payloads p ON p.shard=coalesce(s.of, s.id) WHERE "
 )
 _LOOKED_AT = 500  # shards
 MOST_EXTRAS = 1_000_000  # that a plan names; more are counted
 _LOSS = _insert("losses", "host", "kind", "count", "path", "message")
+
+
+# The states of lines, without a word of what is to be done again.
+_SETTLED = {ord(str(n)): str(n & ~LineState.AGAIN) for n in range(8)}
+
+
+def _said(
+    of: str, lost: str | None, lines: str | None, tries: int, own_lost: str, own_lines: str
+) -> tuple[str | None, str | None]:
+    """What is known of a shard's lines, ``of`` a copy or of this shard itself, ``tries`` before."""
+    if not tries:
+        return lost, lines
+    if not of:
+        return own_lost, own_lines
+    copied = (lines or "").ljust(len(own_lines), str(LineState.ATTRIBUTES))
+    both = zip(copied, own_lines)
+    again, attributes = LineState.AGAIN, LineState.ATTRIBUTES
+    return lost, "".join(str(int(one) & attributes | int(other) & again) for one, other in both)
 
 
 class Claimed(NamedTuple):
@@ -65,6 +84,7 @@ class Dispatcher:
         self._db = store.db
         self._host = host
         self._patience = patience
+        self.elsewhere = True  # what failed as may pass is tried on another host as well
 
     def keep_alive_by(self, act: Callable[[], object]) -> None:
         """``act`` is called every few seconds while others write to the plan for long."""
@@ -133,11 +153,12 @@ class Dispatcher:
             claimed: list[Claimed] = []
             total = 0
             for row in self._open_shards(phase, absent):
-                shard, kind, of, mount, amount, data, lost, lines = row
+                shard, kind, of, mount, amount, data, lost, lines, *before = row
                 if claimed and total + len(data) > size:
                     break
                 total += len(data)
                 broken = self._broken(of or kind, data) if phase in _NEED_WHOLE_FILES else ()
+                lost, lines = _said(of, lost, lines, *before)
                 said = tuple(json.loads(lost or "[]")), lines or ""
                 header = Header(shard, kind, of, mount, broken, amount, *said)
                 claimed.append(Claimed(header, data))
@@ -255,17 +276,30 @@ class Dispatcher:
             for result in finished:
                 shard = result.shard
                 found = db.execute(
-                    "SELECT phase, kind FROM shards WHERE id=? AND state=? AND claimed_by=?",
+                    "SELECT phase, kind, tries FROM shards WHERE id=? AND state=? AND claimed_by=?",
                     (shard, ShardState.CLAIMED, self._host),
                 ).fetchone()
                 if found is None:  # taken away from a host that was believed dead
                     continue
-                phase, kind = found
-                db.execute(
-                    "UPDATE shards SET state=?, finished=?, lost=?, lines=? WHERE id=?",
-                    (ShardState.DONE, now, json.dumps(result.lost), result.lines, shard),
-                )
-                self._prove(result)
+                phase, kind, tries = found
+                other = self._other(result, tries)
+                if other is None:
+                    result = result._replace(lines=result.lines.translate(_SETTLED))
+                    db.execute(
+                        "UPDATE shards SET state=?, finished=?, lost=?, lines=? WHERE id=?",
+                        (ShardState.DONE, now, json.dumps(result.lost), result.lines, shard),
+                    )
+                    self._prove(result)
+                else:
+                    db.execute(
+                        "UPDATE shards SET state=?, claimed_by=NULL, host=?, tries=?, lost=?, "
+                        "lines=? WHERE id=?",
+                        (
+                            *(ShardState.PENDING, other, tries + 1),
+                            *(json.dumps(result.lost), result.lines, shard),
+                        ),
+                    )
+                    result = result.passed_on()
                 self._name(result)
                 db.executemany(
                     _RESULT,
@@ -286,6 +320,17 @@ class Dispatcher:
                         "INSERT OR IGNORE INTO broken VALUES (?)",
                         [(failure.path,) for dummy, failure in result.failures],
                     )
+
+    def _other(self, result: ShardResult, tries: int) -> str | None:
+        """Another host at work that is to try once more what failed as may pass; None: nobody."""
+        if tries or not self.elsewhere or not any(each.may_pass for _m, each in result.failures):
+            return None
+        found = self._db.execute(
+            "SELECT h.name FROM hosts h JOIN hosts me ON me.name=? WHERE h.state=? AND "
+            "h.name<>me.name ORDER BY h.number<me.number, h.number LIMIT 1",
+            (self._host, HostState.RUNNING),
+        ).fetchone()
+        return None if found is None else str(found[0])
 
     def _prove(self, result: ShardResult) -> None:
         """What the destination had already, all of it, needs no second pass: its check is done."""

@@ -62,6 +62,12 @@ def has_begun(store: PlanStore, host: str) -> bool:
     return store.db.execute(query, (host, HostState.PLANNED)).fetchone() is not None
 
 
+def hosts_at_work(store: PlanStore) -> set[str]:
+    """The hosts that have something to do now."""
+    query = "SELECT DISTINCT host FROM parts WHERE claimed > 0"
+    return {host for (host,) in store.db.execute(query)}
+
+
 def lost_hosts(store: PlanStore) -> list[str]:
     """The hosts that died on the way."""
     query = "SELECT name FROM hosts WHERE state=?"

@@ -185,6 +185,11 @@ def ends(store: PlanStore) -> Iterator[Ends]:
     return map(Ends._make, store.db.execute(query))
 
 
+def retried(store: PlanStore) -> int:
+    """How often an item was tried again that had failed as may pass."""
+    return int(store.db.execute("SELECT coalesce(sum(retried), 0) FROM results").fetchone()[0])
+
+
 def shards_done(store: PlanStore) -> tuple[int, int]:
     """(how many shards are done, how many there are)."""
     query = "SELECT coalesce(sum(state=?), 0), count(*) FROM shards"

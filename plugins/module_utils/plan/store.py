@@ -29,8 +29,8 @@ from ..core.sqlite import read_only_uri
 VERSION = 4
 _COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
 # Times are the wall clock's, for the report; but what a host's lease is judged by, ``heard``, is
-# in seconds since the controller's start, whose id is ``boot``. ``again`` is the shard of which a
-# shard has what failed, to be tried so many times more, ``tries``.
+# in seconds since the controller's start, whose id is ``boot``. Of a shard of
+# which something failed on ``tries`` hosts, as may pass, ``lines`` say what is to be done again.
 _SCHEMA = f"""
 PRAGMA user_version={VERSION};
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
@@ -39,7 +39,7 @@ CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat 
 CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
   claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
   claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER,
-  lost TEXT, lines TEXT, again INTEGER, tries INTEGER NOT NULL DEFAULT 0);
+  lost TEXT, lines TEXT, tries INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE payloads(shard INTEGER PRIMARY KEY, payload BLOB);
 CREATE TABLE parts(phase INTEGER, host TEXT, pending INTEGER, claimed INTEGER, files INTEGER,
   bytes INTEGER, done_files INTEGER, done_bytes INTEGER, PRIMARY KEY(phase, host)) WITHOUT ROWID;

@@ -99,6 +99,7 @@ def gather(
         changed=done.changed,
         repaired=done.repaired,
         removed=done.removed,
+        retried=results.retried(store),
         extras=extras.items,
         planned=planned,
         shards={"total": shards["total"], "done": shards["done"]},

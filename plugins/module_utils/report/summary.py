@@ -264,6 +264,8 @@ def _others(stats: Json) -> Iterator[str]:
         yield f"  {_extras(stats['extras']).capitalize()}."
     if stats["repaired"]:
         yield f"  {plural(stats['repaired'], 'item')} copied again after the check."
+    if stats.get("retried"):
+        yield f"  {plural(stats['retried'], 'item')} tried again after a failure that may pass."
     if stats["removed"]:
         left = plural(stats["removed"], "unfinished file")
         yield f"  Removed what killed runs had left in the destination: {left}."

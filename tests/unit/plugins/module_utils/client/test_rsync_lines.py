@@ -29,6 +29,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync import 
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.shelter import can_bind
 from ansible_collections.scaleout.ingest.plugins.module_utils.copy.session import Session
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.allowance import Allowance
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.vocabulary import PRESERVE
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.want import want_of
@@ -478,10 +479,12 @@ def options(**more: Any) -> dict[str, Any]:
 
 
 def test_settings(pair: tuple[bytes, bytes]) -> None:
-    base = Settings(pair[0], (pair[1],), PRESERVE, 2, 2, bandwidth_limit=8 << 20)
+    base = Settings(pair[0], (pair[1],), PRESERVE, 2, 2, Allowance(8 << 20))
     made = rsync_lines.configure(RsyncOptions("msrsync", (), 170, 1000, "checksum"), base, True)
     assert (made.chunk_files, made.chunk_bytes, made.rsync_verify) == (170, 1000, "checksum")
-    assert "--bwlimit=2048" in made.rsync
+    assert "--bwlimit=2048" in rsync_lines.limited(made)
+    base.allowance.change(0, 0, False)
+    assert rsync_lines.limited(made) == made.rsync
     with pytest.raises(IngestError, match="'times'"):
         rsync_lines.configure(RsyncOptions("rsync"), base._replace(preserve=("mode",)), True)
 

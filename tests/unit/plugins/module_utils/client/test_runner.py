@@ -20,6 +20,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.client.messages im
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.pacing import Pacing
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.runner import Runner
 from ansible_collections.scaleout.ingest.plugins.module_utils.client.settings import Settings
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.allowance import Allowance
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
     Closing,
@@ -206,7 +207,7 @@ def test_live_bytes_never_run_backwards(tmp_path: Path) -> None:
             (source / folder / f"file{number}").write_bytes(os.urandom(1024) * (size >> 10))
     target.mkdir()
     settings = Settings(
-        bytes(source), (bytes(target),), processes=2, bandwidth_limit=64e6, chunk_files=32
+        bytes(source), (bytes(target),), processes=2, allowance=Allowance(64e6), chunk_files=32
     )
     runner = Runner(settings)
     runner.add(*shard(source))

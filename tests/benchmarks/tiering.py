@@ -18,7 +18,7 @@ from ..support.union import Pools, why_not
 from .measure import PREFIX, ROOT, Result, environment, run
 from .searching import NOW, synthetic
 
-TREES = {"small files": (3000, 4096), "large files": (8, 40 << 20)}
+TREES = {"small files": (20_000, 4096), "large files": (8, 40 << 20)}
 TARGET = 0.6  # of the rate of cp and mv
 _MODULE = (
     "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module("

@@ -26,7 +26,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.copy.rsync.options
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.paths import to_bytes
-from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import rate
+from ansible_collections.scaleout.ingest.plugins.module_utils.core.units import amount, rate
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows import (
     file_rate,
     read_windows,
@@ -93,12 +93,19 @@ def _windows(value: Any) -> None:
     read_windows(value, "ingest_windows")
 
 
+def _bytes(value: Any) -> None:
+    amount(str(value), "ingest_calibrate_bytes", "bytes")
+
+
 # What a value must be besides its type. Each raises IngestError.
 MEANINGS: dict[str, Callable[[Any], object]] = {
     "ingest_bandwidth_limit": _rate,
     "ingest_bucket_bytes": at_least(0),
     "ingest_bucket_files": at_least(0),
     "ingest_globs": _globs,
+    "ingest_calibrate_bytes": _bytes,
+    "ingest_calibrate_seconds": at_least(10),
+    "ingest_calibrate_workers": at_least(1),
     "ingest_file_rate_limit": file_rate,
     "ingest_lease": at_least(1),
     "ingest_max_depth": at_least(0),

@@ -30,6 +30,7 @@ ORDER = (
     ("parallel_copy", "main"),
     ("two_phase_rsync", "main"),
     ("msrsync", "main"),
+    ("calibrate", "main"),
     ("report", "main"),
     ("report", "notify"),
     ("preflight", "variables"),

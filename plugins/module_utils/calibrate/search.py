@@ -19,6 +19,8 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 _CLOSE = 1.25  # two numbers of workers that differ by less are not told apart
 _PAIRS = 4  # of trials for one comparison, at most
 _FLAT = 2  # doublings without a gain that end the doubling
+_DOUBTS, _SURE = 6, 3  # how often what was found is tried again, and how many trials are enough
+_BELOW = 0.75  # of the most: if that is slower by more than the gain, still more would be faster
 _LEAST_NOISE = 0.02
 # A rate that differs by so much (its logarithm) from what it was before may have changed: from
 # several trials, from a single one.
@@ -59,63 +61,82 @@ class Found(NamedTuple):
     points: tuple[Point, ...]
 
 
+class _Trial(NamedTuple):
+    """A trial. ``rate`` is what it would be now: one from before a change is scaled, and
+    ``outdated``."""
+
+    number: int
+    rate: float
+    measured: float
+    outdated: bool = False
+
+
 class Trials:
     """Rates that were measured, in their order."""
 
     def __init__(self, rate: Callable[[int], float]) -> None:
         self._rate = rate
-        self._all: list[tuple[int, float]] = []
-        self._since = 0  # the first trial that still counts
+        self._all: list[_Trial] = []
         self.steady = True
 
     def measure(self, number: int) -> float:
         """One more trial. Raises Enough."""
-        found = max(self._rate(number), 1e-9)
         before = self.fresh(number)
-        self._all.append((number, found))
+        found = self._measure(number)
         if before:
             least = _CHANGED if len(before) > 1 else _CHANGED_FROM_ONE
             change = abs(math.log(found / median(before)))
-            if change > max(least, 4 * self._noise_before()):
+            if change > max(least, 4 * self.noise(without=1)):
                 # Perhaps by chance. If it is so once more, what was measured before is outdated.
-                again = max(self._rate(number), 1e-9)
-                self._all.append((number, again))
+                again = self._measure(number)
                 if abs(math.log(again / found)) < change / 3:
-                    self.outdated(2)
+                    self._outdate(2, math.sqrt(found * again) / median(before))
                 found = again
         return found
 
-    def _noise_before(self) -> float:
-        """The noise without the last trial, which may be of another time."""
-        last = self._all.pop()
-        try:
-            return self.noise()
-        finally:
-            self._all.append(last)
+    def _measure(self, number: int) -> float:
+        found = max(self._rate(number), 1e-9)
+        self.add(number, found)
+        return found
 
-    def outdated(self, last: int) -> None:
-        """The rates have changed: only the ``last`` trials count from now on."""
-        self._since = len(self._all) - last
+    def add(self, number: int, rate: float) -> None:
+        """One that was measured elsewhere."""
+        self._all.append(_Trial(number, max(rate, 1e-9), rate))
+
+    def _outdate(self, last: int, factor: float) -> None:
+        """The rates have changed: all but the ``last`` trials count only where there is none
+        since."""
         self.steady = False
+        for at, trial in enumerate(self._all[:-last]):
+            self._all[at] = trial._replace(rate=trial.rate * factor, outdated=True)
 
     def fresh(self, number: int) -> list[float]:
-        """The rates of a number that count."""
-        return [rate for at, rate in self._all[self._since :] if at == number]
+        """The rates of a number since the last change."""
+        return [each.rate for each in self._all if each.number == number and not each.outdated]
 
     def ever(self, number: int) -> list[float]:
-        """All rates of a number."""
-        return [rate for at, rate in self._all if at == number]
+        """All rates of a number, as they were measured."""
+        return [each.measured for each in self._all if each.number == number]
 
     def rates(self) -> dict[int, float]:
-        """The mean rate of each number, of those that count."""
-        numbers = sorted({at for at, dummy in self._all[self._since :]})
-        return {number: mean(self.fresh(number)) for number in numbers}
+        """The mean rate of each number: since the last change, where it was tried since."""
+        found: dict[int, float] = {}
+        for number in sorted({each.number for each in self._all}):
+            scaled = [each.rate for each in self._all if each.number == number]
+            found[number] = mean(self.fresh(number) or scaled)
+        return found
 
-    def noise(self) -> float:
-        """The standard deviation of a trial as a part of its rate, of those that were repeated."""
+    def noise(self, without: int = 0) -> float:
+        """The standard deviation of a trial as a part of its rate, of those that were repeated,
+        ``without`` the last."""
         squares, degrees = 0.0, 0
-        for number in {at for at, dummy in self._all[self._since :]}:
-            logs = [math.log(rate) for rate in self.fresh(number)]
+        counted = self._all[: len(self._all) - without]
+        for number in {each.number for each in counted}:
+            logs = [
+                math.log(each.rate)
+                for each in counted
+                if each.number == number and not each.outdated
+            ]
             if len(logs) > 1:
                 middle = mean(logs)
                 squares += sum((each - middle) ** 2 for each in logs)
@@ -124,7 +145,7 @@ class Trials:
 
     def points(self) -> tuple[Point, ...]:
         """All that was measured, by number."""
-        numbers = sorted({at for at, dummy in self._all})
+        numbers = sorted({each.number for each in self._all})
         return tuple(Point(number, tuple(self.ever(number))) for number in numbers)
 
 
@@ -139,6 +160,7 @@ def search(rate: Callable[[int], float], most: int, gain: float = GAIN, least: i
     try:
         _double(trials, least, most, gain)
         _narrow(trials, least, most, gain)
+        _confirm(trials, most, gain)
     except Enough:
         complete = False
     return conclude(trials, most, gain, complete)
@@ -164,15 +186,17 @@ def conclude(trials: Trials, most: int, gain: float = GAIN, complete: bool = Tru
         return Found(0, 0.0, 0.0, 0.0, 0.0, False, trials.steady, False, ())
     # One lucky trial does not make the best: what was repeated weighs more.
     noise = trials.noise()
-    doubt = {number: noise / math.sqrt(len(trials.fresh(number))) for number in rates}
+    doubt = {number: noise / math.sqrt(len(trials.fresh(number)) or 0.5) for number in rates}
     best = max(rates, key=lambda number: rates[number] * (1 - doubt[number]))
     # A single trial that is a little too low is no proof either way.
     again = {at: 1 + doubt[at] if len(trials.fresh(at)) > 1 else 1.0 for at in rates}
-    number = min(at for at, found in rates.items() if found * again[at] >= rates[best] * (1 - gain))
-    seen = trials.fresh(number) if trials.steady else trials.ever(number)
+    enough = rates[best] * (1 - gain) * (1 - doubt[best])
+    number = min(at for at, found in rates.items() if found * again[at] >= enough)
+    below = [found for at, found in rates.items() if at <= most * _BELOW]
+    growing = best == most and bool(below) and rates[most] > max(below) * (1 + gain + doubt[most])
+    number = most if growing else number
+    seen = trials.ever(number)
     spread = max(noise, 0.05)
-    below = [found for at, found in rates.items() if at < number]
-    growing = number == most and bool(below) and rates[number] > max(below) * (1 + gain)
     return Found(
         number,
         rates[number],
@@ -213,6 +237,19 @@ def _narrow(trials: Trials, least: int, most: int, gain: float) -> None:
             low = left if left > low else right
         else:  # as good, with fewer workers
             high = right if right < high else left
+
+
+def _confirm(trials: Trials, most: int, gain: float) -> None:
+    """What looks best, or good enough with few, may have been lucky once: try it again."""
+    for dummy in range(_DOUBTS):
+        rates = trials.rates()
+        best = max(rates, key=lambda number: rates[number])
+        chosen = conclude(trials, most, gain).number
+        doubtful = [number for number in (best, chosen) if len(trials.fresh(number)) < _SURE]
+        if not doubtful:
+            return
+        for number in doubtful:
+            trials.measure(number)
 
 
 def _around(trials: Trials, least: int, most: int) -> tuple[int, int]:

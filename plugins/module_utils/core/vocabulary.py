@@ -71,6 +71,16 @@ class HostState:
     DEAD = "dead"
 
 
+# The article on which the method rests: judge files of 10 MiB and more by bytes a second, any
+# other by files a second.
+_BYTES_BOUND = 10 << 20
+
+
+def bound(files: int, size: int) -> str:
+    """Which rate matters for so many files of so many bytes in all: ``bytes`` or ``files``."""
+    return "bytes" if files and size / files >= _BYTES_BOUND else "files"
+
+
 class Limit:
     """What keeps a copy from being faster."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+import random
 import sqlite3
 from operator import attrgetter
 from typing import Any, Iterable, Iterator
@@ -21,6 +22,7 @@ _ERROR = ", ".join(columns("errors"))
 
 
 _AT_ONCE = 50_000  # entries of a directory that are read in one go
+_RUN = 32  # neighbours in a sample
 
 
 class _Part:
@@ -145,6 +147,27 @@ class Index:
                 raise db.damaged(f"{len(found)} rows where there should be {count}")
         rows = map(Entry._make, found)
         return map(widened, rows) if self._wide[directory.part] else rows
+
+    def sample(self, count: int, seed: int = 0) -> Iterator[tuple[bytes, Entry]]:
+        """About ``count`` regular files, each with its directory's path: all if there are no more,
+        otherwise runs of neighbours that chance picks, in their order."""
+        chance = random.Random(seed)
+        query = (
+            f"SELECT d.path, {', '.join(f'e.{name}' for name in columns('raw_entries'))}"
+            " FROM raw_entries e JOIN raw_directories d ON d.id = e.directory"
+            " WHERE e.id >= ? AND e.id < ? AND e.type = 'f' ORDER BY e.id"
+        )
+        ends = [db.one("SELECT min(id), max(id) FROM raw_entries") for db in self._parts]
+        spans = [(low, high + 1) if high is not None else (0, 0) for low, high in ends]
+        every = sum(high - low for low, high in spans)
+        for number, (low, high) in enumerate(spans):
+            runs = range(low, high, _RUN)
+            wanted = -(-len(runs) * count // max(every, 1))
+            chosen = runs if wanted >= len(runs) else sorted(chance.sample(runs, wanted))
+            for first in chosen:
+                for path, *row in self._parts[number].every(query, (first, first + _RUN)):
+                    entry = Entry._make(row)
+                    yield _bytes_of(path), widened(entry) if self._wide[number] else entry
 
     def twin(self, entry: Entry) -> tuple[int, int] | None:
         """The file (device, inode, as the index holds them) that the destination had for an entry

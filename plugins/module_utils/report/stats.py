@@ -9,15 +9,12 @@ from typing import Any, Dict
 
 from ..core.atomic import written
 from ..core.paths import to_text
+from ..core.vocabulary import bound
 from ..index.reader import Index
 from ..plan import results
 from ..plan.store import PlanStore
 from .extras import Extras
 from .failures import Failures
-
-# The article on which the method rests: judge a run of files of 10 MiB and more by its bytes
-# a second, any other by its files a second.
-BYTES_BOUND = 10 << 20
 
 # What of a plan's meta table has its place in stats.json; the rest are its parameters.
 _ELSEWHERE = {
@@ -46,11 +43,6 @@ _ELSEWHERE = {
 }
 
 Json = Dict[str, Any]
-
-
-def bound(files: int, size: int) -> str:
-    """Which rate matters for so many files of so many bytes in all: ``bytes`` or ``files``."""
-    return "bytes" if files and size / files >= BYTES_BOUND else "files"
 
 
 def gather(

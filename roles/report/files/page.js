@@ -165,6 +165,34 @@
     });
   }
 
+  // Rates by a number that was raised: the mean of its trials, and in the tooltip all of them.
+  function curve(look, each) {
+    var format = function (v) { return short.format(v); };
+    var across = axis(look, each.label, format, false);
+    across.type = "linear";
+    across.ticks.precision = 0;
+    var point = function (p) { return { x: p[0], y: p[1] }; };
+    draw(each.name, {
+      type: "line",
+      data: {
+        datasets: [{
+          label: each.unit, data: each.points.map(point), borderColor: look.colors[0],
+          backgroundColor: look.colors[0], borderWidth: 2, pointRadius: 4, pointHitRadius: 12, tension: 0
+        }]
+      },
+      options: options(look, {
+        scales: { x: across, y: axis(look, each.unit, format, false) },
+        callbacks: {
+          title: function (items) { return whole.format(items[0].parsed.x) + " " + each.label; },
+          label: function (item) {
+            var p = each.points[item.dataIndex];
+            return " " + exact.format(p[1]) + " " + each.unit + " (" + exact.format(p[2]) + " to " + exact.format(p[3]) + ")";
+          }
+        }
+      })
+    });
+  }
+
   function histograms(look, name, buckets) {
     histogram(look, name + "-files", buckets, "files", function (v) { return short.format(v); }, 0);
     histogram(look, name + "-bytes", buckets, "bytes", size, 2);
@@ -181,6 +209,7 @@
     shares(look);
     histograms(look, "sizes", data.histogram || []);
     Object.keys(data.bars || {}).forEach(function (name) { histograms(look, name, data.bars[name]); });
+    (data.curves || []).forEach(function (each) { curve(look, each); });
     document.documentElement.dataset.charts = String(charts.length);
   }
 

@@ -59,6 +59,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.stopped import in_
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
 
 _ARRIVE = 15.0  # s that are waited for the other hosts to get ready, which began long before
+_LEAVE = 20.0  # s that are waited for them to remove what they have written
 _LEAST_WINDOW = 0.3  # s: shorter ones say nothing of several clients
 _BEFORE = 2.0  # s until all have heard when they begin
 _BETWEEN = 3.0  # s between what all read and what all copy
@@ -162,6 +163,9 @@ class ActionModule(TakesLosses):
                 not options["sizes"],
             )
             clients = self._together(meeting, job, one, bench)
+            # They remove what is theirs before the whole goes.
+            left = [f"left-{self._hosts.index(name)}" for name in clients.hosts[1:]]
+            meeting.gather(left, _LEAVE, job.renew)
         except BaseException:
             job.give_up()
             raise
@@ -205,7 +209,8 @@ class ActionModule(TakesLosses):
         }
         job.read_clock()
         meeting.tell("found", order)
-        ready = meeting.gather(names, _ARRIVE, job.renew)
+        told = meeting.gather(names, _ARRIVE, job.renew)
+        ready = [name for name in names if told.get(name)]
         numbers = [
             0,
             *(number for number in range(1, len(others) + 1) if f"ready-{number}" in ready),
@@ -236,7 +241,8 @@ class ActionModule(TakesLosses):
         meeting.tell("go", go)
         mine = _take_part(job, order, go, 0)
         done = [f"done-{number}" for number in numbers[1:]]
-        heard = meeting.gather(done, 30.0, job.renew)
+        told = meeting.gather(done, 30.0, job.renew)
+        heard = {name: part for name, part in told.items() if part}
         if len(heard) < len(done):
             lost = [self._hosts[int(name[5:])] for name in done if name not in heard]
             notes.append(f"{', '.join(lost)} did not finish with the others")
@@ -277,29 +283,37 @@ class ActionModule(TakesLosses):
     # -- the others ----------------------------------------------------------------------------
 
     def _follow(self, meeting: Meeting) -> dict[str, Any]:
+        """A host that can't take part is no failure: the others can."""
         number = self._hosts.index(self._host)
-        try:
-            begun = meeting.hear("begun")
-        except Over:
-            return {"changed": False}
         job = self._job()
         try:
-            arguments = self._arguments(number, begun["token"], begun["sample"], 1.5)
-            job.start(arguments, self._variables)
-            order = meeting.hear("found", job.renew)
-            job.read_clock()
-            meeting.tell(f"ready-{number}", True)
-            go = meeting.hear("go", job.renew)
-            if number in go["numbers"]:
-                part = _take_part(job, order, go, go["numbers"].index(number))
-                meeting.tell(f"done-{number}", part)
-            job.end()
+            self._attend(meeting, job, number)
         except Over:
             job.give_up()
+        except (IngestError, Lost, AnsibleConnectionFailure) as error:
+            job.give_up()
+            return {"changed": False, "warnings": [f"{self._host} took no part: {error}"]}
         except BaseException:
             job.give_up()
             raise
+        finally:
+            for name in ("ready", "done", "left"):
+                if meeting.told(f"{name}-{number}") is None:
+                    meeting.tell(f"{name}-{number}", {})
         return {"changed": False}
+
+    def _attend(self, meeting: Meeting, job: BenchJob, number: int) -> None:
+        begun = meeting.hear("begun")
+        arguments = self._arguments(number, begun["token"], begun["sample"], 1.5)
+        job.start(arguments, self._variables)
+        order = meeting.hear("found", job.renew)
+        job.read_clock()
+        meeting.tell(f"ready-{number}", {"ready": True})
+        go = meeting.hear("go", job.renew)
+        if number in go["numbers"]:
+            part = _take_part(job, order, go, go["numbers"].index(number))
+            meeting.tell(f"done-{number}", part)
+        job.end()
 
 
 def _take_part(

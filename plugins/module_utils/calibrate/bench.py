@@ -124,6 +124,16 @@ class _Bench:
     def run(self) -> dict[str, Any]:
         """Serve until told to end. Raises IngestError."""
         end_cleanly()
+        try:
+            self._work()
+        except OSError as error:
+            where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+            raise IngestError(
+                f"the calibration failed: {error.strerror or error}{where}"
+            ) from error
+        return {}
+
+    def _work(self) -> None:
         options = self._options
         self._check()
         if options.token:
@@ -135,7 +145,6 @@ class _Bench:
             self._serve(self._scratch)
         finally:
             self._scratch.close()
-        return {}
 
     def _remove_elsewhere(self) -> None:
         """What was left where the destination was still to be made, when it is there now."""

@@ -19,6 +19,7 @@ from ..core.paths import display, join
 from ..core.vocabulary import Kind
 from ..fs.directories import DirCache
 from ..fs.worker_count import workers_for
+from ..mounts.left_out import listing
 from ..plan.shards import Header, pack
 from . import processor
 from .material import File, Material
@@ -219,9 +220,22 @@ class Trials:
         wanted = self._settings(folder, order)
         runner = Runner(wanted)
         try:
-            return _Copy(runner, wanted, order, sums, self._check).run(work, left)
+            seconds = _Copy(runner, wanted, order, sums, self._check).run(work, left)
+            if runner.left_out:
+                raise IngestError(
+                    f"{listing(runner.left_out.values())}: calibrate again when all answer"
+                )
+        except IngestError as error:
+            raise IngestError(self._named(str(error), wanted.destinations)) from error
         finally:
             runner.close()
+        return seconds
+
+    def _named(self, text: str, folders: Sequence[bytes]) -> str:
+        """A sentence with the mounts' names instead of the folders that are held open in them."""
+        for number, folder in enumerate(folders):
+            text = text.replace(display(folder), display(self._destinations[number]))
+        return text
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import time
-from itertools import chain, repeat
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -13,9 +11,6 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.host_python import explained
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import RemoteJob
-
-_PAUSES = (0.1, 0.2, 0.5, 1.0)  # s between polls, then
-_PAUSE = 2.0
 
 
 def scanned(
@@ -36,16 +31,14 @@ def scanned(
 
 
 def _follow(job: RemoteJob, host: str, status: dict[str, Any]) -> dict[str, Any]:
-    job.process = int(status["pid"])
-    for pause in chain(_PAUSES, repeat(_PAUSE)):
+    job.talks = False
+    while True:
         _tell(host, status)
         if status["state"] == "done":
             return dict(status["result"])
         if status["state"] == "failed":
             raise IngestError(status["msg"])
-        time.sleep(pause)
-        status = job.look()[0]
-    raise AssertionError
+        status = job.look(job.patience())[0]
 
 
 def _tell(host: str, status: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -20,7 +21,6 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome impor
     ShardResult,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows import Budget
-from ansible_collections.scaleout.ingest.plugins.module_utils.plan.cost import FILE_COST, cost_of
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher, Work
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import write_package
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
@@ -28,7 +28,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import 
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import PACKAGE
 
 _PACKAGE = 4 << 20  # bytes of payload sent at once, some 50,000 items
-_SHORT, _END, _LONG = 0.1, 0.3, 2.0  # seconds between looks
+_SHORT, _LONG = 0.1, 2.0  # seconds between looks at plan.db
 _GRACE = 20.0  # seconds to wait for hosts that have not begun
 
 
@@ -55,8 +55,6 @@ class Share:
         self._packages = self._heard = self._with_host = 0
         self._status: dict[str, Any] = {}
         self._waits = ""  # for whom, as was said
-        self._begun = time.monotonic()
-        self._part = 0.0  # of this host's data, that is done
         self._budget: Callable[[], Budget] = Budget
         self._told = Budget()
         self.absent = False
@@ -89,39 +87,28 @@ class Share:
             job.remove()
 
     def _serve(self) -> None:
-        sent = waiting = 0.0
+        waiting = 0.0
         enough = 0  # shards that the host may still have when it is time to send more
         idle = True
         while True:
-            now = time.monotonic()
+            first: tuple[str, bytes] = ("", b"")
             if self._with_host <= enough:
                 work = self._dispatcher.claim(_PACKAGE, absent=self.absent)
                 if work.claimed:
-                    self._send(work)
+                    first = self._package(work)
                     enough = len(work.claimed) // 2
-                    sent, waiting, idle = now, 0.0, False
+                    waiting, idle = 0.0, False
                 elif idle and not self._wait(work.later, waiting):
                     return
             if idle:
                 # plan.db is asked often at first, as that is cheap, and less often the longer it
                 # takes, as there may be many who wait; the host only to keep its lease.
-                waiting = waiting or now
-                time.sleep(min(_LONG, max(_SHORT, (now - waiting) * 0.1)))
-                if self._job.silence < _LONG:
+                waiting = waiting or time.monotonic()
+                time.sleep(min(_LONG, max(_SHORT, (time.monotonic() - waiting) * 0.1)))
+                if not self._job.due:
                     continue
-            else:
-                time.sleep(self._pause(now, now - sent))
-            idle = self._look()
+            idle = self._look(0.0 if idle else self._job.patience(), *first)
             self._tell("paused" if self._told.paused else "waiting" if idle else "running")
-
-    def _pause(self, now: float, elapsed: float) -> float:
-        """Seconds until the next look. The longer it takes, the less a late look matters, but at
-        the end, by the part that is done."""
-        pause = min(_LONG, max(_SHORT, elapsed * 0.15))
-        if not 0 < self._part < 1:
-            return pause
-        left = (now - self._begun) * (1 - self._part) / self._part
-        return min(pause, max(_END, left))
 
     def _wait(self, later: str, since: float) -> bool:
         """Whether to stay, as other hosts may leave work or have to finish theirs first."""
@@ -135,32 +122,38 @@ class Share:
 
     # -- the host ----------------------------------------------------------------------------
 
-    def _send(self, work: Work) -> None:
-        """Send claimed shards as one package, which appears in the inbox whole."""
+    def _package(self, work: Work) -> tuple[str, bytes]:
+        """Claimed shards as one package. Returns the command, and what it reads, with which it
+        appears in the inbox whole."""
+        inbox = f"{self._job.folder}/inbox/{self._packages}.work"
+        self._packages += 1
+        self._with_host += len(work.claimed)
+        self._job.renew_if_old()
         action = self._action
+        if action._is_pipelining_enabled("new"):
+            stream = io.BytesIO()
+            write_package(stream, work.claimed)
+            data = stream.getvalue()
+            # The end of a connection would be the end of the input, too.
+            whole = f"[ $(wc -c < {inbox}.part) -eq {len(data)} ]"
+            return f"cat > {inbox}.part && {whole} && mv {inbox}.part {inbox} || exit 9; ", data
         handle, local = tempfile.mkstemp(prefix=PACKAGE, dir=self._run_dir)
         try:
             with os.fdopen(handle, "wb") as stream:
                 write_package(stream, work.claimed)
-            final = f"{self._job.folder}/inbox/{self._packages}.work"
             if not action._connection.become:
-                part = final + ".part"
+                part = inbox + ".part"
                 action._transfer_file(local, part)
-                command = f"mv {part} {final}"
-            else:
-                # The user that connects sends it; the user that copies must take it over.
-                folder = action._connection._shell.tmpdir or action._make_tmp_path()
-                part = action._connection._shell.join_path(folder, "package")
-                action._transfer_file(local, part)
-                action._fixup_perms2([folder, part])
-                command = "cp {0} {1}.part && mv {1}.part {1}".format(shlex.quote(part), final)
-            answer = self._job.command(command)
-            if answer["rc"] != 0:
-                raise IngestError(
-                    f"{self._host}: the shards can't be handed over: {answer['stderr'].strip()}"
-                )
-            self._packages += 1
-            self._with_host += len(work.claimed)
+                return f"[ ! -e {part} ] || mv {part} {inbox} || exit 9; ", b""
+            # The user that connects sends it; the user that copies must take it over.
+            folder = action._connection._shell.tmpdir or action._make_tmp_path()
+            part = action._connection._shell.join_path(folder, "package")
+            action._transfer_file(local, part)
+            action._fixup_perms2([folder, part])
+            return (
+                f"cp {shlex.quote(part)} {inbox}.part && mv {inbox}.part {inbox} || exit 9; ",
+                b"",
+            )
         except AnsibleConnectionFailure as error:
             raise Lost(f"{self._host}: {str(error).strip()}") from error
         finally:
@@ -170,25 +163,22 @@ class Share:
         """What this host may do in a second, as it changes; it is started with ``first``."""
         self._budget, self._told = budget, first
 
-    def _allow(self) -> None:
-        """Tell the host what it may do in a second, if that has changed."""
+    def _allow(self) -> str:
+        """The command that tells the host what it may do in a second, if that has changed."""
         budget = self._budget()
         if budget == self._told:
-            return
-        file = f"{self._job.folder}/{BUDGET}"
-        text = json.dumps(budget)
-        self._job.command(f"echo '{text}' > {file}.part && mv {file}.part {file}")
+            return ""
         if budget.paused != self._told.paused:
             word = "pauses" if budget.paused else "goes on after the pause"
             self._action._display.warning(f"{self._host} {word}")
         self._told = budget
+        file = f"{self._job.folder}/{BUDGET}"
+        return f"echo '{json.dumps(budget)}' > {file}.part && mv {file}.part {file} || exit 9; "
 
-    def _look(self) -> bool:
-        """Renew the lease, hear what is new. Returns whether the job waits for more."""
-        self._allow()
-        last = max(self._heard, min(self._status.get("out", 0), self._heard + 8))
-        files = [f"out/{number}.json" for number in range(self._heard, last)]
-        status, *results = self._job.look(files, perhaps=f"out/{last}.json")
+    def _look(self, wait: float, first: str = "", data: bytes = b"") -> bool:
+        """Do what is to be done first, renew the lease, wait for news and hear it. Returns whether
+        the job waits for more."""
+        status, *results = self._job.look(wait, self._heard, self._allow() + first, data)
         for finished in results:
             self._dispatcher.record(map(ShardResult.from_json, finished))
             self._with_host -= len(finished)
@@ -204,15 +194,15 @@ class Share:
         return bool(
             not self._status.get("busy", True)
             and self._status["taken"] == self._packages
-            and self._status["out"] == self._heard
+            and self._status["out"] <= self._heard
         )
 
     def _end(self, lost: list[str]) -> dict[str, Any]:
         end = f"{self._job.folder}/inbox/end"
-        self._job.command(f"echo {' '.join(lost)} > {end}.part && mv {end}.part {end}")
-        while self._status.get("state", "running") == "running":  # no word yet if it had no work
-            time.sleep(_SHORT)
-            self._look()
+        first = f"echo {' '.join(lost)} > {end}.part && mv {end}.part {end} || exit 9; "
+        self._look(self._job.patience(), first)
+        while self._status["state"] == "running":
+            self._look(self._job.patience())
         closing: dict[str, Any] = self._status["result"]
         self._dispatcher.record_run(Closing.from_json(closing))
         self._tell("done")
@@ -223,8 +213,6 @@ class Share:
         copied = {
             name: self._status.get(name, 0) for name in ("files", "bytes", "failed", "retrying")
         }
-        done = cost_of(max(done_files, copied["files"]), max(done_size, copied["bytes"]))
-        self._part = done / max(cost_of(files, size), FILE_COST)
         progress_sender.send(
             stage="copy",
             host=self._host,

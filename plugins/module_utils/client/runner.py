@@ -102,6 +102,11 @@ class Runner:
         """How many are at work at once, over all mounts."""
         return sum(worker.threads for worker in self._workers)
 
+    @property
+    def unfinished(self) -> int:
+        """How many shards are."""
+        return self._shards
+
     def step(self, timeout: float) -> list[ShardResult]:
         """Hand out work, wait up to ``timeout`` s for results; returns the finished shards.
 

@@ -117,9 +117,15 @@ def _lock(
         return None
     member = Member(options.run, options.entry, options.host, options.run_dir, options.lease)
 
+    told = False
+
     def wait(reason: str) -> None:
+        nonlocal told
         status.check_lease()
         status.write("running", waits=reason)
+        if not told:
+            status.ring()
+        told = True
 
     take(Lock(wanted.destinations[0], member), wait)
     return Keeper(wanted.destinations, member)

@@ -3,10 +3,11 @@
 """A client's part of a run: packages of shards come into a folder, results leave it.
 
 ``inbox/N.work`` (N from 0, without gaps) come from the controller; ``out/N.json`` are the
-finished shards, ``status.json`` says how many of both there are. An ``inbox/end`` lets the job
-end when it has done everything. The controller touches ``lease``: when it has not for a while,
-the job stops all workers at once, so that another client may take over its shards. A new file
-``budget`` says what this host may do in a second from then on.
+finished shards, ``status.json`` says how many of both there are. The controller waits until it is
+told that there is news: all is done, or more should come. An ``inbox/end`` lets the job end when it
+has done everything. The controller touches ``lease``: when it has not for a while, the job stops
+all workers at once, so that another client may take over its shards. A new file ``budget`` says
+what this host may do in a second from then on.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Job:
         self._finished: list[ShardResult] = []
         self._entries = 0
         self._flushed = 0.0
+        self._few = -1  # unfinished shards at which more should come
         self._samples = Samples()
         self._budget = 0  # inode of what was heard last
 
@@ -127,9 +129,11 @@ class Job:
         ended = os.path.exists(os.path.join(self._folder, "inbox", "end"))
         while self._more():
             path = self._package(self._taken)
+            before = self._runner.unfinished
             with open(path, "rb") as stream:
                 for header, data in read_package(stream):
                     self._runner.add(header, data)
+            self._few = (self._runner.unfinished - before) // 2
             os.unlink(path)
             self._taken += 1
         return ended
@@ -141,10 +145,14 @@ class Job:
             if self._entries > _OUT_ENTRIES:
                 self._flush()
         now = time.monotonic()
-        if now - self._flushed > _FLUSH or (self._finished and not self._runner.busy):
+        few = bool(self._finished) and self._runner.unfinished <= self._few
+        if now - self._flushed > _FLUSH or few:
             self._flush()
             self._tell()
             self._flushed = now
+        if few:
+            self._few = 0 if self._runner.busy else -1
+            self._status.ring()
 
     def _flush(self) -> None:
         if not self._finished:

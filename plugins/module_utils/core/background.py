@@ -8,6 +8,7 @@ another user must read, so it works with pipelining for every become user.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -39,9 +40,24 @@ class Status:
         self.folder = folder
         self.file = os.path.join(folder, "status.json")
         self.lease = os.path.join(folder, "lease")
+        self.news = os.path.join(folder, "news")  # a fifo: who reads it waits for news
         self.seconds = lease
         self._seen = -1
         self._seen_at = 0.0
+        self._bell = -1
+
+    def hang_bell(self) -> None:
+        """From now on who reads ``news`` waits for :meth:`ring`, or the end of this process and its
+        children. Where there can be no fifo, nobody waits there."""
+        with contextlib.suppress(OSError):
+            os.mkfifo(self.news, 0o600)
+            # For both, as to open it must wait for nobody, and what is rung must not get lost.
+            self._bell = os.open(self.news, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def ring(self) -> None:
+        """There is news, for the controller to hear at once."""
+        with contextlib.suppress(OSError):  # there is none, or nobody has heard the last thousands
+            os.write(self._bell, b"\n")
 
     def write(self, state: str, **fields: Any) -> None:
         """Write ``{"state": …}`` so that a reader never sees half of it. Raises OSError."""
@@ -83,6 +99,7 @@ def detach(job: Callable[[], dict[str, Any]], status: Status, wait: float) -> di
     sweep()
     status.renew()
     status.write("running")
+    status.hang_bell()
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -115,6 +132,7 @@ def _child(job: Callable[[], dict[str, Any]], status: Status, ended: int) -> Non
                 "failed", msg=f"{type(error).__name__}: {error}", exception=traceback.format_exc()
             )
         os.close(ended)  # detach() need not wait any longer
+        status.ring()
         _wait_for_removal(status)
     finally:
         os._exit(0)

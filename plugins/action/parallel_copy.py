@@ -93,7 +93,8 @@ class ActionModule(TakesLosses):
         dispatcher.elsewhere = options["retries"] > 0
         forks = int(context.CLIARGS.get("forks") or 5)
         enough = forks >= len(meta["hosts"])
-        job = RemoteJob(self, host, lease, _short(f"{self._number} {host}"))
+        name = _short(f"{self._number} {host}")
+        job = RemoteJob(self, host, lease, name, len(meta["hosts"]))
         share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
 
         def part() -> Budget:

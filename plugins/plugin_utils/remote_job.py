@@ -30,7 +30,9 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.stopped import Sto
 
 _NOT_DONE = 9  # a command's exit status
 _RENEW = 0.4  # of the lease: it is renewed so often
-_FIRST, _PART = 1.0, 0.1  # s, and of the time that it has taken: the longest wait for progress
+# The longest wait for progress: s at first, and then so much of the time that it has taken. Of many
+# hosts so many are heard in a second: all of them together move the line.
+_FIRST, _PART, _A_SECOND = 1.0, 0.1, 4
 _AT_ONCE = 64  # results in one look
 _AGAIN = 0.3  # s between looks that hear nothing new
 
@@ -50,12 +52,15 @@ class TakesLosses(ActionBase):
 class RemoteJob:
     """One job on one host."""
 
-    def __init__(self, action: ActionBase, host: str, lease: float, name: str) -> None:
+    def __init__(
+        self, action: ActionBase, host: str, lease: float, name: str, hosts: int = 1
+    ) -> None:
         """``lease``: seconds that the host may be out of reach. ``name`` begins its folder's name;
-        it must be plain."""
+        it must be plain. ``hosts``: how many have such a job now."""
         self._action = action
         self._host = host
         self._lease = lease
+        self._least = max(_FIRST, hosts / _A_SECOND)
         self._name = name
         self._word: float | None = None
         self._word_at = self._contact = time.monotonic()
@@ -86,7 +91,7 @@ class RemoteJob:
         """How long to wait for news (s), if progress is to be heard as well: the longer it takes,
         the less a late word of it matters. The lease is renewed before half of it has gone."""
         elapsed = time.monotonic() - self._begun
-        return min(self._lease * _RENEW, max(_FIRST, elapsed * _PART))
+        return min(self._lease * _RENEW, max(self._least, elapsed * _PART))
 
     def make_folder(self, mode: str, inside: Sequence[str], outside: str, alone: bool) -> None:
         """Make the folder as the user that works, not below ``outside``.

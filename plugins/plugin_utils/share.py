@@ -139,8 +139,8 @@ class Share:
             return f"cat > {inbox}.part && {whole} && mv {inbox}.part {inbox} || exit 9; ", data
         handle, local = tempfile.mkstemp(prefix=PACKAGE, dir=self._run_dir)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                write_package(stream, work.claimed)
+            with os.fdopen(handle, "wb") as file:
+                write_package(file, work.claimed)
             if not action._connection.become:
                 part = inbox + ".part"
                 action._transfer_file(local, part)

@@ -11,6 +11,9 @@
 #   make races     two runs, one of them killed or stopped, that meet in a destination or a folder
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
+#   make simulate [HOSTS=1000] [FILES=1000000000] [SPLIT=round_robin] [SEED=1]
+#                  a fleet on the real planner and dispatch, with a simulated clock: how near it comes
+#                  to what its hosts could do at best
 #   make attack [MINUTES=60] [SEED=n]
 #                  runs that are killed, changed under, led astray and doubled at random (as root)
 #   make attack-tier [MINUTES=10] [SEED=n]
@@ -67,6 +70,10 @@ matrix: .venv/ready-test
 bench: .venv/ready-test
 	@.venv/bin/python -m tests.benchmarks
 
+simulate: .venv/ready-test
+	@.venv/bin/python -m tests.simulation $(if $(HOSTS),--hosts $(HOSTS)) \
+	  $(if $(FILES),--files $(FILES)) $(if $(SPLIT),--split $(SPLIT)) $(if $(SEED),--seed $(SEED))
+
 attack: .venv/ready-test
 	@.venv/bin/python -m tests.attack --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
@@ -117,4 +124,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index commands test races lint matrix bench attack attack-tier lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index commands test races lint matrix bench simulate attack attack-tier lab lab-bench lab-setup variables setup clean

@@ -89,7 +89,7 @@ class ActionModule(TakesLosses):
         left_out = options.pop("left_out")
         lost_host = options.pop("lost_host")
         lease = float(options["lease"])
-        dispatcher = Dispatcher(store, host, lease * 1.5)
+        dispatcher = Dispatcher(store, host, lease * 1.5, options["repair"])
         dispatcher.elsewhere = options["retries"] > 0
         forks = int(context.CLIARGS.get("forks") or 5)
         enough = forks >= len(meta["hosts"])

@@ -112,13 +112,11 @@ class Share:
 
     def _wait(self, later: str, since: float) -> bool:
         """Whether to stay, as other hosts may leave work or have to finish theirs first."""
-        if later == "running":
-            return True
-        if later == "planned" and self._enough_forks:
+        if later and self._enough_forks:
             # They are about to begin; when they don't, their work is done here.
             self.absent = bool(since) and time.monotonic() - since > _GRACE
             return True
-        return False
+        return later == "running"
 
     # -- the host ----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from typing import Any, Callable
 
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.outcome import (
     Counts,
@@ -41,7 +42,7 @@ def write_plan(path: str, count: int, hosts: list[str]) -> None:
     half = count // 2
     insert = (
         "INSERT INTO shards(id, phase, kind, host, mount, items, files, bytes, cost, state, first, "
-        "last, of) VALUES (?, ?, ?, ?, 0, 1, 1, 1, 1.0, ?, 'd/name', 'd/name', ?)"
+        "last, of, waits) VALUES (?, ?, ?, ?, 0, 1, 1, 1, 1.0, ?, 'd/name', 'd/name', ?, ?)"
     )
     for phase, kind, first in ((Phase.DATA, Kind.COPY, 1), (Phase.CHECK, Kind.VERIFY, half + 1)):
         db.executemany(
@@ -52,8 +53,9 @@ def write_plan(path: str, count: int, hosts: list[str]) -> None:
                     phase,
                     kind,
                     hosts[n % len(hosts)],
-                    ShardState.PENDING,
+                    ShardState.WAITING if kind == Kind.VERIFY else ShardState.PENDING,
                     1 + n if kind == Kind.VERIFY else None,
+                    int(kind == Kind.VERIFY),
                 )
                 for n in range(half)
             ),
@@ -65,12 +67,27 @@ def write_plan(path: str, count: int, hosts: list[str]) -> None:
 
 
 def claims(folder: str) -> list[Result]:
-    """Claims of one shard, their ends, looks of a host that has nothing left, progress lines."""
+    """Looks of a host that has nothing left while the others have not begun; claims of one shard,
+    their ends, progress lines; claims of that host, which then takes over."""
     path = os.path.join(folder, "plan.db")
     hosts = [f"host{number}" for number in range(HOSTS)]
     print(f"planning {SHARDS:,} shards for {HOSTS:,} hosts", flush=True)
     write_plan(path, SHARDS, hosts)
-    spent: dict[str, list[float]] = {"claim": [], "end": [], "look": [], "progress": []}
+    names = {
+        "look": "a look that finds nothing",
+        "claim": "a claim",
+        "end": "the end of a shard",
+        "progress": "a progress line",
+        "over": "a claim of another host's shard",
+    }
+    spent: dict[str, list[float]] = {name: [] for name in names}
+
+    def timed(name: str, act: Callable[..., Any], *arguments: Any) -> Any:
+        begun = time.perf_counter()
+        found = act(*arguments)
+        spent[name].append(time.perf_counter() - begun)
+        return found
+
     with PlanStore.open(path) as store:
         players = [Dispatcher(store, host, 1e9) for host in hosts]
         for player in players:
@@ -84,32 +101,22 @@ def claims(folder: str) -> list[Result]:
                 ShardResult(c.header.id, {b"/d": (Counts(), 0.1)}, []) for c in work.claimed
             )
         for n in range(ROUNDS):
-            player = players[1 + n % (HOSTS - 1)]
-            marks = [time.perf_counter()]
-            work = player.claim(1)
-            marks.append(time.perf_counter())
-            result = ShardResult(work.claimed[0].header.id, {b"/d": (Counts(files=1), 0.1)}, [])
-            player.record([result])
-            marks.append(time.perf_counter())
-            if idle.claim(1).claimed:
+            if timed("look", idle.claim, 1).claimed:
                 raise RuntimeError("a host that has nothing left was given something")
-            marks.append(time.perf_counter())
-            player.shares()
-            marks.append(time.perf_counter())
-            for name, before, after in zip(spent, marks, marks[1:]):
-                spent[name].append(after - before)
+        for n in range(ROUNDS):
+            player = players[1 + n % (HOSTS - 1)]
+            work = timed("claim", player.claim, 1)
+            result = ShardResult(work.claimed[0].header.id, {b"/d": (Counts(files=1), 0.1)}, [])
+            timed("end", player.record, [result])
+            timed("progress", player.shares)
+        for n in range(ROUNDS):
+            timed("over", idle.claim, 1)
     os.unlink(path)
-    names = {
-        "claim": "a claim",
-        "end": "the end of a shard",
-        "look": "a look that finds nothing",
-        "progress": "a progress line",
-    }
     return [
         Result(
             f"{names[name]}, {SHARDS:,} shards, {HOSTS:,} hosts",
             statistics.median(values) * 1000,
-            LIMIT if name in ("claim", "look") else None,
+            LIMIT if name in ("claim", "look", "over") else None,
             "ms",
         )
         for name, values in spent.items()

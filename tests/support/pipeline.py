@@ -108,7 +108,7 @@ def ingest(
         settings = configure(wanted, settings, workers == "auto")
     with PlanStore.open(path) as store:
         settings = settings._replace(compared=store.meta()["compared"])
-        serve(Dispatcher(store, "localhost", 60), Runner(settings))
+        serve(Dispatcher(store, "localhost", 60, settings.repair), Runner(settings))
         store.set_meta(finished=time.time())
         result = dict(queries.sums(store, "localhost")._asdict())
         del result["repaired"]

@@ -218,7 +218,7 @@ class _Worker:
     def _copy(self, chunk: Chunk, last: float) -> list[SlowDirectory]:
         """Copy its lines; returns which took longest."""
         session = self._session
-        session.metadata.probing = True
+        session.metadata.probing, session.checking = True, False
         operation = OPERATIONS[chunk.kind]
         slow: list[SlowDirectory] = []
         files = size = 0

@@ -21,7 +21,8 @@ TIER_DRIVERS = (
 
 
 class Phase(IntEnum):
-    """The steps of a plan, in their order: one begins when the one before is done on every host."""
+    """The steps of a plan. A shard waits for what it needs, see :mod:`..plan.needs`; only those of
+    directories wait for all that is made."""
 
     PREPARE = 0  # large files get their place
     DATA = 1  # files, links, nodes; ranges of large files
@@ -31,6 +32,7 @@ class Phase(IntEnum):
     LAST_DIRECTORIES = 5  # of those that their owner may not search
     CHECK = 6  # the second pass
     RIGHT = 7  # nothing to do: what the scan found to be right, where the second pass reads all
+    CHECK_DIRECTORIES = 8  # the second pass over directories: their metadata, what is in them
 
 
 class Kind:
@@ -56,6 +58,7 @@ class LineState:
 class ShardState:
     """What has become of a shard."""
 
+    WAITING = "waiting"  # for another shard
     PENDING = "pending"
     CLAIMED = "claimed"
     DONE = "done"

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Callable, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, Sequence
 
 from ..core.clock import boot, elapsed
 from ..core.outcome import Closing, Counts, Extra, Failure, ShardResult, SlowDirectory
 from ..core.paths import to_text
 from ..core.vocabulary import HostState, Kind, LineState, Phase, ShardState
-from .shards import Header, path_of, read_line, unpack
+from .cut import cut
+from .needs import fulfil, open_checks
+from .shards import Header, path_of, piece_of, read_line, unpack
+from .speed import Speed
 from .store import PlanStore
 
 
@@ -29,15 +32,35 @@ _FAILURE = _insert("failures", "shard", "host", "mount", "phase", *Failure._fiel
 _SLOW = _insert("slow", "host", *SlowDirectory._fields)
 # As the indexes have it: a parameter would not find them.
 _PENDING, _CLAIMED = f"state='{ShardState.PENDING}'", f"state='{ShardState.CLAIMED}'"
-_NEED_WHOLE_FILES = (Phase.FINISH, Phase.LINKS)
+_NEED_WHOLE_FILES = (Kind.FINISH, Kind.LINK)
 _EXTRA = _insert("extras", "shard", *Extra._fields)
 _OPEN = (
     "SELECT s.id, s.kind, coalesce(o.kind, ''), s.mount, s.cost, p.payload, o.lost, o.lines, "
-    "s.tries, s.lost, s.lines "
+    "s.tries, s.lost, s.lines, s.low, s.high, coalesce(o.low, 0) "
     "FROM shards s LEFT JOIN shards o ON o.id=s.of "
-    "JOIN payloads p ON p.shard=coalesce(s.of, s.id) WHERE "
+    "JOIN payloads p ON p.shard=coalesce(s.payload_of, s.of, s.id) WHERE "
 )
-_LOOKED_AT = 500  # shards
+_MOST = 2000  # shards of one owner that are claimed at once
+_LOOKED_AT = 500  # checks
+_VICTIMS = 8  # hosts whose shards are looked at
+_LARGER = 1.5  # times what a host should have: a shard that is cut
+
+# What can be done at the same time; and in this order, so that there are checks to be done while
+# the last of a copy is under way.
+_STAGES = (
+    (Phase.PREPARE, Phase.FINISH, Phase.LINKS, Phase.DATA),
+    (Phase.DIRECTORIES,),
+    (Phase.LAST_DIRECTORIES,),
+    (Phase.CHECK, Phase.CHECK_DIRECTORIES),
+)
+# A phase of which nothing may begin as long as one before another phase is unfinished: what is made
+# in a directory changes its times.
+_AFTER_ALL_BEFORE: dict[int, int] = {
+    Phase.DIRECTORIES: Phase.DIRECTORIES,
+    Phase.LAST_DIRECTORIES: Phase.LAST_DIRECTORIES,
+    Phase.CHECK_DIRECTORIES: Phase.CHECK,
+}
+_CHECKS = (Phase.CHECK, Phase.CHECK_DIRECTORIES)
 MOST_EXTRAS = 1_000_000  # that a plan names; more are counted
 _LOSS = _insert("losses", "host", "kind", "count", "path", "message")
 
@@ -68,8 +91,9 @@ class Claimed(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What there is for a host: shards to do now; and whose work may come its way later
-    (``running``: hosts at work, ``planned``: only hosts that have not started, ``""``: none)."""
+    """What there is for a host: shards to do now; if there are none, whose work may come its way
+    later (``running``: hosts at work, ``planned``: only hosts that have not started, ``""``: none).
+    """
 
     claimed: list[Claimed]
     later: str
@@ -78,12 +102,26 @@ class Work(NamedTuple):
 class Dispatcher:
     """Gives out the shards of one plan to one host, and records what it did."""
 
-    def __init__(self, store: PlanStore, host: str, patience: float) -> None:
-        """``patience``: seconds after which a host that was not heard of counts as dead."""
+    def __init__(
+        self,
+        store: PlanStore,
+        host: str,
+        patience: float,
+        repairs: bool = False,
+        clock: Callable[[], float] = elapsed,
+    ) -> None:
+        """``patience``: seconds after which a host that was not heard of counts as dead.
+        ``repairs``: the second pass writes, so it begins when all else is done."""
         self._store = store
         self._db = store.db
         self._host = host
         self._patience = patience
+        self._after: dict[int, int] = {
+            **_AFTER_ALL_BEFORE,
+            **({Phase.CHECK: Phase.CHECK} if repairs else {}),
+        }
+        self._clock = clock
+        self._speed = Speed(store, host, clock)
         self.elsewhere = True  # what failed as may pass is tried on another host as well
 
     def keep_alive_by(self, act: Callable[[], object]) -> None:
@@ -97,8 +135,8 @@ class Dispatcher:
         with self._store.transaction() as db:
             db.execute(
                 "UPDATE hosts SET state=?, heartbeat=?, started=coalesce(started, ?), "
-                "message=NULL, heard=?, boot=? WHERE name=?",
-                (HostState.RUNNING, now, now, elapsed(), boot(), self._host),
+                "message=NULL, heard=?, boot=?, rate=NULL WHERE name=?",
+                (HostState.RUNNING, now, now, self._clock(), boot(), self._host),
             )
             self._free(self._host)
 
@@ -107,7 +145,7 @@ class Dispatcher:
         with self._store.transaction() as db:
             db.execute(
                 "UPDATE hosts SET heartbeat=?, heard=? WHERE name=?",
-                (time.time(), elapsed(), self._host),
+                (time.time(), self._clock(), self._host),
             )
 
     def end(self, state: str, message: str | None = None) -> None:
@@ -133,99 +171,146 @@ class Dispatcher:
     # -- out ---------------------------------------------------------------------------------
 
     def claim(self, size: int, absent: bool = False) -> Work:
-        """Claim shards of at most ``size`` bytes of payload together (one at least).
+        """Claim shards of at most ``size`` bytes of payload together (one at least), and of no more
+        than a part of what is left: large helpings first, small ones at the end (guided
+        self-scheduling, Polychronopoulos and Kuck 1987, by the hosts' speeds), so that all hosts
+        have work until the same moment.
 
-        Only the earliest phase that is not finished is open. In it come first the host's own
-        shards; when there is none left, a part of those of nobody, or of hosts that are done,
-        failed or dead, or, if ``absent``, that never started. To hear that there is nothing keeps
-        nobody else from writing.
+        First come the host's own shards and those for whoever is free; when there is none, those of
+        the host with the most left, if that has begun or is done, failed or dead; if ``absent``, of
+        any. To hear that there is nothing keeps nobody else from writing.
         """
         self._bury()
-        phase = self._phase()
-        if phase is None:
-            return Work([], "")
-        if not self._sources(phase, absent):
-            return Work([], self._later(phase))
+        look = self._open_shards(absent)
+        nothing = next(look, None) is None
+        look.close()
+        if nothing:
+            return Work([], self._later())
         with self._store.transaction() as db:
-            phase = self._phase()
-            if phase is None:
-                return Work([], "")
-            claimed: list[Claimed] = []
-            total = 0
-            for row in self._open_shards(phase, absent):
-                shard, kind, of, mount, amount, data, lost, lines, *before = row
-                if claimed and total + len(data) > size:
-                    break
-                total += len(data)
-                broken = self._broken(of or kind, data) if phase in _NEED_WHOLE_FILES else ()
-                lost, lines = _said(of, lost, lines, *before)
-                said = tuple(json.loads(lost or "[]")), lines or ""
-                header = Header(shard, kind, of, mount, broken, amount, *said)
-                claimed.append(Claimed(header, data))
+            claimed = self._take(size, absent)
             now = time.time()
             db.executemany(
                 "UPDATE shards SET state=?, claimed_by=?, claimed=? WHERE id=?",
                 [(ShardState.CLAIMED, self._host, now, entry.header.id) for entry in claimed],
             )
-            return Work(claimed, self._later(phase))
+            if claimed:
+                self._speed.claimed(len(claimed))
+                return Work(claimed, "")
+        return Work([], self._later())
 
-    def _phase(self) -> int | None:
-        """The earliest phase that is not finished."""
-        found = self._db.execute(
-            "SELECT phase FROM parts WHERE pending + claimed > 0 ORDER BY phase LIMIT 1"
-        ).fetchone()
-        return None if found is None else int(found[0])
+    def _take(self, size: int, absent: bool) -> list[Claimed]:
+        """What this host claims now; the last of it may be a piece of a shard."""
+        claimed: list[Claimed] = []
+        most = self._speed.helping(0.0)
+        total = spent = 0.0
+        look = self._open_shards(absent)
+        for left, row in look:
+            if not claimed:
+                most = self._speed.helping(left)
+            amount, data = row[4], row[5]
+            if claimed and (total + len(data) > size or spent + amount > most):
+                break
+            if amount > most * _LARGER:
+                look.close()
+                # What is tried again is known by the numbers of its lines.
+                if not row[8] and cut(self._db, row[0], most):
+                    row = self._db.execute(_OPEN + "s.id=?", (row[0],)).fetchone()
+                claimed.append(self._claimed(row))
+                break
+            claimed.append(self._claimed(row))
+            total += len(data)
+            spent += amount
+        look.close()
+        return claimed
 
-    def _sources(self, phase: int, absent: bool) -> list[tuple[str | None, int]]:
-        """Whose shards this host may claim, and how many of each: its own, or else everybody's
-        and those of the hosts that need help, of those with the most first."""
-        own = self._db.execute(
-            "SELECT host, pending FROM parts WHERE phase=? AND host=? AND pending > 0",
-            (phase, self._host),
-        ).fetchall()
-        if own:
-            return own
-        helped = [HostState.FAILED, HostState.DEAD, HostState.DONE]
-        if absent:
-            helped.append(HostState.PLANNED)
-        return self._db.execute(
-            "SELECT nullif(p.host, ''), p.pending FROM parts p LEFT JOIN hosts h ON h.name=p.host "
-            "WHERE p.phase=? AND p.pending > 0 AND (p.host='' OR h.state IN "
-            f"({', '.join('?' * len(helped))})) ORDER BY p.host<>'', p.pending DESC",
-            (phase, *helped),
-        ).fetchall()
+    def _claimed(self, row: tuple[Any, ...]) -> Claimed:
+        shard, kind, of, mount, amount, data, lost, lines, *before, low, high, first = row
+        if low is not None:
+            data = piece_of(data, low, high)
+            lines = lines and lines[low - first : high - first]
+        broken = self._broken(of or kind, data) if kind in _NEED_WHOLE_FILES else ()
+        lost, lines = _said(of, lost, lines, *before)
+        said = tuple(json.loads(lost or "[]")), lines or ""
+        return Claimed(Header(shard, kind, of, mount, broken, amount, *said), data)
 
-    def _open_shards(self, phase: int, absent: bool) -> Iterator[tuple[Any, ...]]:
-        sources = self._sources(phase, absent)
-        part = sum(count for host, count in sources)
-        if part and sources[0][0] != self._host:
-            (running,) = self._db.execute(
-                "SELECT count(*) FROM hosts WHERE state=?", (HostState.RUNNING,)
-            ).fetchone()
-            # Large helpings first, single shards at the end (guided self-scheduling,
-            # Polychronopoulos and Kuck 1987), so that few requests give all hosts work until the
-            # same moment.
-            part = max(1, part // (2 * max(1, running)))
-        for host, count in sources:
-            if phase == Phase.CHECK and host is None:
-                yield from self._of_others_first(part)
-            else:
-                where = f"s.{_PENDING} AND s.phase=? AND s.host IS ? ORDER BY s.id LIMIT ?"
-                yield from self._db.execute(_OPEN + where, (phase, host, part))
-            part -= count
-            if part <= 0:
+    def _open_shards(self, absent: bool) -> Generator[tuple[float, tuple[Any, ...]], None, None]:
+        """The shards that this host may claim, in their order; and with each what is left to be
+        done of its kind by all hosts, as a cost."""
+        costs = self._open()
+        for stage in _STAGES:
+            phases = [phase for phase in stage if phase in costs]
+            left = sum(costs[phase] for phase in phases)
+            found = False
+            for row in self._of_stage(phases, absent):
+                found = True
+                yield left, row
+            if found:
                 return
 
-    def _of_others_first(self, part: int) -> Iterator[tuple[Any, ...]]:
-        """Of the checks that are for whoever is free, those of what others have copied first, as
-        far as one look can tell."""
-        found = self._db.execute(
-            "SELECT o.claimed_by IS ?, s.id FROM shards s JOIN shards o ON o.id=s.of "
-            f"WHERE s.{_PENDING} AND s.phase=? AND s.host IS NULL ORDER BY s.id LIMIT ?",
-            (self._host, Phase.CHECK, min(part, _LOOKED_AT) * 4),
+    def _open(self) -> dict[int, float]:
+        """The phases in which something may be done, and what of them nobody has begun."""
+        unfinished = self._db.execute(
+            "SELECT phase, cost FROM phases WHERE waiting + pending + claimed > 0"
         ).fetchall()
-        for dummy, shard in sorted(found)[:part]:
-            yield from self._db.execute(_OPEN + "s.id=?", (shard,))
+        earliest = min((phase for phase, dummy in unfinished), default=0)
+        return {
+            phase: amount for phase, amount in unfinished if earliest >= self._after.get(phase, -1)
+        }
+
+    def _of_stage(self, phases: Sequence[int], absent: bool) -> Iterator[tuple[Any, ...]]:
+        found = False
+        for phase in phases:
+            for owner in (self._host, None):
+                for row in self._of(phase, owner):
+                    found = True
+                    yield row
+        if found:
+            return
+        for phase in phases:
+            for owner, runs in self._helped(phase, absent):
+                yield from self._of(phase, owner, not runs)
+
+    def _helped(self, phase: int, absent: bool) -> list[tuple[str, bool]]:
+        """Other hosts that have shards to be claimed, and whether they run; those first that would
+        be last. One that has not begun may be about to."""
+        helped = [HostState.FAILED, HostState.DEAD, HostState.DONE]
+        if absent:
+            helped += [HostState.PLANNED, HostState.RUNNING]
+        found = self._db.execute(
+            "SELECT p.host, h.state FROM parts p JOIN hosts h ON h.name=p.host WHERE p.phase=? "
+            "AND p.pending > 0 AND p.host NOT IN ('', ?) AND (h.state IN "
+            f"({', '.join('?' * len(helped))}) OR (h.state=? AND h.rate IS NOT NULL)) "
+            "ORDER BY p.cost / CASE WHEN h.state=? AND h.rate > 0 THEN h.rate ELSE 1e-9 END DESC "
+            "LIMIT ?",
+            (phase, self._host, *helped, HostState.RUNNING, HostState.RUNNING, _VICTIMS),
+        )
+        return [(name, state == HostState.RUNNING) for name, state in found]
+
+    def _of(self, phase: int, owner: str | None, again: bool = True) -> Iterator[tuple[Any, ...]]:
+        """An owner's shards; not those that are tried ``again``: they were given to just this
+        host."""
+        where = (
+            f"s.{_PENDING} AND s.phase=? AND s.host IS ? AND (s.tries=0 OR ?) "
+            "ORDER BY s.turn, s.id LIMIT ?"
+        )
+        if phase not in _CHECKS:
+            yield from self._db.execute(_OPEN + where, (phase, owner, again, _MOST))
+            return
+        # What this host has copied is another one's to check, as far as one look can tell; unless
+        # that one has failed to.
+        looked = self._db.execute(
+            "SELECT o.claimed_by IS ? AND s.tries=0, s.turn, s.id "
+            "FROM shards s JOIN shards o ON o.id=s.of WHERE " + where,
+            (self._host, phase, owner, again, _LOOKED_AT),
+        ).fetchall()
+        alone = owner is None or self._is_alone()
+        for mine, dummy, shard in sorted(looked):
+            if alone or not mine:
+                yield from self._db.execute(_OPEN + "s.id=?", (shard,))
+
+    def _is_alone(self) -> bool:
+        query = "SELECT 1 FROM hosts WHERE state=? AND name<>? LIMIT 1"
+        return self._db.execute(query, (HostState.RUNNING, self._host)).fetchone() is None
 
     def _broken(self, kind: str, payload: bytes) -> tuple[str, ...]:
         """The large files of a shard, or that its links lead to, that are not complete, as a part
@@ -244,26 +329,24 @@ class Dispatcher:
     def _bury(self) -> None:
         """Hosts whose controller process ended without a word."""
         query = "SELECT name FROM hosts WHERE state=? AND name<>? AND (boot<>? OR heard<?)"
-        values = (HostState.RUNNING, self._host, boot(), elapsed() - self._patience)
+        values = (HostState.RUNNING, self._host, boot(), self._clock() - self._patience)
         if self._db.execute(query, values).fetchone() is None:
             return
         with self._store.transaction() as db:
             for (name,) in db.execute(query, values).fetchall():
                 self._end(name, HostState.DEAD, "was not heard of any more")
 
-    def _later(self, phase: int) -> str:
-        """The state of the other hosts that have a part of the open phase. One that runs, but
-        has none, waits as well: to wait for it would be to wait for ever."""
-        states = {
-            state
-            for (state,) in self._db.execute(
-                "SELECT DISTINCT h.state FROM parts p JOIN hosts h ON h.name=p.host "
-                "WHERE p.phase=? AND p.pending + p.claimed > 0 AND h.name<>?",
-                (phase, self._host),
-            )
-        }
+    def _later(self) -> str:
+        """The state of the other hosts that have something to do: one that runs, or else one that
+        has not begun. One that runs, but has nothing, waits as well: to wait for it would be to
+        wait for ever."""
+        phases = ", ".join(map(str, self._open()))
+        query = (
+            "SELECT 1 FROM hosts h JOIN parts p ON p.host=h.name WHERE h.state=? AND h.name<>? "
+            f"AND p.phase IN ({phases}) AND p.pending + p.claimed > 0 LIMIT 1"
+        )
         for state in (HostState.RUNNING, HostState.PLANNED):
-            if state in states:
+            if self._db.execute(query, (state, self._host)).fetchone():
                 return state
         return ""
 
@@ -276,12 +359,14 @@ class Dispatcher:
             for result in finished:
                 shard = result.shard
                 found = db.execute(
-                    "SELECT phase, kind, tries FROM shards WHERE id=? AND state=? AND claimed_by=?",
+                    "SELECT phase, kind, tries, host, cost FROM shards "
+                    "WHERE id=? AND state=? AND claimed_by=?",
                     (shard, ShardState.CLAIMED, self._host),
                 ).fetchone()
                 if found is None:  # taken away from a host that was believed dead
                     continue
-                phase, kind, tries = found
+                phase, kind, tries, planned, amount = found
+                self._speed.done(amount)
                 other = self._other(result, tries)
                 if other is None:
                     result = result._replace(lines=result.lines.translate(_SETTLED))
@@ -289,6 +374,8 @@ class Dispatcher:
                         "UPDATE shards SET state=?, finished=?, lost=?, lines=? WHERE id=?",
                         (ShardState.DONE, now, json.dumps(result.lost), result.lines, shard),
                     )
+                    fulfil(db, shard)
+                    open_checks(db, shard, self._host, planned)
                     self._prove(result)
                 else:
                     db.execute(
@@ -320,6 +407,7 @@ class Dispatcher:
                         "INSERT OR IGNORE INTO broken VALUES (?)",
                         [(failure.path,) for dummy, failure in result.failures],
                     )
+            self._speed.store()
 
     def _other(self, result: ShardResult, tries: int) -> str | None:
         """Another host at work that is to try once more what failed as may pass; None: nobody."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import secrets
 import sqlite3
 import stat
@@ -21,6 +22,7 @@ from ..index.reader import Index
 from ..index.rows import Directory, Entry
 from . import shards
 from .cost import FILE_COST, cost_of
+from .needs import add_gate, add_needs
 from .queries import number_of_shards, shares
 from .store import PlanStore
 
@@ -28,6 +30,11 @@ SHARDS_PER_HOST = 64
 BUFFERED_ROWS = 400_000
 # Ranges of a file that holds next to nothing; its size says nothing about the work.
 SPARSE_RANGES = 64
+# Large files are planned in groups of about so many ranges for each host: those of a group are
+# prepared, filled and finished without regard to the others.
+GROUP_RANGES = 64
+LEADERS = 64  # shards that one of links waits for, at most
+_LARGE = (Kind.PREPARE, Kind.RANGE, Kind.FINISH)
 
 
 class Limits(NamedTuple):
@@ -58,11 +65,20 @@ def range_length(size: int, allocated: int, wanted: int) -> int:
     return wanted * -(-size // (wanted * most))
 
 
+def _turn(kind: str, amount: float) -> int:
+    """When a shard's turn is among those of a host and a phase: ranges of large files come first,
+    then what costs most, by powers of two."""
+    if kind == Kind.RANGE:
+        return 0
+    return max(1, 40 - int(math.log2(max(1.0, amount / FILE_COST))))
+
+
 class _Shard:
     """The shard of one host and one kind that is being filled."""
 
-    def __init__(self, phase: Phase, kind: str, host: str | None) -> None:
-        self.phase, self.kind, self.host = phase, kind, host
+    def __init__(self, number: int, phase: Phase, kind: str, host: str | None) -> None:
+        self.id, self.phase, self.kind, self.host = number, phase, kind, host
+        self.needs: set[int] = set()  # shards, and gates below 0
         self.lines: list[bytes] = []
         self.rows: list[str] = []
         self.directory = b""
@@ -115,6 +131,10 @@ class Planner:
         self._open: dict[tuple[int, str, str | None], _Shard] = {}
         self._cost_limit = float("inf")
         self._sequence = 0
+        self._number = 0  # of the last shard
+        self._gate = -2  # before the ranges of the group of large files; the next one behind them
+        self._group = dict.fromkeys(_LARGE, 0)  # shards of it
+        self._group_ranges = 0
         self._mark = secrets.randbits(63)
         self._scanned = 0.0  # when the scan began, epoch s
         self._touched = 0  # the directory in which something was planned last
@@ -134,6 +154,7 @@ class Planner:
         find to be right at the destination; with ``verify_all``, or ``verify`` "checksum", all of
         it is checked."""
         self._leave_out = leave_out
+        self._links = links
         self._keep = leave_out and (verify == "checksum" or (verify_all and verify != "none"))
         totals = index.totals()
         self._scanned = float(index.meta()["started"])
@@ -145,7 +166,7 @@ class Planner:
         db.execute("PRAGMA temp_store=FILE")
         db.execute(
             "CREATE TEMP TABLE leaders(device INTEGER, inode INTEGER, path BLOB, "
-            "there TEXT, PRIMARY KEY(device, inode)) WITHOUT ROWID"
+            "there TEXT, shard INTEGER, PRIMARY KEY(device, inode)) WITHOUT ROWID"
         )
         db.execute("CREATE TEMP TABLE touched(directory INTEGER PRIMARY KEY)")
         last, planned = -1, 0
@@ -190,7 +211,7 @@ class Planner:
         if found:
             return bytes(found[0]), bool(there) and there == found[1]
         path = join(directory, entry.name)
-        self._db.execute("INSERT INTO leaders VALUES (?, ?, ?, ?)", (*key, path, there))
+        self._db.execute("INSERT INTO leaders VALUES (?, ?, ?, ?, NULL)", (*key, path, there))
         return None, bool(there)
 
     def _touch(self, directories: Iterable[int]) -> None:
@@ -219,16 +240,26 @@ class Planner:
             if entry.state and not entry.state & CONTENTS:
                 size = 0  # only its metadata is to be set right
         if leader is not None:
-            self._add(
-                Phase.LINKS,
-                Kind.LINK,
-                host,
-                directory,
-                entry,
-                shards.LinkRow.text(entry.name, entry, leader),
-                0,
-            )
+            row = shards.LinkRow.text(entry.name, entry, leader)
+            self._add(Phase.LINKS, Kind.LINK, host, directory, entry, row, 0, self._needed(entry))
             return
+        shard = self._file(number, host, directory, entry, size)
+        if self._links and entry.nlink > 1 and entry.type != "d":
+            self._db.execute(
+                "UPDATE leaders SET shard=? WHERE device=? AND inode=?",
+                (shard.id, entry.device, entry.inode),
+            )
+
+    def _needed(self, entry: Entry) -> int | None:
+        """The shard that brings the first name of a file; None if it is there already."""
+        query = "SELECT shard FROM leaders WHERE device=? AND inode=?"
+        needed: int | None = self._db.execute(query, (entry.device, entry.inode)).fetchone()[0]
+        return needed
+
+    def _file(
+        self, number: int, host: str | None, directory: bytes, entry: Entry, size: int
+    ) -> _Shard:
+        """Plan what brings an entry's contents; the shard that completes it."""
         self.bytes += size
         limits = self._limits
         if limits.range_threshold and size > limits.range_threshold:
@@ -241,10 +272,25 @@ class Planner:
                 text = shards.RangeRow.text(entry.name, entry, offset, length, self._mark)
                 where = self._host(number + part)
                 self._add(Phase.DATA, Kind.RANGE, where, directory, entry, text, length)
-            self._add(Phase.FINISH, Kind.FINISH, host, directory, entry, plain, 0)
-            return
+                self._group_ranges += 1
+            shard = self._add(Phase.FINISH, Kind.FINISH, host, directory, entry, plain, 0)
+            if self._group_ranges >= GROUP_RANGES * len(self._hosts):
+                self._end_group()
+            return shard
         text = shards.CopyRow.text(entry.name, entry)
-        self._add(Phase.DATA, Kind.COPY, host, directory, entry, text, size)
+        return self._add(Phase.DATA, Kind.COPY, host, directory, entry, text, size)
+
+    def _end_group(self) -> None:
+        """The large files so far are a group: its ranges wait until all its files are made, their
+        ends until all its ranges are there."""
+        for key in [key for key in self._open if key[1] in _LARGE]:
+            self._flush(self._open.pop(key))
+        if self._group_ranges:
+            add_gate(self._db, self._gate, self._group[Kind.PREPARE])
+            add_gate(self._db, self._gate + 1, self._group[Kind.RANGE])
+            self._gate -= 2
+        self._group = dict.fromkeys(_LARGE, 0)
+        self._group_ranges = 0
 
     def _host(self, number: int) -> str | None:
         return self._hosts[number % len(self._hosts)] if self._how == "round_robin" else None
@@ -258,34 +304,53 @@ class Planner:
         entry: Entry,
         text: str,
         size: int,
-    ) -> None:
+        needed: int | None = None,
+    ) -> _Shard:
         key = (phase, kind, host)
         shard = self._open.get(key)
-        if shard is None:
-            shard = self._open[key] = _Shard(phase, kind, host)
         amount = cost_of(1, size)
-        if shard.count and (
+        if shard is not None and (
             shard.count >= self._limits.items
             or shard.bytes + size > self._limits.bytes
             or shard.cost + amount > self._cost_limit
+            or (len(shard.needs) >= LEADERS and needed not in shard.needs)
         ):
             self._flush(shard)
-            shard = self._open[key] = _Shard(phase, kind, host)
+            shard = None
+        if shard is None:
+            shard = self._open[key] = self._new(phase, kind, host)
+        if needed is not None:
+            shard.needs.add(needed)
         # A large file counts as one when it is finished; its ranges carry the bytes.
         file = entry.type != "d" and kind not in (Kind.PREPARE, Kind.RANGE)
         shard.add(directory, entry.name, text, size, amount, file)
+        return shard
+
+    def _new(self, phase: Phase, kind: str, host: str | None) -> _Shard:
+        self._number += 1
+        shard = _Shard(self._number, phase, kind, host)
+        if kind in _LARGE:
+            self._group[kind] += 1
+        if kind == Kind.RANGE:
+            shard.needs.add(self._gate)
+        elif kind == Kind.FINISH:
+            shard.needs.add(self._gate + 1)
+        return shard
 
     def _flush_all(self) -> None:
+        self._end_group()
         for shard in self._open.values():
             self._flush(shard)
         self._open.clear()
 
     def _flush(self, shard: _Shard) -> None:
         shard.end_line()
-        made = self._db.execute(
-            "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, first, "
-            "last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        state = ShardState.WAITING if shard.needs else ShardState.PENDING
+        self._db.execute(
+            "INSERT INTO shards(id, phase, kind, host, mount, items, files, bytes, cost, state, "
+            "waits, turn, first, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                shard.id,
                 shard.phase,
                 shard.kind,
                 shard.host,
@@ -294,14 +359,19 @@ class Planner:
                 shard.files,
                 shard.bytes,
                 shard.cost,
-                ShardState.DONE if shard.phase == Phase.RIGHT else ShardState.PENDING,
+                ShardState.DONE if shard.phase == Phase.RIGHT else state,
+                len(shard.needs),
+                _turn(shard.kind, shard.cost),
                 display(shard.first),
                 display(shard.last),
             ),
         )
-        self._db.execute(
-            "INSERT INTO payloads VALUES (?, ?)", (made.lastrowid, shards.pack(shard.lines))
-        )
+        add_needs(self._db, shard.id, shard.needs)
+        if shard.kind == Kind.PREPARE:
+            add_needs(self._db, self._gate, [shard.id])
+        elif shard.kind == Kind.RANGE:
+            add_needs(self._db, self._gate + 1, [shard.id])
+        self._db.execute("INSERT INTO payloads VALUES (?, ?)", (shard.id, shards.pack(shard.lines)))
         self._sequence += 1
 
     # -- directories ---------------------------------------------------------------------------
@@ -340,7 +410,7 @@ class Planner:
         if not chunk:
             return
         host = self._host(0) if phase == Phase.LAST_DIRECTORIES else self._host(self._sequence)
-        shard = _Shard(phase, Kind.DIRECTORIES, host)
+        shard = self._new(phase, Kind.DIRECTORIES, host)
         for found in reversed(chunk):
             parent, name = split(found.path)
             seen = as_seen(found.ctime, self._scanned)
@@ -365,20 +435,22 @@ class Planner:
     def _plan_verify(self) -> None:
         """Each shard is checked by the next host, over the next mount."""
         following = dict(zip(self._hosts, self._hosts[1:] + self._hosts[:1]))
-        for shard, host, mount in self._db.execute(
-            "SELECT id, host, mount FROM shards WHERE kind NOT IN (?, ?)",
+        for shard, kind, state, host, mount in self._db.execute(
+            "SELECT id, kind, state, host, mount FROM shards WHERE kind NOT IN (?, ?)",
             (Kind.PREPARE, Kind.RANGE),
         ).fetchall():
+            waits = state != ShardState.DONE
             self._db.execute(
-                "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, state, "
-                "first, last, of) SELECT ?, ?, ?, ?, items, files, bytes, cost, ?, "
-                "first, last, id FROM shards WHERE id=?",
+                "INSERT INTO shards(phase, kind, host, mount, items, files, bytes, cost, turn, "
+                "state, waits, first, last, of) SELECT ?, ?, ?, ?, items, files, bytes, cost, "
+                "turn, ?, ?, first, last, id FROM shards WHERE id=?",
                 (
-                    Phase.CHECK,
+                    Phase.CHECK_DIRECTORIES if kind == Kind.DIRECTORIES else Phase.CHECK,
                     Kind.VERIFY,
                     following.get(host),
                     (mount + 1) % self._mounts,
-                    ShardState.PENDING,
+                    ShardState.WAITING if waits else ShardState.PENDING,
+                    int(waits),
                     shard,
                 ),
             )

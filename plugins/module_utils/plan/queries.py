@@ -44,7 +44,7 @@ def number_of_shards(store: PlanStore) -> int:
 
 def is_done(store: PlanStore) -> bool:
     """Whether nothing is left to do."""
-    query = "SELECT 1 FROM parts WHERE pending + claimed > 0 LIMIT 1"
+    query = "SELECT 1 FROM phases WHERE waiting + pending + claimed > 0 LIMIT 1"
     return store.db.execute(query).fetchone() is None
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, NamedTuple
 
 from ..core.outcome import Extra
-from ..core.vocabulary import Kind, Phase, ShardState
+from ..core.vocabulary import Kind, ShardState
 from .queries import IN_SHARED
 from .store import PlanStore
 
 SCAN = -1  # stands for a phase in Failed
 # Whatever the plan says of ranges of a file, the file counts where it is finished.
 _WHOLE = f"kind NOT IN ('{Kind.RANGE}', '{Kind.PREPARE}')"
-_BEFORE_CHECK = f"phase IS NOT {Phase.CHECK:d}"
+_BEFORE_CHECK = f"kind IS NOT '{Kind.VERIFY}'"
 # The sums of what was done; the second pass counts apart, but for what it repaired.
 _COPIED = ", ".join(
     f"coalesce(sum(CASE WHEN {_BEFORE_CHECK} THEN r.{name} END), 0)"
@@ -165,6 +165,15 @@ def done_over(store: PlanStore) -> Iterator[tuple[str, str, Done]]:
         yield host, mount or "", Done(*sums)
 
 
+def taken_over(store: PlanStore) -> Iterator[tuple[str, int, int]]:
+    """(host, files, bytes) of what it has done of other hosts' parts of the plan."""
+    query = (
+        "SELECT claimed_by, sum(files), sum(bytes) FROM shards "
+        f"WHERE {IN_SHARED} AND state=? AND claimed_by<>host GROUP BY claimed_by"
+    )
+    yield from store.db.execute(query, (ShardState.DONE,))
+
+
 def planned(store: PlanStore) -> Iterator[Planned]:
     """What the plan gives each host over each mount."""
     query = (
@@ -176,11 +185,13 @@ def planned(store: PlanStore) -> Iterator[Planned]:
 
 
 def ends(store: PlanStore) -> Iterator[Ends]:
-    """Where each host's part begins and ends."""
+    """Where each host's part begins and ends. The rest of a shard that was cut has no ends: they
+    are those of the whole."""
     query = (
         "SELECT e.host, f.first, l.last FROM "
         f"(SELECT host, min(id) AS low, max(id) AS high FROM shards WHERE {IN_SHARED} "
-        f"AND {_WHOLE} GROUP BY host) e JOIN shards f ON f.id=e.low JOIN shards l ON l.id=e.high"
+        f"AND {_WHOLE} AND payload_of IS NULL GROUP BY host) e "
+        "JOIN shards f ON f.id=e.low JOIN shards l ON l.id=e.high"
     )
     return map(Ends._make, store.db.execute(query))
 
@@ -203,9 +214,9 @@ def checked(store: PlanStore) -> Checked:
         "SELECT coalesce(sum(r.files + r.skipped), 0), coalesce(sum(r.bytes), 0), "
         "coalesce(sum(r.failed), 0), coalesce(sum(r.seconds), 0.0), count(*), "
         "coalesce(sum(r.proved), 0) "
-        "FROM results r JOIN shards s ON s.id=r.shard WHERE s.phase=?"
+        "FROM results r JOIN shards s ON s.id=r.shard WHERE s.kind=?"
     )
-    return Checked(*store.db.execute(query, (Phase.CHECK,)).fetchone())
+    return Checked(*store.db.execute(query, (Kind.VERIFY,)).fetchone())
 
 
 def unnamed_extras(store: PlanStore) -> int:
@@ -230,10 +241,10 @@ def extras(store: PlanStore, of_scan: Iterable[tuple[bytes, str]]) -> Iterator[E
 
 
 def times(store: PlanStore) -> tuple[Times, dict[str, Times]]:
-    """How long the copy and the check took, in all and on each host. On many hosts as on one no
-    shard is checked before the last one is copied."""
+    """How long the copy and the check took, in all and on each host. They overlap: what has been
+    copied may be checked while something else still is."""
     query = (
-        f"SELECT claimed_by, phase={Phase.CHECK:d}, min(claimed), max(finished) FROM shards "
+        f"SELECT claimed_by, kind='{Kind.VERIFY}', min(claimed), max(finished) FROM shards "
         "WHERE claimed_by IS NOT NULL AND claimed IS NOT NULL GROUP BY 1, 2"
     )
     spans: dict[tuple[str, bool], tuple[float, float]] = {

@@ -232,6 +232,16 @@ def unpack(payload: bytes) -> Iterator[tuple[int, int, bytes]]:
         yield int(files), int(size), body
 
 
+def lines_of(payload: bytes) -> list[bytes]:
+    """The lines of a payload, with their newlines."""
+    return zlib.decompress(payload).splitlines(keepends=True)
+
+
+def piece_of(payload: bytes, low: int, high: int) -> bytes:
+    """The lines from ``low`` to ``high`` of a payload, as one."""
+    return pack(lines_of(payload)[low:high])
+
+
 def directory_of(body: bytes) -> bytes:
     """What tells a line's directory from another's, without reading the line."""
     return body.partition(b'",[')[0]

@@ -26,23 +26,32 @@ from ..core.errors import IngestError
 from ..core.outcome import Counts
 from ..core.sqlite import read_only_uri
 
-VERSION = 4
+VERSION = 5
 _COUNTS = ", ".join(f"{name} INTEGER" for name in Counts._fields)
 # Times are the wall clock's, for the report; but what a host's lease is judged by, ``heard``, is
-# in seconds since the controller's start, whose id is ``boot``. Of a shard of
-# which something failed on ``tries`` hosts, as may pass, ``lines`` say what is to be done again.
+# in seconds since the controller's start, whose id is ``boot``. Of a shard of which something
+# failed on ``tries`` hosts, as may pass, ``lines`` say what is to be done again. ``waits``: see
+# :mod:`.needs`; ``payload_of``, ``low``, ``high``: :mod:`.cut`; ``turn``: what is claimed first;
+# ``rate`` of a host: :mod:`.speed`.
 _SCHEMA = f"""
 PRAGMA user_version={VERSION};
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat REAL,
-  started REAL, finished REAL, message TEXT, heard REAL, boot TEXT);
+  started REAL, finished REAL, message TEXT, heard REAL, boot TEXT, rate REAL);
 CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
   claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
   claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER,
-  lost TEXT, lines TEXT, tries INTEGER NOT NULL DEFAULT 0);
+  lost TEXT, lines TEXT, tries INTEGER NOT NULL DEFAULT 0,
+  turn INTEGER NOT NULL DEFAULT 0, waits INTEGER NOT NULL DEFAULT 0,
+  payload_of INTEGER, low INTEGER, high INTEGER);
 CREATE TABLE payloads(shard INTEGER PRIMARY KEY, payload BLOB);
-CREATE TABLE parts(phase INTEGER, host TEXT, pending INTEGER, claimed INTEGER, files INTEGER,
-  bytes INTEGER, done_files INTEGER, done_bytes INTEGER, PRIMARY KEY(phase, host)) WITHOUT ROWID;
+CREATE TABLE needs(needed INTEGER, shard INTEGER, PRIMARY KEY(needed, shard)) WITHOUT ROWID;
+CREATE TABLE gates(id INTEGER PRIMARY KEY, waits INTEGER);
+CREATE TABLE parts(phase INTEGER, host TEXT, waiting INTEGER, pending INTEGER, claimed INTEGER,
+  cost REAL, files INTEGER, bytes INTEGER, done_files INTEGER, done_bytes INTEGER,
+  PRIMARY KEY(phase, host)) WITHOUT ROWID;
+CREATE TABLE phases(phase INTEGER PRIMARY KEY, waiting INTEGER, pending INTEGER, claimed INTEGER,
+  cost REAL);
 CREATE TABLE broken(path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE results(shard INTEGER, host TEXT, mount TEXT, {_COUNTS}, seconds REAL);
 CREATE TABLE failures(shard INTEGER, host TEXT, mount TEXT, phase INTEGER, path BLOB,
@@ -55,39 +64,52 @@ CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT
 """
 
 # A host's part of a phase: the shards that it has claimed or done, and those planned for it that
-# nobody has claimed; the host "" has those that are for whoever is free.
-_COUNTED = """
-CREATE INDEX shards_pending ON shards(phase, host, id) WHERE state='pending';
-CREATE INDEX shards_claimed ON shards(claimed_by) WHERE state='claimed';
-CREATE INDEX shards_checks ON shards(of) WHERE of IS NOT NULL;
-INSERT INTO parts SELECT phase, coalesce(claimed_by, host, ''), sum(state='pending'),
-  sum(state='claimed'), sum(files), sum(bytes), sum(files*(state='done')), sum(bytes*(state='done'))
-  FROM shards GROUP BY 1, 2;
-CREATE TRIGGER shards_added AFTER INSERT ON shards BEGIN
-  INSERT OR IGNORE INTO parts
-    VALUES (NEW.phase, coalesce(NEW.claimed_by, NEW.host, ''), 0, 0, 0, 0, 0, 0);
-  UPDATE parts SET
-    pending=pending+(NEW.state='pending'), claimed=claimed+(NEW.state='claimed'),
-    files=files+NEW.files, bytes=bytes+NEW.bytes,
-    done_files=done_files+NEW.files*(NEW.state='done'),
-    done_bytes=done_bytes+NEW.bytes*(NEW.state='done')
-    WHERE phase=NEW.phase AND host=coalesce(NEW.claimed_by, NEW.host, '');
-END;
-CREATE TRIGGER shards_counted AFTER UPDATE OF state, claimed_by ON shards BEGIN
-  UPDATE parts SET
-    pending=pending-(OLD.state='pending'), claimed=claimed-(OLD.state='claimed'),
+# nobody has claimed; the host "" has those that are for whoever is free. ``cost`` is that of what
+# nobody has begun: of a part what may be claimed, of a phase also what waits.
+_HOST = "coalesce({0}.claimed_by, {0}.host, '')"
+_LEAVE = f"""  UPDATE parts SET
+    waiting=waiting-(OLD.state='waiting'), pending=pending-(OLD.state='pending'),
+    claimed=claimed-(OLD.state='claimed'), cost=cost-OLD.cost*(OLD.state='pending'),
     files=files-OLD.files, bytes=bytes-OLD.bytes,
     done_files=done_files-OLD.files*(OLD.state='done'),
     done_bytes=done_bytes-OLD.bytes*(OLD.state='done')
-    WHERE phase=OLD.phase AND host=coalesce(OLD.claimed_by, OLD.host, '');
-  INSERT OR IGNORE INTO parts
-    VALUES (NEW.phase, coalesce(NEW.claimed_by, NEW.host, ''), 0, 0, 0, 0, 0, 0);
+    WHERE phase=OLD.phase AND host={_HOST.format("OLD")};
+  UPDATE phases SET
+    waiting=waiting-(OLD.state='waiting'), pending=pending-(OLD.state='pending'),
+    claimed=claimed-(OLD.state='claimed'),
+    cost=cost-OLD.cost*(OLD.state IN ('pending', 'waiting'))
+    WHERE phase=OLD.phase;"""
+_COME = f"""  INSERT OR IGNORE INTO parts
+    VALUES (NEW.phase, {_HOST.format("NEW")}, 0, 0, 0, 0.0, 0, 0, 0, 0);
   UPDATE parts SET
-    pending=pending+(NEW.state='pending'), claimed=claimed+(NEW.state='claimed'),
+    waiting=waiting+(NEW.state='waiting'), pending=pending+(NEW.state='pending'),
+    claimed=claimed+(NEW.state='claimed'), cost=cost+NEW.cost*(NEW.state='pending'),
     files=files+NEW.files, bytes=bytes+NEW.bytes,
     done_files=done_files+NEW.files*(NEW.state='done'),
     done_bytes=done_bytes+NEW.bytes*(NEW.state='done')
-    WHERE phase=NEW.phase AND host=coalesce(NEW.claimed_by, NEW.host, '');
+    WHERE phase=NEW.phase AND host={_HOST.format("NEW")};
+  INSERT OR IGNORE INTO phases VALUES (NEW.phase, 0, 0, 0, 0.0);
+  UPDATE phases SET
+    waiting=waiting+(NEW.state='waiting'), pending=pending+(NEW.state='pending'),
+    claimed=claimed+(NEW.state='claimed'),
+    cost=cost+NEW.cost*(NEW.state IN ('pending', 'waiting'))
+    WHERE phase=NEW.phase;"""
+_COUNTED = f"""
+CREATE INDEX shards_pending ON shards(phase, host, turn, id) WHERE state='pending';
+CREATE INDEX shards_claimed ON shards(claimed_by) WHERE state='claimed';
+CREATE INDEX shards_checks ON shards(of) WHERE of IS NOT NULL;
+INSERT INTO parts SELECT phase, {_HOST.format("shards")}, sum(state='waiting'),
+  sum(state='pending'), sum(state='claimed'), total(cost*(state='pending')), sum(files),
+  sum(bytes), sum(files*(state='done')), sum(bytes*(state='done'))
+  FROM shards GROUP BY 1, 2;
+INSERT INTO phases SELECT phase, sum(state='waiting'), sum(state='pending'), sum(state='claimed'),
+  total(cost*(state IN ('pending', 'waiting'))) FROM shards GROUP BY 1;
+CREATE TRIGGER shards_counted AFTER UPDATE OF state, claimed_by, host ON shards BEGIN
+{_LEAVE}
+{_COME}
+END;
+CREATE TRIGGER shards_added AFTER INSERT ON shards BEGIN
+{_COME}
 END;
 """
 _BUSY = 5.0  # s to wait for others that write, before something else is done meanwhile

@@ -27,6 +27,7 @@ PHASES = {
     Phase.DIRECTORIES: "directories",
     Phase.LAST_DIRECTORIES: "directories",
     Phase.CHECK: "verify",
+    Phase.CHECK_DIRECTORIES: "verify",
 }
 KEPT = 1000
 CAUSES = 200  # that are told apart by their words; what comes then goes by its errno

@@ -152,6 +152,8 @@ def _hosts(store: PlanStore, failures: Failures) -> dict[str, Json]:
             entry[key] += getattr(done, key)
         if mount:
             entry["mounts"][mount] = {"files": done.files, "bytes": done.bytes}
+    for name, files, size in results.taken_over(store):
+        found.setdefault(name, _host())["taken_over"] = {"files": files, "bytes": size}
     for name, number in failures.by_host.items():
         if name:
             found.setdefault(name, _host())["failed"] = number
@@ -178,6 +180,7 @@ def _host(state: str = "", message: str = "", seconds: float = 0.0) -> Json:
         "directories": 0,
         "skipped": 0,
         "repaired": 0,
+        "taken_over": {"files": 0, "bytes": 0},
         "state": state,
         "message": message,
         "planned": _share(),

@@ -260,6 +260,11 @@ def _others(stats: Json) -> Iterator[str]:
         if verify["proved"]:
             proved = plural(verify["proved"], "item")
             yield f"  Not looked at again, as the copy had compared it: {proved}."
+    taken = [host["taken_over"] for host in stats["hosts"].values()]
+    if any(part["files"] or part["bytes"] for part in taken):
+        files = sum(part["files"] for part in taken)
+        amount = size(sum(part["bytes"] for part in taken))
+        yield f"  Taken over from slower or lost clients: {_files_word(files)}, {amount}."
     if stats["extras"]:
         yield f"  {_extras(stats['extras']).capitalize()}."
     if stats["repaired"]:

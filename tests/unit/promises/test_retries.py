@@ -171,7 +171,7 @@ def test_a_second_pass_is_done_by_another_host(source: Path, tmp_path: Path) -> 
 
         def fail(runners: list[Runner]) -> None:
             with PlanStore.open(str(tmp_path / "plan.db"), readonly=True) as seen:
-                begun = "SELECT 1 FROM shards WHERE kind='verify' AND state<>'pending' LIMIT 1"
+                begun = "SELECT 1 FROM shards WHERE kind='verify' AND claimed LIMIT 1"
                 if not told and seen.db.execute(begun).fetchone():
                     told.append(True)
                     faults.rule(op="opendir", match="d*", errno=errno.EIO)

@@ -135,7 +135,7 @@ def _tiles(stats: Json) -> list[str]:
 
 def _other_times(stats: Json) -> str:
     if stats["check_seconds"]:
-        return f"copying, and {duration(stats['check_seconds'])} checking"
+        return f"copying; checking took {duration(stats['check_seconds'])}"
     return "copying, all clients at once"
 
 

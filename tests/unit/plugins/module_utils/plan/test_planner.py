@@ -267,11 +267,11 @@ def test_bad_input(tmp_path: Path) -> None:
 def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "plan.db")
     PlanStore.create(path).close()
-    for version, said in ((0, 1), (3, 3), (5, 5)):
+    for version, said in ((0, 1), (4, 4), (6, 6)):
         db = sqlite3.connect(path)
         db.execute(f"PRAGMA user_version={version}")
         db.close()
-        with pytest.raises(IngestError, match=f"schema {said}, this one reads 4.*another run_dir"):
+        with pytest.raises(IngestError, match=f"schema {said}, this one reads 5.*another run_dir"):
             PlanStore.open(path)
 
 
@@ -360,7 +360,11 @@ def test_a_checksum_reads_back_what_is_right_too(compared: Compared) -> None:
     done, db = compared.plan(2, verify="checksum")
     assert done.items == 0 and done.right["files"] == 17
     phases = db.execute("SELECT DISTINCT phase, state FROM shards ORDER BY phase").fetchall()
-    assert phases == [(Phase.CHECK, "pending"), (Phase.RIGHT, "done")]
+    assert phases == [
+        (Phase.CHECK, "pending"),
+        (Phase.RIGHT, "done"),
+        (Phase.CHECK_DIRECTORIES, "pending"),
+    ]
     query = "SELECT sum(items) FROM shards WHERE kind='verify'"
     assert db.execute(query).fetchone()[0] == 17 + 6
     links = {path for _host, path, _row in rows(db, "kind='link'")}

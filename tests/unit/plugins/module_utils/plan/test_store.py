@@ -30,7 +30,10 @@ def published(path: str, network: bool = False) -> PlanStore:
 
 
 def parts(store: PlanStore) -> list[tuple[object, ...]]:
-    return store.db.execute("SELECT * FROM parts WHERE files > 0 ORDER BY host").fetchall()
+    return store.db.execute(
+        "SELECT phase, host, pending, claimed, files, bytes, done_files, done_bytes FROM parts "
+        "WHERE files > 0 ORDER BY host"
+    ).fetchall()
 
 
 @pytest.mark.parametrize("network, mode", [(False, "wal"), (True, "truncate")])

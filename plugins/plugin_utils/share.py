@@ -29,6 +29,7 @@ from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import 
 
 _PACKAGE = 4 << 20  # bytes of payload sent at once, some 50,000 items
 _SHORT, _LONG = 0.1, 2.0  # seconds between looks at plan.db
+_LIMITED = 5.0  # seconds after which a host with a limit is told of another one
 _GRACE = 20.0  # seconds to wait for hosts that have not begun
 
 
@@ -107,7 +108,10 @@ class Share:
                 time.sleep(min(_LONG, max(_SHORT, (time.monotonic() - waiting) * 0.1)))
                 if not self._job.due:
                     continue
-            idle = self._look(0.0 if idle else self._job.patience(), *first)
+            wait = self._job.patience()
+            if any(self._told):  # its part changes with the hosts that are at work
+                wait = min(wait, _LIMITED)
+            idle = self._look(0.0 if idle else wait, *first)
             self._tell("paused" if self._told.paused else "waiting" if idle else "running")
 
     def _wait(self, later: str, since: float) -> bool:

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Iterator, NamedTuple, Sequence
 
 from ..core.vocabulary import Kind
@@ -15,7 +18,7 @@ from .orders import Order
 
 _MOST_FILES = 32  # as the copy hands them out
 _LEAST_BYTES, _MOST_BYTES = 64 << 10, 16 << 20
-_AT_ONCE = 4  # large files whose ranges come in turn
+_AT_ONCE = 4  # large files whose ranges come in turn, or directories, at least
 
 
 class Piece(NamedTuple):
@@ -49,24 +52,30 @@ def _whole(files: Sequence[File], order: Order, amount: float) -> Batch:
     size = int(amount / (order.share * order.workers)) if amount else 1
     most = max(1, min(_MOST_FILES, size))
     enough = max(3 * amount, 20 * order.workers * order.seconds, 50)
-    pieces: list[Piece] = []
+    groups: list[list[Piece]] = []  # those of a directory each
     taken = 0
+    for dummy, found in groupby(files, key=attrgetter("directory")):
+        if taken >= enough:
+            break
+        some = list(found)
+        groups.append(list(_cut(some, most)))
+        taken += len(some)
+    # As in the copy, each worker has a directory of its own: a kernel makes the entries of one
+    # directory one after the other.
+    return Batch([], list(_in_turn(groups, max(_AT_ONCE, order.workers))), taken)
+
+
+def _cut(files: Sequence[File], most: int) -> Iterator[Piece]:
     group: list[File] = []
+    size = 0
     for file in files:
-        if group and (
-            group[0].directory != file.directory
-            or len(group) >= most
-            or sum(each.want.size for each in group) >= shards.LINE_BYTES
-        ):
-            pieces.append(_copies(group))
-            group = []
-            if taken >= enough:
-                break
+        if group and (len(group) >= most or size >= shards.LINE_BYTES):
+            yield _copies(group)
+            group, size = [], 0
         group.append(file)
-        taken += 1
+        size += file.want.size
     if group:
-        pieces.append(_copies(group))
-    return Batch([], pieces, taken)
+        yield _copies(group)
 
 
 def _copies(group: Sequence[File]) -> Piece:
@@ -107,7 +116,7 @@ def _in_ranges(files: Sequence[File], order: Order, amount: float) -> Batch:
         ]
         ranges.append(found)
         planned += sum(piece.bytes for piece in found)
-    return Batch(before, list(_in_turn(ranges)), taken)
+    return Batch(before, list(_in_turn(ranges, _AT_ONCE)), taken)
 
 
 def _range(file: File, offset: int, length: int, run: int) -> Piece:
@@ -115,14 +124,15 @@ def _range(file: File, offset: int, length: int, run: int) -> Piece:
     return Piece(Kind.RANGE, shards.line(file.directory, [text], length), 1, length)
 
 
-def _in_turn(ranges: Sequence[list[Piece]]) -> Iterator[Piece]:
-    """A piece of each of some files in turn."""
-    for at in range(0, len(ranges), _AT_ONCE):
-        some = [iter(each) for each in ranges[at : at + _AT_ONCE]]
-        while some:
-            for each in list(some):
-                piece = next(each, None)
-                if piece is None:
-                    some.remove(each)
-                else:
-                    yield piece
+def _in_turn(groups: Sequence[list[Piece]], at_once: int) -> Iterator[Piece]:
+    """A piece of each of so many groups in turn; the next one follows where one ends."""
+    waiting = map(iter, groups)
+    active = deque(islice(waiting, at_once))
+    while active:
+        group = active.popleft()
+        piece = next(group, None)
+        if piece is not None:
+            yield piece
+            active.append(group)
+        else:
+            active.extend(islice(waiting, 1))

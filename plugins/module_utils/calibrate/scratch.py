@@ -19,6 +19,7 @@ import socket
 import stat
 import threading
 import time
+from itertools import count
 from typing import Any, Callable, Iterator, Sequence
 
 from ..core.clock import boot
@@ -328,6 +329,7 @@ def _remove_all(handles: Sequence[int], place: bytes, check: Check) -> None:
     """Remove what is in the folder, and it, the word of its owner last. Raises OSError."""
     listing = os.open(b".", _DIRECTORY, dir_fd=handles[0])
     try:
+        refresh(listing)
         names = [os.fsencode(name) for name in os.listdir(listing)]
     finally:
         os.close(listing)
@@ -349,24 +351,17 @@ def remove(handles: Sequence[int], name: bytes, check: Check = lambda: None) -> 
             os.unlink(name, dir_fd=handles[0])
         return
     removal = _Removal(handles, name)
-    threads = [
-        threading.Thread(target=removal.work, args=(handles[number % len(handles)],), daemon=True)
-        for number in range(_THREADS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)
-            check()
-    removal.finish()
+    _in_threads(removal.work, _THREADS, check)
+    removal.finish(check)
 
 
 class _Removal:
     """Directories to be emptied, shared by threads; then removed, the deepest first."""
 
     def __init__(self, handles: Sequence[int], name: bytes) -> None:
+        self._handles = handles
         self._handle = handles[0]
+        self._next = count()
         self._name = name
         self._found = [b""]  # relative to the entry
         self._waiting = [b""]
@@ -374,8 +369,9 @@ class _Removal:
         self._change = threading.Condition()
         self._error: OSError | None = None
 
-    def work(self, handle: int) -> None:
-        """What each thread does."""
+    def work(self) -> None:
+        """What each thread does, over one of the mounts."""
+        handle = self._handles[next(self._next) % len(self._handles)]
         try:
             tree = DirCache(b"/proc/self/fd/%d" % handle)
         except OSError as error:
@@ -424,6 +420,7 @@ class _Removal:
         fd = os.open(b".", _DIRECTORY, dir_fd=tree.get(path).fd)
         below: list[bytes] = []
         try:
+            refresh(fd)  # others, or other mounts, have made something in it
             with os.scandir(fd) as entries:
                 names = [
                     (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
@@ -439,18 +436,43 @@ class _Removal:
             os.close(fd)
         return below
 
-    def finish(self) -> None:
-        """Remove the directories. Raises OSError."""
+    def finish(self, check: Check) -> None:
+        """Remove the directories, those of one depth at once. Raises OSError."""
         if self._error is not None:
             raise self._error
+        levels: dict[int, list[bytes]] = {}
+        for path in self._found:
+            levels.setdefault(path.count(b"/") if path else -1, []).append(path)
+        for depth in sorted(levels, reverse=True):
+            self._waiting = levels[depth]
+            _in_threads(self._remove_directories, len(levels[depth]), check)
+            if self._error is not None:
+                raise self._error
+
+    def _remove_directories(self) -> None:
         tree = DirCache(b"/proc/self/fd/%d" % self._handle)
         try:
-            for path in sorted(self._found, key=lambda path: -path.count(b"/")):
-                if path:
-                    above, name = split(join(self._name, path))
-                    with contextlib.suppress(FileNotFoundError):
-                        os.rmdir(name, dir_fd=tree.get(above).fd)
+            while True:
+                with self._change:
+                    if not self._waiting:
+                        return
+                    path = self._waiting.pop()
+                above, name = split(join(self._name, path) if path else self._name)
+                with contextlib.suppress(FileNotFoundError):
+                    os.rmdir(name, dir_fd=tree.get(above).fd)
+        except OSError as error:
+            self._error = self._error or error
         finally:
             tree.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(self._name, dir_fd=self._handle)
+
+
+def _in_threads(work: Callable[[], None], number: int, check: Check) -> None:
+    threads = [
+        threading.Thread(target=work, daemon=True) for _thread in range(min(number, _THREADS))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)
+            check()

@@ -25,7 +25,6 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.calibrate.orders i
     COPY,
     READ,
     Order,
-    Outcome,
 )
 from ansible_collections.scaleout.ingest.plugins.module_utils.calibrate.search import (
     Trials,
@@ -62,7 +61,8 @@ _ARRIVE = 15.0  # s that are waited for the other hosts to get ready, which bega
 _LEAVE = 20.0  # s that are waited for them to remove what they have written
 _LEAST_WINDOW = 0.3  # s: shorter ones say nothing of several clients
 _BEFORE = 2.0  # s until all have heard when they begin
-_BETWEEN = 3.0  # s between what all read and what all copy
+_BETWEEN = 3.0  # s, about, between what all read and what all copy
+_LATE = 30.0  # s that are waited for what all others do at the same time
 _TOGETHER = 0.45  # of the time, at most
 _LEAST_SECONDS = 10
 
@@ -228,27 +228,28 @@ class ActionModule(TakesLosses):
             return Clients(None, 0.0, alone, tuple(notes))
         plan = together.schedule(len(hosts), width)
         reads = 0.0 if self._options["sizes"] else width
-        begin = elapsed() + _BEFORE
         go = {
             "numbers": numbers,
             "turns": plan.turns,
-            "begin": begin,
+            "begin": elapsed() + _BEFORE,
             "reads": reads,
-            "copies": begin + reads + (_BETWEEN if reads else 0.0),
             "share": 16 * steps,
             "most_bytes": max(1, bench.allowance.most_bytes - bench.written),
         }
         meeting.tell("go", go)
-        mine = _take_part(job, order, go, 0)
+        parts = [{"read": _read(job, order, go)}]
+        meeting.gather([f"read-{number}" for number in numbers[1:]], _LATE, job.renew)
+        begins = elapsed() + _BEFORE
+        meeting.tell("copy", begins)
+        parts[0]["copied"] = _copy(job, order, go, 0, begins)
         done = [f"done-{number}" for number in numbers[1:]]
-        told = meeting.gather(done, 30.0, job.renew)
+        told = meeting.gather(done, _LATE, job.renew)
         heard = {name: part for name, part in told.items() if part}
         if len(heard) < len(done):
             lost = [self._hosts[int(name[5:])] for name in done if name not in heard]
             notes.append(f"{', '.join(lost)} did not finish with the others")
             return Clients(None, 0.0, hosts, tuple(notes))
-        parts = [mine, *(heard[name] for name in done)]
-        begins = go["copies"]
+        parts += [heard[name] for name in done]
         windows = [
             window._replace(begin=window.begin + begins, end=window.end + begins)
             for window in plan.windows
@@ -256,6 +257,9 @@ class ActionModule(TakesLosses):
         trials = Trials(lambda _number: 0.0)
         for number, rate in together.rates([part["copied"] for part in parts], windows, one.bound):
             trials.add(number, rate)
+        if not trials.points():
+            notes.append("the clients did not begin in time to be compared")
+            return Clients(None, 0.0, hosts, tuple(notes))
         return Clients(
             conclude(trials, len(hosts)), sum(part["read"] for part in parts), hosts, tuple(notes)
         )
@@ -297,7 +301,7 @@ class ActionModule(TakesLosses):
             job.give_up()
             raise
         finally:
-            for name in ("ready", "done", "left"):
+            for name in ("ready", "read", "done", "left"):
                 if meeting.told(f"{name}-{number}") is None:
                     meeting.tell(f"{name}-{number}", {})
         return {"changed": False}
@@ -311,17 +315,18 @@ class ActionModule(TakesLosses):
         meeting.tell(f"ready-{number}", {"ready": True})
         go = meeting.hear("go", job.renew)
         if number in go["numbers"]:
-            part = _take_part(job, order, go, go["numbers"].index(number))
+            place = go["numbers"].index(number)
+            read = _read(job, order, go)
+            meeting.tell(f"read-{number}", True)
+            begins = meeting.hear("copy", job.renew)
+            part = {"read": read, "copied": _copy(job, order, go, place, begins)}
             meeting.tell(f"done-{number}", part)
         job.end()
 
 
-def _take_part(
-    job: BenchJob, order: dict[str, Any], go: dict[str, Any], place: int
-) -> dict[str, Any]:
-    """What one host does when all do: it reads, then it copies in its turn. Returns how fast it
-    read, and what was copied by when (by this clock). Raises IngestError and Lost."""
-    trial = Order(
+def _trial(job: BenchJob, order: dict[str, Any], go: dict[str, Any]) -> Order:
+    """What one host does when all do: it begins by reading."""
+    return Order(
         0,
         READ,
         order["bound"],
@@ -333,13 +338,22 @@ def _take_part(
         go["most_bytes"],
         share=go["share"],
     )
-    read = job.ask(trial).rate(order["bound"]) if go["reads"] else 0.0
+
+
+def _read(job: BenchJob, order: dict[str, Any], go: dict[str, Any]) -> float:
+    """How fast a host reads with the others. Raises IngestError and Lost."""
+    return job.ask(_trial(job, order, go)).rate(order["bound"]) if go["reads"] else 0.0
+
+
+def _copy(
+    job: BenchJob, order: dict[str, Any], go: dict[str, Any], place: int, begins: float
+) -> list[list[float]]:
+    """What a host copies in its turn, by when (by this clock). Raises IngestError and Lost."""
     begin, end = go["turns"][place]
-    outcome: Outcome = job.ask(
-        trial._replace(kind=COPY, begin=go["copies"] + begin + job.offset, seconds=end - begin)
+    trial = _trial(job, order, go)._replace(
+        kind=COPY, begin=begins + begin + job.offset, seconds=end - begin
     )
-    copied = [[at - job.offset, files, done] for at, files, done in outcome.timeline]
-    return {"read": read, "copied": copied}
+    return [[at - job.offset, files, done] for at, files, done in job.ask(trial).timeline]
 
 
 def _check(options: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.scaleout.ingest.tests.lab import cluster
 from ansible_collections.scaleout.ingest.tests.lab.session import ROOT, Driven, need
 
 PLAYBOOK = os.path.join(ROOT, "playbooks", "calibrate.yml")
-SECONDS = 150
+SECONDS = 180
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ _LEAST_TRIALS = 18  # of one client, however slow it is
 _TIMES = 8  # files that a worker copies in a trial
 _SHORTEST, _LONGEST = 0.4, 5.0  # s of a trial
 # Until which part of one client's time each step may begin trials.
-_WORKERS, _MOUNTS, _WAYS = 0.52, 0.74, 0.9
+_WORKERS, _MOUNTS, _WAYS = 0.45, 0.75, 0.92
+_ROUNDS = 2  # in which each number of mounts is tried
 _FAILURES = 0.1  # of the files: more, and the rates say nothing
 Ask = Callable[[Order], Outcome]
 Json = Dict[str, Any]
@@ -64,10 +65,8 @@ class One(NamedTuple):
 
     def mount_steps(self) -> Steps:
         """The mounts' rates, as evidence."""
-        return Steps(
-            tuple(point.number for point in self.mounts.points),
-            tuple(point.rate for point in self.mounts.points),
-        )
+        points = self.mounts.points
+        return Steps(tuple(point.number for point in points), tuple(each.rate for each in points))
 
 
 class Failing(Exception):
@@ -193,9 +192,7 @@ def calibrate_one(
         workers = conclude(_single(bench, 1), most, complete=False)
     each = max(1, workers.number)
     bench.until(_MOUNTS)
-    tried = steps(
-        lambda number: bench.trial(COPY, _at_once(each, number), number), _numbers(mounts)
-    )
+    tried = _try_mounts(bench, workers, each, mounts)
     found = conclude(tried, mounts, complete=bool(tried.points()))
     use = max(1, found.number)
     at_once = _at_once(each, use)
@@ -229,12 +226,27 @@ def calibrate_one(
     )
 
 
+def _try_mounts(bench: Bench, workers: Found, each: int, mounts: int) -> Trials:
+    """Rates by the number of mounts: all of them first, then fewer, and back. That of one is known
+    from the search."""
+    tried = Trials(lambda number: bench.trial(COPY, _at_once(each, number), number))
+    for point in workers.points:
+        if point.number == each:
+            for rate in point.rates[-2:]:
+                tried.add(1, rate)
+    numbers = mounts_to_try(mounts)[::-1] if mounts > 1 else [1]
+    try:
+        for turn in range(_ROUNDS):
+            for number in numbers if turn % 2 == 0 else reversed(numbers):
+                if turn or number > 1:
+                    tried.measure(number)
+    except Enough:
+        pass
+    return tried
+
+
 def _at_once(workers: int, mounts: int) -> int:
     return min(workers * mounts, max(MOST_AT_ONCE, workers))
-
-
-def _numbers(mounts: int) -> list[int]:
-    return mounts_to_try(mounts) if mounts > 1 else [1]
 
 
 def _single(bench: Bench, number: int) -> Trials:

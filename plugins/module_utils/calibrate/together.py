@@ -85,14 +85,18 @@ def rates(
     timelines: Sequence[Sequence[Sequence[float]]], windows: Sequence[Window], bound: str
 ) -> list[tuple[int, float]]:
     """For each window how many clients there were, and what they did together, files or bytes a
-    second. Timelines are in the order of joining, and have the time of the windows."""
+    second; none if one of them began too late. Timelines are in the order of joining, and have the
+    time of the windows."""
     column = 1 if bound == "files" else 2
     found = []
     for window in windows:
         begin = window.begin + (window.end - window.begin) * _SETTLE
+        mine = timelines[: window.clients]
+        if any(not timeline or timeline[0][0] > begin for timeline in mine):
+            continue  # one was late
         amount = sum(
             done_by(timeline, window.end, column) - done_by(timeline, begin, column)
-            for timeline in timelines[: window.clients]
+            for timeline in mine
         )
         found.append((window.clients, amount / (window.end - begin)))
     return found

@@ -102,7 +102,7 @@ def found(one: One, clients: Clients = Clients(None, 0.0, ("a",))) -> dict[str, 
 
 def test_addresses_are_the_limit() -> None:
     one = calibrated(Client(address=1000))
-    assert 16 <= one.workers.number <= 40
+    assert 16 <= one.workers.number <= 64
     assert one.mounts.number == 3 and 2500 < one.rate < 3500
     answer = found(one)
     assert answer["limit"] == Limit.ADDRESS and answer["variables"] == {

@@ -73,9 +73,16 @@ def test_the_beginning_of_a_window_does_not_count() -> None:
 
 
 def test_what_a_client_ends_after_its_turn_does_not_count() -> None:
-    late = [[0.0, 0, 0], [1.0, 100, 0], [2.0, 200, 0]]
+    long = [[0.0, 0, 0], [1.0, 100, 0], [2.0, 200, 0]]
     windows = [Window(2, 0.0, 1.0), Window(1, 1.0, 2.0)]
-    assert rates([late, late], windows, "files") == [
+    assert rates([long, long], windows, "files") == [
         (2, pytest.approx(200)),
         (1, pytest.approx(100)),
     ]
+
+
+def test_a_window_in_which_one_was_late_says_nothing() -> None:
+    early, late = [[0.0, 0, 0], [3.0, 300, 0]], [[1.4, 0, 0], [3.0, 160, 0]]
+    windows = [Window(2, 0.0, 1.0), Window(2, 1.0, 2.0), Window(2, 2.0, 3.0), Window(1, 2.0, 3.0)]
+    found = rates([early, late], windows, "files")
+    assert found == [(2, pytest.approx(200)), (1, pytest.approx(100))]

@@ -115,6 +115,15 @@ def test_pieces_are_small_where_each_takes_long() -> None:
     assert not slow.before and {piece.kind for piece in fast.timed} == {Kind.COPY}
 
 
+def test_each_worker_has_a_directory_of_its_own() -> None:
+    want = material.Want(0o100644, 0, 0, 1000, 0, 0, 0)
+    files = [File(b"d%d" % (number // 60), b"f%d" % number, want) for number in range(1800)]
+    found = batch(files, ORDER._replace(workers=8, seconds=2.0, expected=100))
+    assert len({piece.line.split(b'"')[1] for piece in found.timed[:8]}) == 8
+    assert sum(piece.files for piece in found.timed) == found.files < len(files)
+    assert len({piece.line for piece in found.timed}) == len(found.timed)
+
+
 def test_ranges_cover_what_is_needed_once() -> None:
     want = material.Want(0o100644, 0, 0, 100 << 20, 0, 0, 0)
     files = [File(b"", b"f%d" % number, want) for number in range(5)]

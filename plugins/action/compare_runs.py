@@ -10,7 +10,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.html.runs import (
     write_runs_page,
 )
-from ansible_collections.scaleout.ingest.plugins.module_utils.report.make import STATS
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.stats import STATS
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.stored import runs_at, stats_of
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import (
     ASSETS,

@@ -36,6 +36,10 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.results import shards_done
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
+from ansible_collections.scaleout.ingest.plugins.module_utils.report.earlier import (
+    earlier,
+    estimate,
+)
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import resume
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.budget import forget
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
@@ -176,6 +180,10 @@ class ActionModule(OnController):
             asked=resume.asked(options),
             **({"chosen": choice.noted} if choice.noted else {}),
         )
+        runs = earlier(folder, options["destinations"], time.time())
+        expected = estimate(done.files, done.bytes, len(options["hosts"]), options["method"], runs)
+        if expected:
+            result["estimate"] = expected.to_json()
         if options["copy_commands"]:
             result["copy_commands"] = _write_commands(choice.folder, folder, options)
         return {**result, **_planned(done)}

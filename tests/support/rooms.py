@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tier": ("core", "fs", "copy"),
     "calibrate": ("core", "fs", "mounts", "index", "client", "plan.shards"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),
-    "report": ("core", "index", "plan.store", "plan.results"),
+    "report": ("core", "index", "plan.store", "plan.results", "plan.cost"),
     "provision": (
         "core",
         "fs",

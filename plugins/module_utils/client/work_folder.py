@@ -23,11 +23,13 @@ from ..core.outcome import Closing, ShardResult
 from ..plan.shards import read_package
 from .arguments import BUDGET
 from .ledger import Ledger
+from .processors import Processors
 from .runner import Runner
 
 _FLUSH = 1.0  # seconds between results while work goes on
 _OUT_ENTRIES = 500  # failures and shards in one result file
 _SAMPLES = 600
+_LOOK = 1.0  # s between looks at the processors
 
 
 class Samples:
@@ -70,10 +72,11 @@ class Job:
         self._taken = self._sent = 0
         self._finished: list[ShardResult] = []
         self._entries = 0
-        self._flushed = 0.0
+        self._flushed = self._looked = 0.0
         self._few = -1  # unfinished shards at which more should come
         self._samples = Samples()
         self._budget = 0  # inode of what was heard last
+        self._processors = Processors()
 
     def run(self) -> dict[str, Any]:
         """Work until told to end. Returns samples, slowest directories and losses, JSON-ready.
@@ -89,7 +92,7 @@ class Job:
                 self._check()
                 self._hear()
                 ended = self._take() or ended
-                self._finish(runner.step(0.1 if runner.busy else 0.05))
+                self._finish(self._step())
                 self._samples.add(runner.ledger, runner.workers)
                 if not runner.busy and ended and not self._more():
                     break
@@ -98,7 +101,9 @@ class Job:
             self._tell()
             runner.finish()
             ledger = runner.ledger
-            closing = Closing(self._samples.entries, ledger.slow, ledger.losses.kinds)
+            closing = Closing(
+                self._samples.entries, ledger.slow, ledger.losses.kinds, self._processors.part
+            )
             return dict(
                 closing.to_json(),
                 left_out=[mount._asdict() for mount in runner.left_out.values()],
@@ -117,6 +122,15 @@ class Job:
                     self._runner.allow(*json.load(stream))
         except FileNotFoundError:
             pass
+
+    def _step(self) -> list[ShardResult]:
+        working = self._runner.busy
+        finished = self._runner.step(0.1 if working else 0.05)
+        now = time.monotonic()
+        if now - self._looked > _LOOK or working != self._runner.busy:
+            self._processors.look(working)
+            self._looked = now
+        return finished
 
     def _package(self, number: int) -> str:
         return os.path.join(self._folder, "inbox", f"{number}.work")

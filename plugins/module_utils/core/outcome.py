@@ -206,16 +206,18 @@ class ShardResult(NamedTuple):
 
 class Closing(NamedTuple):
     """What a client says of its whole work at the end: what was done by when (s by its own clock,
-    files, bytes, workers), the directories that took longest, and what the destination can't hold.
-    """
+    files, bytes, workers), the directories that took longest, what the destination can't hold, and
+    how busy its processors were meanwhile (0 to 1, None: nobody knows)."""
 
     samples: list[list[float]]
     slow: list[SlowDirectory]
     losses: dict[str, Loss]
+    processors: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {
+            "processors": self.processors,
             "samples": self.samples,
             "slow": [entry.to_json() for entry in self.slow],
             "losses": {kind: loss.to_json() for kind, loss in self.losses.items()},
@@ -228,4 +230,5 @@ class Closing(NamedTuple):
             data["samples"],
             [SlowDirectory.from_json(entry) for entry in data["slow"]],
             {kind: Loss.from_json(entry) for kind, entry in data["losses"].items()},
+            data["processors"],
         )

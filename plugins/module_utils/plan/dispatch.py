@@ -446,6 +446,9 @@ class Dispatcher:
                 "INSERT INTO samples(host, time, files, bytes, workers) VALUES (?, ?, ?, ?, ?)",
                 [(self._host, *entry) for entry in closing.samples],
             )
+            db.execute(
+                "UPDATE hosts SET processors=? WHERE name=?", (closing.processors, self._host)
+            )
             db.executemany(_SLOW, [(self._host, *entry) for entry in closing.slow])
             db.executemany(
                 _LOSS, [(self._host, kind, *loss) for kind, loss in closing.losses.items()]

@@ -29,13 +29,31 @@ _DONE = (
 
 
 class Host(NamedTuple):
-    """A host of the plan. Unix times; ``ended`` is when it was last heard of, if it did not end."""
+    """A host of the plan. Unix times; ``ended`` is when it was last heard of, if it did not end;
+    ``processors`` is how busy they were (0 to 1)."""
 
     name: str
     state: str
     message: str
     started: float | None
     ended: float | None
+    processors: float | None
+
+
+class AtWork(NamedTuple):
+    """What clients did while each had so many workers: together in s, files and bytes."""
+
+    workers: int
+    seconds: float
+    files: int
+    bytes: int
+
+
+class Ranges(NamedTuple):
+    """The ranges of large files: how many, and how long they took, all together, in s."""
+
+    number: int
+    seconds: float
 
 
 class Done(NamedTuple):
@@ -147,8 +165,8 @@ class Sample(NamedTuple):
 def hosts(store: PlanStore) -> list[Host]:
     """All hosts, in the plan's order."""
     query = (
-        "SELECT name, state, coalesce(message, ''), started, coalesce(finished, heartbeat) "
-        "FROM hosts ORDER BY number, name"
+        "SELECT name, state, coalesce(message, ''), started, coalesce(finished, heartbeat), "
+        "processors FROM hosts ORDER BY number, name"
     )
     return list(map(Host._make, store.db.execute(query)))
 
@@ -337,6 +355,29 @@ def samples(store: PlanStore, start: float, width: float) -> Iterator[Sample]:
         "GROUP BY host, CAST((time - ?) / ? AS INTEGER) ORDER BY 1, 2"
     )
     return map(Sample._make, store.db.execute(query, (start, width)))
+
+
+def at_work(store: PlanStore) -> list[AtWork]:
+    """What clients did with each number of workers, while they copied, by that number."""
+    query = (
+        "SELECT workers, sum(time - before), sum(files - b_files), sum(bytes - b_bytes) FROM ("
+        "SELECT workers, time, files, bytes, lag(time) OVER host AS before, "
+        "lag(files) OVER host AS b_files, lag(bytes) OVER host AS b_bytes, "
+        "lag(workers) OVER host AS b_workers "
+        "FROM samples WINDOW host AS (PARTITION BY host ORDER BY time)) "
+        "WHERE workers=b_workers AND (files > b_files OR bytes > b_bytes) "
+        "AND files >= b_files AND bytes >= b_bytes GROUP BY 1 ORDER BY 1"
+    )
+    return list(map(AtWork._make, store.db.execute(query)))
+
+
+def ranges(store: PlanStore) -> Ranges:
+    """What became of the ranges of large files."""
+    query = (
+        "SELECT count(*), coalesce(sum(r.seconds), 0.0) FROM results r "
+        f"JOIN shards s ON s.id=r.shard WHERE s.kind='{Kind.RANGE}'"
+    )
+    return Ranges._make(store.db.execute(query).fetchone())
 
 
 def slowest(store: PlanStore, limit: int = 20) -> list[Slow]:

@@ -37,7 +37,8 @@ _SCHEMA = f"""
 PRAGMA user_version={VERSION};
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE hosts(name TEXT PRIMARY KEY, number INTEGER, state TEXT, heartbeat REAL,
-  started REAL, finished REAL, message TEXT, heard REAL, boot TEXT, rate REAL);
+  started REAL, finished REAL, message TEXT, heard REAL, boot TEXT, rate REAL,
+  processors REAL);
 CREATE TABLE shards(id INTEGER PRIMARY KEY, phase INTEGER, kind TEXT, host TEXT, mount INTEGER,
   claimed_by TEXT, items INTEGER, files INTEGER, bytes INTEGER, cost REAL, state TEXT,
   claimed REAL, finished REAL, first TEXT, last TEXT, of INTEGER,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from typing import Any, NamedTuple
 
 from ..core.errors import IngestError
@@ -13,13 +14,15 @@ from ..index.reader import Index
 from ..index.schema import has_index
 from ..plan.store import PlanStore
 from . import prometheus, summary, tables
+from .advice import advice
+from .earlier import earlier, estimate
 from .extras import write_extras
 from .failures import write_failures
 from .html.page import write_page
-from .stats import gather, write_stats
+from .stats import STATS, gather, write_stats
 
 PLAN, INDEX = "plan.db", "index"
-STATS, FAILURES, METRICS, PAGE = "stats.json", "failures.jsonl", "metrics.prom", "report.html"
+FAILURES, METRICS, PAGE = "failures.jsonl", "metrics.prom", "report.html"
 EXTRAS = "extras.jsonl"
 HOSTS, FAILED = "hosts.csv", "failures.csv"
 FILES = (STATS, FAILURES, EXTRAS, METRICS, PAGE, HOSTS, FAILED)
@@ -50,6 +53,7 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
         failures = write_failures(store, index, paths[FAILURES])
         extras = write_extras(store, index, paths[EXTRAS])
         stats = gather(store, index, failures, extras, version)
+        _look_around(store, stats, folder)
         write_stats(stats, paths[STATS])
         tables.write_hosts(stats, paths[HOSTS])
         tables.write_failed(paths[FAILURES], paths[FAILED])
@@ -72,6 +76,17 @@ def make_report(folder: str, assets: str, version: str = "") -> Report:
         lines = summary.summary(stats, failures, files)
     complaint = summary.complaint(stats, paths[FAILURES], paths[EXTRAS])
     return Report(stats, lines, paths, complaint)
+
+
+def _look_around(store: PlanStore, stats: dict[str, Any], folder: str) -> None:
+    """Add what the last runs to this destination say of this one, or of the one that is to come."""
+    runs = earlier(folder, stats["destinations"], stats["started"] or time.time())
+    planned = stats["planned"]
+    found = estimate(
+        planned["files"], planned["bytes"], len(stats["hosts"]), str(stats["method"]), runs
+    )
+    stats["estimate"] = found.to_json() if found else None
+    stats["advice"] = advice(store, stats, runs)
 
 
 def _index(folder: str) -> Index | None:

@@ -16,6 +16,8 @@ from ..plan.store import PlanStore
 from .extras import Extras
 from .failures import Failures
 
+STATS = "stats.json"
+
 # What of a plan's meta table has its place in stats.json; the rest are its parameters.
 _ELSEWHERE = {
     "run_id",
@@ -145,7 +147,7 @@ def _hosts(store: PlanStore, failures: Failures) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for host in results.hosts(store):
         seconds = max(0.0, host.ended - host.started) if host.started and host.ended else 0.0
-        found[host.name] = _host(host.state, host.message, seconds)
+        found[host.name] = _host(host.state, host.message, seconds, host.processors)
     for name, mount, done in results.done_over(store):
         entry = found.setdefault(name, _host())
         for key in ("files", "directories", "bytes", "skipped", "repaired"):
@@ -166,7 +168,9 @@ def _hosts(store: PlanStore, failures: Failures) -> dict[str, Json]:
     return found
 
 
-def _host(state: str = "", message: str = "", seconds: float = 0.0) -> Json:
+def _host(
+    state: str = "", message: str = "", seconds: float = 0.0, processors: float | None = None
+) -> Json:
     return {
         "files": 0,
         "bytes": 0,
@@ -183,6 +187,7 @@ def _host(state: str = "", message: str = "", seconds: float = 0.0) -> Json:
         "taken_over": {"files": 0, "bytes": 0},
         "state": state,
         "message": message,
+        "processors": processors,
         "planned": _share(),
     }
 

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from ..core.errors import IngestError
-from .make import STATS
+from .stats import STATS
 
 
 def runs_at(folder: str) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any, Dict, Iterator, Sequence
 
 from ..core.paths import display, to_bytes
 from ..core.units import count, duration, megabytes, percent, significant, size
+from .advice import sentences
+from .earlier import Estimate
 from .failures import Cause, Failures
 from .stats import unwanted
 
@@ -26,6 +28,7 @@ def summary(stats: Json, failures: Failures, files: dict[str, str]) -> list[str]
     if times(stats):
         lines.append(f"  {times(stats)}")
     lines += ["", *_clients(stats), "", *_destinations(stats), "", *_rate(stats)]
+    lines += _advice(stats)
     lines += _others(stats)
     lines += _left_out(stats)
     lines += _failed(failures)
@@ -41,6 +44,7 @@ def plan(stats: Json, files: dict[str, str]) -> list[str]:
         f"Check {_text(stats['run_id'])}: {_files_word(planned['files'])}, "
         f"{size(planned['bytes'])} would be {_doing(stats)}; nothing was written",
         *_equal(stats),
+        *_estimate(stats),
         "",
         *_route(stats),
     ]
@@ -64,6 +68,16 @@ def _equal(stats: Json) -> Iterator[str]:
             f"  There already, as they are to be: {_files_word(equal['files'])}, "
             f"{size(equal['bytes'])}."
         )
+
+
+def _estimate(stats: Json) -> Iterator[str]:
+    if stats["estimate"]:
+        yield from _wrapped(Estimate(**stats["estimate"]).sentence(), "  ")
+
+
+def _advice(stats: Json) -> Iterator[str]:
+    for sentence in sentences(stats["advice"]):
+        yield from _wrapped(_text(sentence), "  ")
 
 
 def _share(name: str, share: Json) -> Iterator[str]:

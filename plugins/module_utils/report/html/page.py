@@ -10,6 +10,7 @@ from typing import Any, Dict
 from ...core.units import count, duration, megabytes, significant, size
 from ...index.reader import Index
 from ...plan.store import PlanStore
+from ..earlier import Estimate
 from ..extras import Extras
 from ..failures import Failures
 from ..series import throughput
@@ -87,9 +88,10 @@ def _when(stats: Json) -> str:
 
 def _notice(stats: Json, failures: Failures) -> str:
     if stats["check"]:
+        expected = escape(Estimate(**stats["estimate"]).sentence()) if stats["estimate"] else ""
         return (
             '<p class="notice calm">This was a check: nothing was written. '
-            "The numbers below are the plan.</p>"
+            f"The numbers below are the plan. {expected}</p>"
         )
     parts = []
     if failures.items:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable
 from ...core.units import count, duration, megabytes, percent, significant, size
 from ...plan.results import Slow, slowest
 from ...plan.store import PlanStore
+from ..advice import sentences
 from ..extras import Extras
 from ..failures import Failures
 from ..summary import by_destination, plural, times
@@ -36,7 +37,11 @@ def sections(
     store: PlanStore, stats: Json, failures: Failures, extras: Extras, charts: Json
 ) -> list[str]:
     """The sections as HTML, in their order. ``charts`` is :func:`.charts.chart_data`."""
-    found = [_plan(stats)] if stats["check"] else [_over_time(charts), _shares(stats, charts)]
+    found = (
+        [_plan(stats)]
+        if stats["check"]
+        else [_over_time(charts), _advice(stats), _shares(stats, charts)]
+    )
     found += [
         _sizes(charts),
         _slowest(slowest(store)),
@@ -76,6 +81,19 @@ def _over_time(charts: Json) -> str:
         ),
         legend([series["name"] for series in found["series"]]),
         details(numbers),
+    )
+
+
+def _advice(stats: Json) -> str:
+    found = sentences(stats["advice"])
+    if not found:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found[1:])
+    return section(
+        "advice",
+        "What would make it faster",
+        escape(found[0]),
+        f"<ul>{items}</ul>" if items else "",
     )
 
 

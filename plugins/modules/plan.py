@@ -232,9 +232,9 @@ copy_commands:
   sample: [/runs/first/client1_copy_commands, /runs/first/last_copy_commands]
 estimate:
   description:
-    - How long the copy will take, in seconds, at least and at most, by earlier runs with this method
-      to one of these destinations, whose folders lie beside O(run_dir). See C(stats.json), which
-      check mode writes, too.
+    - How long the copy will take, in seconds, at least and at most, by earlier runs with this
+      method to one of these destinations, whose folders lie beside O(run_dir). See C(stats.json),
+      which check mode writes, too.
   returned: when there are such runs
   type: dict
   sample: {low: 310.5, high: 402.0, runs: [20270115T080000, 20270114T080000]}

@@ -146,7 +146,8 @@ def _hosts(
         end = START + seconds + checked if checked else _end(seconds, number)
         state = "planned" if check else "dead" if dead and number == 1 else "done"
         db.execute(
-            "INSERT INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+            "INSERT INTO hosts(name, number, state, heartbeat, started, finished, message) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 name,
                 number,

@@ -30,6 +30,7 @@ class BenchJob:
         self._action = action
         self._host = host
         self._job = RemoteJob(action, host, 30.0, name)
+        self._job.talks = False  # between two trials there is nothing to say
         self._orders = 0
         self.offset = 0.0  # of the host's clock, in s: its time is this one's, and so much more
         self.status: dict[str, Any] = {}
@@ -43,13 +44,12 @@ class BenchJob:
             answer.pop("invocation", None)
             said = explained(self._action, {**answer, "failed": True}, variables)
             raise IngestError(str(said.get("msg", said)))
-        job.process = int(answer["status"]["pid"])
         while not self.status.get("ready"):
             self._look()
             time.sleep(_SHORT)
 
-    def _look(self, perhaps: str = "") -> list[Any]:
-        found = self._job.look(perhaps=perhaps)
+    def _look(self, results: int | None = None) -> list[Any]:
+        found = self._job.look(results=results)
         self.status = found[0]
         if self.status["state"] == "failed":
             raise IngestError(f"{self._host}: {self.status['msg']}")
@@ -90,7 +90,7 @@ class BenchJob:
         while True:
             time.sleep(min(_LONG, max(_SHORT, wait)))
             wait -= _LONG
-            found = self._look(f"out/{number}.json")
+            found = self._look(number)
             if found:
                 return Outcome.from_json(found[0])
 

@@ -75,7 +75,7 @@ def test_three_hosts_and_an_ingest_with_what_was_found(hosts: Hosts, shared: Pla
     folder = os.path.dirname(os.fsdecode(shared.source))
     small_tree(os.path.join(folder, "calibrate"))
     folder = os.path.join(folder, "calibrate")
-    run = calibrate(folder, inventory=hosts.inventory, ingest_calibrate_seconds=40)
+    run = calibrate(folder, inventory=hosts.inventory, ingest_calibrate_seconds=75)
     assert run.status == 0, run.output
     found = result(folder)
     assert left(folder) == []

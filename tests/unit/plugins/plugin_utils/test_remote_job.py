@@ -16,6 +16,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.background import Status, detach
 from ansible_collections.scaleout.ingest.plugins.module_utils.core.errors import IngestError
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import Lost, RemoteJob
@@ -49,8 +50,11 @@ class Action(ActionBase):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
+def _plugins() -> Iterator[None]:
     init_plugin_loader()
+    yield
+    # It would look for the modules of this collection that other tests import later.
+    _AnsibleCollectionFinder._remove()
 
 
 @pytest.fixture

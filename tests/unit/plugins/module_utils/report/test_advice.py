@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.earlier import earlier
 from ansible_collections.scaleout.ingest.tests.support import reports, sampleplan
 
-
 LATER = sampleplan.START + 5000
 
 

@@ -8,8 +8,9 @@ Each round builds a tree, starts the playbook on it, and lets some of these loos
 controller or of any process of the run, a changer of the source, somebody who moves directories of
 the destination away or puts links in their place, a second run at the same moment. What then must
 hold: a run that exits 0 has brought everything that stood still; nothing outside the destination
-is ever written; when all is quiet, one more run brings everything, exactly, and another one changes
-nothing; and nothing of ours is left in the destination or beside it.
+is ever written; no shard is two hosts' at once, and none is claimed before what it needs is done;
+when all is quiet, one more run brings everything, exactly, and another one changes nothing; and
+nothing of ours is left in the destination or beside it.
 """
 
 from __future__ import annotations

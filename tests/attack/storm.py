@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from ..support.playbook import INGEST, LOCAL, ROOT
+from . import audit
 from .world import LARGE, World
 
 LEASE = 8  # s
@@ -43,6 +44,7 @@ class Storm:
         attacks = ["killer", "changer", "mover", "linker", "second"]
         self.attacks = dice.sample(attacks, dice.choice([0, 1, 1, 1, 2, 3]))
         self.runs: list[subprocess.Popen[bytes]] = []
+        self._plans: set[str] = set()
         self._over = threading.Event()
         self._hit_at = 0.0  # when the destination was attacked last
 
@@ -78,6 +80,9 @@ class Storm:
                 start_new_session=True,
             )
         self.runs.append(run)
+        self._plans.add(os.path.join(folder, "plan.db"))
+        watcher = threading.Thread(target=audit.watch, args=(folder + "/plan.db", run))
+        watcher.start()
         return run
 
     def wait(self, run: subprocess.Popen[bytes]) -> int:
@@ -114,7 +119,11 @@ class Storm:
             wrong.append("the run hangs")
         if status == 0 and not self._hit_after_check():
             wrong += self.world.missing(before)
-        return wrong + self._raw_exceptions()
+        return wrong + self._raw_exceptions() + self._claims()
+
+    def _claims(self) -> list[str]:
+        """What was wrong with the claims of all runs so far."""
+        return [f"{plan}: {line}" for plan in sorted(self._plans) for line in audit.judge(plan)]
 
     def _hit_after_check(self) -> bool:
         """Whether the destination was attacked when the second pass had begun: it can't know."""
@@ -123,9 +132,7 @@ class Storm:
         plan = os.path.join(self.world.folder, "run", "plan.db")
         try:
             db = sqlite3.connect(f"file:{plan}?mode=ro", uri=True)
-            (begun,) = db.execute(
-                "SELECT min(claimed) FROM shards WHERE phase = (SELECT max(phase) FROM shards)"
-            ).fetchone()
+            (begun,) = db.execute("SELECT min(claimed) FROM shards WHERE kind='verify'").fetchone()
             db.close()
         except sqlite3.Error:
             return False
@@ -274,7 +281,7 @@ class Storm:
             wrong.append(f"the last run ended with status {status}")
         elif b"changed=0" not in self._log("again") or b"changed=1" in self._log("again"):
             wrong.append("the last run changed something")
-        return wrong + self._raw_exceptions()
+        return wrong + self._raw_exceptions() + self._claims()
 
     def _clashes(self, status: int) -> list[str]:
         """A quiet run may fail only where the source has another type than the destination now."""

@@ -45,8 +45,10 @@ def ingest(
     hosts: Hosts,
     retries: int = 2,
     meanwhile: Callable[[list[Runner]], object] = lambda runners: None,
+    size: int = 1,
 ) -> PlanStore:
-    """A run of these hosts, each with its own sight of both trees; returns its plan."""
+    """A run of these hosts, each with its own sight of both trees; ``size`` bytes are claimed at
+    once. Returns its plan."""
     folder = source.parent
     scan(str(source), str(folder / "index"))
     limits = Limits(range_threshold=MB, range_size=MB, items=25)
@@ -63,7 +65,7 @@ def ingest(
     for _round in range(ROUNDS):
         for name, runner in runners.items():
             if not runner.busy:
-                for header, payload in players[name].claim(1).claimed:
+                for header, payload in players[name].claim(size).claimed:
                     runner.add(header, payload)
             finished = runner.step(0.02)
             if finished:
@@ -149,7 +151,9 @@ def test_another_host_may_do_it(
     with mounts.faultfs(bytes(source), bytes(tmp_path / "mount")) as faults:
         faults.rule(errno=errno.EIO, **rule)
         hosts = {"one": (faults.path, target), "two": (bytes(source), target)}
-        with ingest(source, hosts, retries=1) as store:
+        # Or the other one takes it over before this one has tried.
+        size = 1 << 20 if kind == "copy" else 1
+        with ingest(source, hosts, retries=1, size=size) as store:
             assert failed(store) == {}
             query = "SELECT kind, tries, lines FROM shards WHERE tries>0 AND kind<>'verify'"
             tried = store.db.execute(query).fetchall()

@@ -21,9 +21,11 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.fs.worker_count im
 from ansible_collections.scaleout.ingest.plugins.module_utils.mounts.left_out import LeftOut
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan import queries
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.growing import GROWS
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.preview import preview
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import budget, progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.growth import Growth
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import (
     Lost,
     RemoteJob,
@@ -95,7 +97,10 @@ class ActionModule(TakesLosses):
         enough = forks >= len(meta["hosts"])
         name = _short(f"{self._number} {host}")
         job = RemoteJob(self, host, lease, name, len(meta["hosts"]))
-        share = Share(self, dispatcher, host, job, meta["run_dir"], enough)
+        growth = None
+        if meta.get("grows"):
+            growth = Growth(store, host, job, meta["run_dir"])
+        share = Share(self, dispatcher, host, job, meta["run_dir"], enough, growth)
 
         def part() -> Budget:
             """This host's, of what all that are at work now may do."""
@@ -124,6 +129,7 @@ class ActionModule(TakesLosses):
             _verify_all=meta["verify_all"],
             _selection=meta["selection"],
             _compared=meta["compared"],
+            _grows={name: meta[name] for name in GROWS} if growth else None,
             bandwidth_limit=str(first.bytes),
             file_rate_limit=str(first.files),
             _paused=first.paused,
@@ -141,6 +147,7 @@ class ActionModule(TakesLosses):
                 f"{host}: {LeftOut(**mount)!s} was left out, its work done over the other mounts"
                 for mount in closing["left_out"]
             ] + closing["notes"]
+            answer["warnings"] += growth.warnings if growth else []
         except (Lost, AnsibleConnectionFailure) as error:
             # Its lease has run out, so its part is free for the others, which will finish it.
             dispatcher.end(HostState.DEAD, str(error))

@@ -32,19 +32,20 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.plan.choose import
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.copy_commands import (
     write_commands,
 )
+from ansible_collections.scaleout.ingest.plugins.module_utils.plan.growing import begin
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.planner import Limits, Plan, plan
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.results import shards_done
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.store import PlanStore
-from ansible_collections.scaleout.ingest.plugins.module_utils.preflight import shortfalls, space
 from ansible_collections.scaleout.ingest.plugins.module_utils.report.earlier import (
     earlier,
     estimate,
 )
-from ansible_collections.scaleout.ingest.plugins.plugin_utils import resume
+from ansible_collections.scaleout.ingest.plugins.plugin_utils import growth, resume
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.budget import forget
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.fitting import misfits
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.resume import RESUME
-from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import owned, private
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import make, owned, private
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.started_from import absolute
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.variables import at_least, mebibytes
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.version import collection_version
@@ -82,6 +83,8 @@ ARGUMENTS = {
     "rsync_options": {"type": "list", "elements": "str", "default": []},
     "resume": {"type": "str", "choices": list(RESUME), "default": "never"},
     "retry_failed": {"type": "bool", "default": False},
+    "overlap": {"type": "bool", "default": False},
+    "scan": {"type": "dict"},
 }
 # As of the variables that they come from.
 _MEANINGS = {
@@ -101,7 +104,11 @@ class ActionModule(OnController):
         """See :class:`.OnController`."""
         folder = absolute(options["run_dir"])
         _check(options)
+        if options["overlap"]:
+            make(folder)
         with owned(folder, self._display.warning), private():
+            if options["overlap"]:
+                return self._grow(folder, options, variables)
             return self._go_on(folder, options, variables) or self._plan(folder, options)
 
     def _go_on(
@@ -122,17 +129,77 @@ class ActionModule(OnController):
                 f"{differs}: the plan in {folder} is not gone on with, a new one is made"
             )
             return {}
+        return self._resume(folder, found.plan, options)
+
+    def _resume(
+        self, folder: str, planned: dict[str, Any], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Go on with the plan of the folder. Raises IngestError."""
         with PlanStore.open(os.path.join(folder, "plan.db")) as store:
             store.keep_safe(waits(os.fsencode(folder)))
             done, total = shards_done(store)
             made = go_on(store, options["hosts"])
         self._display.display(
-            f"{folder} has a plan, of {resume.when(found.plan['started'])}, of which {done} of "
+            f"{folder} has a plan, of {resume.when(planned['started'])}, of which {done} of "
             f"{total} shards are done: it goes on (ingest_resume=never scans and plans anew)",
             stderr=True,
         )
-        chosen = found.plan.get("chosen")
+        chosen = planned.get("chosen")
         return {**({"chosen": chosen} if chosen else {}), **_planned(made), "resumed": True}
+
+    def _grow(
+        self, folder: str, options: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        """A plan that begins with the scan, or goes on with what of that is done. Raises
+        IngestError."""
+        scan = options["scan"] or {}
+        scan["granularity"] = (options["holds"] or {}).get("granularity", 1)
+        found = resume.found(folder)
+        if found.plan is not None and not (found.done and found.plan.get("reported")):
+            same = found.plan.get("scan") == scan and not resume.plan_differs(
+                found.plan, resume.asked(options)
+            )
+            if same and resume.wanted("plan", options, variables):
+                return self._resume(folder, found.plan, options)
+        if options["holds"]:
+            growth.check_names(options["holds"])
+        forget(folder)
+        growth.prepare(folder)
+        begun = time.time()
+        begin(
+            os.path.join(folder, "plan.db"),
+            options["hosts"],
+            options["split"],
+            _limits(options),
+            len(options["destinations"]),
+            options["verify"],
+            options["verify_all"],
+            options["extra"],
+            options["min_depth"],
+            options["max_depth"],
+            scan,
+            waits(os.fsencode(folder)),
+            created=begun,
+            started=begun,
+            **{name: options[name] for name in ("holds", "check_space", "nodes")},
+            **self._noted(folder, options),
+        )
+        return {"item_count": 0, "changed": False}
+
+    def _noted(self, folder: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What every plan.db notes."""
+        return {
+            "run_id": os.path.basename(folder),
+            "token": secrets.token_hex(16),
+            "run_dir": folder,
+            "method": options["method"],
+            "kept": sorted(options["preserve"]),
+            "source": options["source"],
+            "destinations": options["destinations"],
+            "check": bool(self._task.check_mode),
+            "version": collection_version(),
+            "asked": resume.asked(options),
+        }
 
     def _plan(self, folder: str, options: dict[str, Any]) -> dict[str, Any]:
         """Write plan.db; what is in it. Raises IngestError."""
@@ -152,13 +219,7 @@ class ActionModule(OnController):
             options["split"],
             options["min_depth"],
             options["max_depth"],
-            Limits(
-                options["shard_items"],
-                options["shard_bytes"],
-                # Ranges are the engine's; rsync takes whole files.
-                options["range_threshold"] if options["method"] == "copy" else 0,
-                options["range_size"],
-            ),
+            _limits(options),
             len(options["destinations"]),
             options["preserve"],
             options["verify"],
@@ -166,18 +227,9 @@ class ActionModule(OnController):
             options["extra"],
             _leaves_out(options) and not options["retry_failed"],
             waits(os.fsencode(folder)),
-            run_id=os.path.basename(folder),
-            token=secrets.token_hex(16),
-            run_dir=folder,
-            method=options["method"],
-            kept=sorted(options["preserve"]),
-            source=options["source"],
-            destinations=options["destinations"],
             created=_scan_started(folder),
             started=time.time(),
-            check=bool(self._task.check_mode),
-            version=collection_version(),
-            asked=resume.asked(options),
+            **self._noted(folder, options),
             **({"chosen": choice.noted} if choice.noted else {}),
         )
         runs = earlier(folder, options["destinations"], time.time())
@@ -187,6 +239,16 @@ class ActionModule(OnController):
         if options["copy_commands"]:
             result["copy_commands"] = _write_commands(choice.folder, folder, options)
         return {**result, **_planned(done)}
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    return Limits(
+        options["shard_items"],
+        options["shard_bytes"],
+        # Ranges are the engine's; rsync takes whole files.
+        options["range_threshold"] if options["method"] == "copy" else 0,
+        options["range_size"],
+    )
 
 
 def _planned(made: Plan) -> dict[str, Any]:
@@ -231,23 +293,16 @@ def _wanted(options: dict[str, Any]) -> Wanted:
 def _fits(folder: str, options: dict[str, Any]) -> list[str]:
     """Warnings of what the destination can't keep or hold; an IngestError where that is plain.
     ``folder`` has the index of what is planned."""
-    holds, preserve = options["holds"], options["preserve"]
     index = Index(folder)
     try:
         meta = index.meta()
-        found = [
-            space.too_many(index.totals().entries, options["nodes"]),
-            _old(meta.get("compared"), float(meta["finished"])),
-        ]
-        if holds:
-            shortfalls.clashes(holds, index)
-            if options["check_space"]:
-                compared = bool(meta.get("compared"))
-                found.append(space.check(space.need(index, holds, preserve), holds, compared))
-            found += shortfalls.in_tree(holds, preserve, index)
-        return [sentence for sentence in found if sentence]
     finally:
         index.close()
+    old = _old(meta.get("compared"), float(meta["finished"]))
+    found = misfits(
+        folder, options["holds"], options["preserve"], options["check_space"], options["nodes"]
+    )
+    return ([old] if old else []) + found
 
 
 def _write_commands(chosen: str, folder: str, options: dict[str, Any]) -> list[str]:

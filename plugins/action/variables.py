@@ -8,9 +8,11 @@ from typing import Any, Iterable, Iterator
 
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import controller
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import variables as known_variables
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.on_controller import OnController
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.overlap import staged_because
 
 ARGUMENTS = {
     "required": {"type": "list", "elements": "str", "default": []},
@@ -51,7 +53,25 @@ class ActionModule(OnController):
             )
         for warning in controller.warnings(machine, len(hosts)):
             self._display.warning(warning)
-        return {"changed": False, "stages": stages}
+        overlaps = self._overlaps(variables, stages, len(batch) < len(hosts))
+        facts = {"ansible_facts": {"_ingest_overlaps": True}} if overlaps else {}
+        return {"changed": False, "stages": stages, **facts}
+
+    def _overlaps(self, variables: dict[str, Any], stages: list[str], batches: bool) -> bool:
+        """Whether this run copies while it scans."""
+
+        def value(name: str) -> Any:
+            return self._value(variables, name) if name in variables else None
+
+        if not stages or not boolean(value("ingest_overlap") or False, strict=False):
+            return False
+        why = staged_because(value, stages, bool(self._task.check_mode), batches)
+        if why:
+            self._display.display(
+                f"ingest_overlap: the source is scanned before anything is copied: {why}.",
+                stderr=True,
+            )
+        return not why
 
     def _problems(self, host: str, variables: dict[str, Any], required: list[str]) -> Iterator[str]:
         """What is wrong with one host's variables."""

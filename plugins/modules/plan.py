@@ -172,6 +172,22 @@ options:
     description: Whether only what failed in the run of this folder is to be tried again.
     type: bool
     default: false
+  overlap:
+    description:
+      - Whether the plan begins with the scan of the source, which the hosts do while they copy
+        with M(scaleout.ingest.parallel_copy). There is no index yet then, and nothing else in the
+        plan. The index is made in O(run_dir) when all is scanned.
+      - An interrupted run goes on with what was scanned, unless O(resume=never).
+    type: bool
+    default: false
+    version_added: 0.2.0
+  scan:
+    description:
+      - With O(overlap), how the source is scanned, as the options C(include), C(exclude),
+        C(globs), C(one_file_system), C(workers) and C(threads) of M(scaleout.ingest.manifest) say
+        it; and C(compare), whether what the destination has already is left out.
+    type: dict
+    version_added: 0.2.0
 attributes:
   check_mode:
     description: Writes the same plan, into the run folder only.

@@ -24,6 +24,7 @@ from ansible_collections.scaleout.ingest.plugins.module_utils.core.windows impor
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.dispatch import Dispatcher, Work
 from ansible_collections.scaleout.ingest.plugins.module_utils.plan.shards import write_package
 from ansible_collections.scaleout.ingest.plugins.plugin_utils import progress_sender
+from ansible_collections.scaleout.ingest.plugins.plugin_utils.growth import Growth
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.remote_job import Lost, RemoteJob
 from ansible_collections.scaleout.ingest.plugins.plugin_utils.run_folder import PACKAGE
 
@@ -44,15 +45,17 @@ class Share:
         job: RemoteJob,
         run_dir: str,
         enough_forks: bool,
+        growth: Growth | None = None,
     ) -> None:
         """``run_dir`` is where packages wait to be sent. ``enough_forks``: all hosts of the plan
-        are served at the same time."""
+        are served at the same time. ``growth``: of a plan that grows."""
         self._action = action
         self._dispatcher = dispatcher
         self._host = host
         self._job = job
         self._run_dir = run_dir
         self._enough_forks = enough_forks
+        self._growth = growth
         self._packages = self._heard = self._with_host = 0
         self._status: dict[str, Any] = {}
         self._waits = ""  # for whom, as was said
@@ -93,14 +96,19 @@ class Share:
         idle = True
         while True:
             first: tuple[str, bytes] = ("", b"")
-            if self._with_host <= enough:
+            claimed = scans = self._growth.claim(self._status) if self._growth is not None else []
+            more = self._with_host <= enough
+            later = ""
+            if more:
                 work = self._dispatcher.claim(_PACKAGE, absent=self.absent)
-                if work.claimed:
-                    first = self._package(work)
-                    enough = len(work.claimed) // 2
-                    waiting, idle = 0.0, False
-                elif idle and not self._wait(work.later, waiting):
-                    return
+                claimed, later = scans + work.claimed, work.later
+                enough = len(work.claimed) // 2 if work.claimed else enough
+            if claimed:
+                first = self._package(Work(claimed, ""))
+                self._with_host -= len(scans)  # they say themselves when there should be more
+                waiting, idle = 0.0, False
+            elif more and idle and not self._grows and not self._wait(later, waiting):
+                return
             if idle:
                 # plan.db is asked often at first, as that is cheap, and less often the longer it
                 # takes, as there may be many who wait; the host only to keep its lease.
@@ -182,8 +190,7 @@ class Share:
         the job waits for more."""
         status, *results = self._job.look(wait, self._heard, self._allow() + first, data)
         for finished in results:
-            self._dispatcher.record(map(ShardResult.from_json, finished))
-            self._with_host -= len(finished)
+            self._take(finished)
             self._heard += 1
         self._status = status
         self._dispatcher.beat()
@@ -198,6 +205,21 @@ class Share:
             and self._status["taken"] == self._packages
             and self._status["out"] <= self._heard
         )
+
+    @property
+    def _grows(self) -> bool:
+        return self._growth is not None and self._growth.left()
+
+    def _take(self, finished: list[dict[str, Any]]) -> None:
+        """Record what has become of shards."""
+        scanned = [entry["scanned"] for entry in finished if "scanned" in entry]
+        done = [ShardResult.from_json(entry) for entry in finished if "scanned" not in entry]
+        if done:
+            self._dispatcher.record(done)
+            self._with_host -= len(done)
+        if self._growth is not None:
+            for said in scanned:
+                self._growth.take(said)
 
     def _end(self, lost: list[str]) -> dict[str, Any]:
         end = f"{self._job.folder}/inbox/end"

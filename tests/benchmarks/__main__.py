@@ -89,7 +89,6 @@ def main() -> int:
             results += dispatching.claims(folder)
         if "tier" in options.parts:
             results += tiering.moves(folder, min(options.rounds, 3))
-            results += tiering.ten_million(folder)
         if "client" in options.parts:
             results += memory.client_of_a_million(folder)
         if "index" in options.parts:

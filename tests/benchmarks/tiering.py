@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, scaleout.ingest contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files from one storage pool to another: the safe move against cp, sync, mv and rm, in turns; and
-a policy over ten million files."""
+"""Files from one storage pool to another: the safe move against cp, sync, mv and rm, in turns."""
 
 from __future__ import annotations
 
@@ -15,8 +14,7 @@ import time
 from typing import Any, Callable
 
 from ..support.union import Pools, why_not
-from .measure import PREFIX, ROOT, Result, environment, run
-from .searching import NOW, synthetic
+from .measure import PREFIX, ROOT, Result, run
 
 TREES = {"small files": (20_000, 4096), "large files": (8, 40 << 20)}
 TARGET = 0.6  # of the rate of cp and mv
@@ -113,34 +111,3 @@ def moves(folder: str, rounds: int) -> list[Result]:
             Result(f"{title}: rate of the move / theirs (wanted: {TARGET})", ratio, None, "")
         )
     return results
-
-
-def ten_million(folder: str) -> list[Result]:
-    """A policy that takes a third of ten million files, the largest first: until its first 100,000
-    are known."""
-    place = os.path.join(folder, "tiers")
-    for name in ("index/fast", "fast", "slow"):
-        os.makedirs(os.path.join(place, name), mode=0o755)
-    synthetic(place + "/index/fast")
-    took = run([sys.executable, "-c", _POLICY, place, str(NOW)], weigh=True, env=environment())
-    shutil.rmtree(place)
-    details = {"processor": took.processor}
-    return [
-        Result("10M entries: a policy counted and ordered", took.seconds, 5.0, "s", details),
-        Result("10M entries: the policy's memory", took.together, None, "MB"),
-    ]
-
-
-_POLICY = """
-import sys
-from ansible_collections.scaleout.ingest.plugins.module_utils.policies import lists
-from ansible_collections.scaleout.ingest.plugins.module_utils.policies.read import read
-
-place, now = sys.argv[1], int(sys.argv[2])
-pools = {name: {"driver": "union", "path": f"{place}/{name}"} for name in ("fast", "slow")}
-cold = {"name": "cold", "from": "fast", "to": "slow", "order": "size desc"}
-cold.update(when="age(atime) > 30d and size >= 64K", limit={"files": 100_000})
-tiers = read("/", pools, [cold])
-(found,) = lists.preview(tiers, lists.indexes(tiers, place + "/index"), 1, "", now).found
-assert found.matches.files > 3_000_000 and found.chosen.files == 100_000
-"""

@@ -95,6 +95,38 @@ def contents(index: Index) -> dict[bytes, tuple[Any, ...]]:
     return result
 
 
+def all_rows(folder: str) -> list[tuple[Any, ...]]:
+    """All that an index says, but for its own numbers, the times of access, which a scan of
+    directories changes, and what is allocated, which a file system may do late."""
+    index = Index(folder)
+    own = {"id": 0, "parent": 0, "first": 0, "last": 0, "part": 0, "atime": 0}
+    own.update(blocks=0, disk=0)
+    found: list[tuple[Any, ...]] = []
+    try:
+        for directory in index.directories():
+            found.append(tuple(directory._replace(**own)))
+            for entry in index.entries(directory):
+                twin = index.twin(entry)
+                found.append(
+                    (directory.path, *entry._replace(id=0, directory=0, atime=0, blocks=0), twin)
+                )
+        found += sorted(map(tuple, index.errors()))
+        count, extras = index.extras()
+        found += [(count,), *sorted(map(tuple, extras))]
+        return [tuple(index.totals()._replace(disk=0)), *found]
+    finally:
+        index.close()
+
+
+def noted(folder: str) -> dict[str, Any]:
+    """What an index notes but how the scan was done, and when."""
+    index = Index(folder)
+    known = index.meta()
+    index.close()
+    how = ("started", "finished", "looked", "workers", "threads", "parts", "scan", "totals")
+    return {name: value for name, value in known.items() if name not in (*how, "wide", "extras")}
+
+
 def check(index: Index) -> None:
     """All that the rows of an index say about one another."""
     directories = list(index.directories())

@@ -19,8 +19,9 @@ def paths(file: str) -> dict[bytes, set[str]]:
     db = sqlite3.connect(file)
     try:
         for kind, payload in db.execute(
-            "SELECT kind, payload FROM shards JOIN payloads ON shard=id WHERE kind<>? AND phase<>?",
-            (Kind.VERIFY, Phase.RIGHT),
+            "SELECT kind, payload FROM shards JOIN payloads ON shard=id WHERE kind<>? "
+            "AND phase NOT IN (?, ?)",
+            (Kind.VERIFY, Phase.RIGHT, Phase.SCAN),
         ):
             for _files, _bytes, body in shards.unpack(payload):
                 directory, rows = shards.read_line(kind, body)

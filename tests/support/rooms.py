@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plan": ("core", "index", "difference", "search"),
     "copy": ("core", "fs"),
     "client": ("core", "fs", "mounts", "copy", "plan.shards", "plan.cost", "scan.selection"),
+    "overlap": ("core", "fs", "index", "mounts", "scan", "plan"),
     "tier": ("core", "fs", "copy"),
     "calibrate": ("core", "fs", "mounts", "index", "client", "plan.shards"),
     "preflight": ("core", "fs", "mounts", "index", "copy.rsync"),

@@ -173,8 +173,9 @@ def main() -> None:
     for scenario in MOLECULE_SCENARIOS:
         molecule(results, scenario)
     # Playbooks wait as well as work, so one more worker than most machines of CI have processors;
-    # the long tests first, so that all workers end together.
-    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
+    # the
+    # long tests first, so that all workers end together.
+    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     places = ["tests/integration", "tests/browser", "tests/unit", "--ignore=" + RACES]
     results.leave_out("runs that meet and are killed: make races")
     results.add(

@@ -43,6 +43,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "_verify_all": {"type": "bool"},
     "_selection": {"type": "dict"},
     "_compared": {"type": "bool"},
+    # Of a plan that grows: how the source is scanned and planned, as plan.db's meta has it.
+    "_grows": {"type": "dict"},
     # The host's name in the inventory, and in the destination's lock; there, the plan's name too.
     "_host": {"type": "str"},
     "_entry": {"type": "str"},

@@ -59,6 +59,7 @@ class CopyOptions(NamedTuple):
     compared: bool = False  # whether the plan holds only what is missing or different
     verify_all: bool = False
     retries: int = 0
+    grows: Mapping[str, Any] | None = None  # how the source is scanned meanwhile
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> CopyOptions:
@@ -91,4 +92,5 @@ class CopyOptions(NamedTuple):
             compared=bool(params.get("_compared")),
             verify_all=bool(params["_verify_all"]),
             retries=params["retries"],
+            grows=params.get("_grows"),
         )

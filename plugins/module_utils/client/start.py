@@ -21,9 +21,10 @@ from .lock_keeper import Keeper
 from .options import CopyOptions, RsyncOptions
 from .runner import Runner
 from .settings import Settings
-from .work_folder import Job, lost_hosts
+from .work_folder import Job, Scanning, lost_hosts
 
 Configure = Callable[[RsyncOptions, Settings, bool], Settings]
+Scanners = Callable[[CopyOptions, Settings], Scanning]
 
 
 def settings(options: CopyOptions, destinations: Sequence[str]) -> Settings:
@@ -62,10 +63,12 @@ def check_mounts(wanted: Settings) -> None:
     make(wanted.destinations)
 
 
-def start(options: CopyOptions, configure: Configure | None = None) -> dict[str, Any]:
+def start(
+    options: CopyOptions, configure: Configure | None = None, scanners: Scanners | None = None
+) -> dict[str, Any]:
     """Start the job in the work folder, and return its first status. A mount that does not answer
-    is left out. ``configure`` adds what another method than the engine's needs. Raises
-    IngestError."""
+    is left out. ``configure`` adds what another method than the engine's needs, ``scanners`` what a
+    plan needs that grows. Raises IngestError."""
     # Over before the controller gives this host up, so that no item is written twice at once.
     status = Status(options.work, options.lease * 0.7)
     destinations, silent = answering(options.source, options.destinations)
@@ -74,14 +77,18 @@ def start(options: CopyOptions, configure: Configure | None = None) -> dict[str,
     if configure and options.rsync:
         wanted = configure(options.rsync, wanted, options.workers == "auto")
     os.umask(0o077)
-    found = detach(lambda: run(options, wanted, status, silent), status, 0.0)
+    found = detach(lambda: run(options, wanted, status, silent, scanners), status, 0.0)
     if found["state"] == "failed":
         raise IngestError(found["msg"])
     return found
 
 
 def run(
-    options: CopyOptions, wanted: Settings, status: Status, silent: Sequence[LeftOut] = ()
+    options: CopyOptions,
+    wanted: Settings,
+    status: Status,
+    silent: Sequence[LeftOut] = (),
+    scanners: Scanners | None = None,
 ) -> dict[str, Any]:
     """Serve the work folder until the controller says that it is enough. ``silent`` are mounts that
     are left out from the start. Raises IngestError."""
@@ -97,7 +104,8 @@ def run(
             if keeper:
                 keeper.check(runner.left_out)
 
-        return dict(Job(status, runner, check).run(), notes=notes)
+        scanner = scanners(options, wanted) if scanners else None
+        return dict(Job(status, runner, check, scanner).run(), notes=notes)
     finally:
         if keeper:
             keeper.leave(lost_hosts(status.folder))

@@ -16,10 +16,11 @@ import json
 import os
 import re
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Protocol, Sequence
 
 from ..core.background import Status
 from ..core.outcome import Closing, ShardResult
+from ..core.vocabulary import Kind
 from ..plan.shards import read_package
 from .arguments import BUDGET
 from .ledger import Ledger
@@ -30,6 +31,33 @@ _FLUSH = 1.0  # seconds between results while work goes on
 _OUT_ENTRIES = 500  # failures and shards in one result file
 _SAMPLES = 600
 _LOOK = 1.0  # s between looks at the processors
+
+
+class Found(Protocol):
+    """A scan shard that is done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+
+
+class Scanning(Protocol):
+    """What does the scan shards of a plan that grows; only a host that has some loads it."""
+
+    count: int
+    entries: int
+    busy: bool
+
+    def add(self, shard: int, data: bytes) -> None:
+        """Take on a scan shard."""
+
+    def step(self) -> Sequence[Found]:
+        """What is done; never waits. Raises IngestError."""
+
+    def close(self) -> None:
+        """End at once."""
+
+    def finish(self) -> None:
+        """End when idle."""
 
 
 class Samples:
@@ -63,14 +91,21 @@ def lost_hosts(folder: str) -> list[str]:
 class Job:
     """Serves one work folder with one runner."""
 
-    def __init__(self, status: Status, runner: Runner, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        status: Status,
+        runner: Runner,
+        check: Callable[[], None],
+        scanner: Scanning | None = None,
+    ) -> None:
         """``check`` is called often; it raises IngestError when the job must end."""
         self._folder = status.folder
         self._status = status
         self._runner = runner
         self._check = check
+        self._scanner = scanner
         self._taken = self._sent = 0
-        self._finished: list[ShardResult] = []
+        self._finished: list[ShardResult | Found] = []
         self._entries = 0
         self._flushed = self._looked = 0.0
         self._few = -1  # unfinished shards at which more should come
@@ -93,13 +128,16 @@ class Job:
                 self._hear()
                 ended = self._take() or ended
                 self._finish(self._step())
+                self._scan()
                 self._samples.add(runner.ledger, runner.workers)
-                if not runner.busy and ended and not self._more():
+                if not self._busy and ended and not self._more():
                     break
             self._samples.add(runner.ledger, runner.workers, last=True)
             self._flush()
             self._tell()
             runner.finish()
+            if self._scanner is not None:
+                self._scanner.finish()
             ledger = runner.ledger
             closing = Closing(
                 self._samples.entries, ledger.slow, ledger.losses.kinds, self._processors.part
@@ -111,6 +149,8 @@ class Job:
             )
         except BaseException:
             runner.close()
+            if self._scanner is not None:
+                self._scanner.close()
             raise
 
     def _hear(self) -> None:
@@ -132,6 +172,19 @@ class Job:
             self._looked = now
         return finished
 
+    @property
+    def _busy(self) -> bool:
+        return self._runner.busy or (self._scanner is not None and self._scanner.busy)
+
+    def _scan(self) -> None:
+        """What is scanned is told at once: others wait for it."""
+        found = self._scanner.step() if self._scanner is not None else ()
+        if found:
+            self._finished += found
+            self._flush()
+            self._tell()
+            self._status.ring()
+
     def _package(self, number: int) -> str:
         return os.path.join(self._folder, "inbox", f"{number}.work")
 
@@ -146,8 +199,12 @@ class Job:
             before = self._runner.unfinished
             with open(path, "rb") as stream:
                 for header, data in read_package(stream):
-                    self._runner.add(header, data)
-            self._few = (self._runner.unfinished - before) // 2
+                    if header.kind == Kind.SCAN and self._scanner is not None:
+                        self._scanner.add(header.id, data)
+                    else:
+                        self._runner.add(header, data)
+            if self._runner.unfinished > before:
+                self._few = (self._runner.unfinished - before) // 2
             os.unlink(path)
             self._taken += 1
         return ended
@@ -179,14 +236,15 @@ class Job:
         self._finished, self._entries = [], 0
 
     def _tell(self) -> None:
-        ledger = self._runner.ledger
+        ledger, scanner = self._runner.ledger, self._scanner
         self._status.write(
             "running",
             out=self._sent,
             taken=self._taken,
-            busy=self._runner.busy,
+            busy=self._busy,
             files=ledger.files,
             bytes=ledger.live_bytes,
             failed=ledger.failed,
             retrying=self._runner.waiting,
+            **({"scanners": scanner.count, "scanned": scanner.entries} if scanner else {}),
         )

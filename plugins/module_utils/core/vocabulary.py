@@ -24,6 +24,7 @@ class Phase(IntEnum):
     """The steps of a plan. A shard waits for what it needs, see :mod:`..plan.needs`; only those of
     directories wait for all that is made."""
 
+    SCAN = -1  # directories to be listed, which make more shards: beside all that moves data
     PREPARE = 0  # large files get their place
     DATA = 1  # files, links, nodes; ranges of large files
     FINISH = 2  # large files get their metadata and their names
@@ -38,6 +39,8 @@ class Phase(IntEnum):
 class Kind:
     """What a shard's lines are to have done."""
 
+    SCAN = "scan"
+    GATHER = "gather"  # what was scanned becomes the index, and the rest of the plan is made of it
     PREPARE = "prepare"
     COPY = "copy"
     RANGE = "range"

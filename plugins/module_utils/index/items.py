@@ -58,11 +58,13 @@ def items(
     min_depth: int | None = None,
     max_depth: int | None = None,
     different: bool = False,
+    only: str = "1",
 ) -> Iterator[tuple[int, bytes, Entry]]:
-    """All of an index, or what the scan found to be ``different`` at the destination, as
-    ``(number of the item, path of the containing directory, entry)``.
+    """All of an index, or what the scan found to be ``different`` at the destination, and of
+    entries ``only`` those for which an SQL condition holds, as ``(number of the item, path of the
+    containing directory, entry)``.
 
-    Numbers ascend from 0 (of what is different: maybe with gaps), the entries of an item follow
+    Numbers ascend from 0 (unless all is asked for: maybe with gaps), the entries of an item follow
     one another, everything is in pre-order, and memory is flat. Without depths every entry is an
     item. With them a directory of depth ``max_depth`` is one with all that lies below; one from
     ``min_depth`` on, but less deep, is one with its direct entries; what is less deep than
@@ -72,12 +74,14 @@ def items(
     Raises:
         IngestError: see :func:`depths`.
     """
-    return _items(index, depths(min_depth, max_depth), different)
+    return _items(index, depths(min_depth, max_depth), different, only)
 
 
-def _items(index: Index, limits: Depths, different: bool) -> Iterator[tuple[int, bytes, Entry]]:
+def _items(
+    index: Index, limits: Depths, different: bool, only: str
+) -> Iterator[tuple[int, bytes, Entry]]:
     number = -1
-    condition = f"state<>{EQUAL}" if different else "1"
+    condition = f"state<>{EQUAL} AND {only}" if different else only
     for directory in index.directories():
         role = limits.role(directory.depth)
         if is_empty(directory):

@@ -46,3 +46,8 @@ def _rows(db: sqlite3.Connection, part: int) -> Iterator[tuple[bytes, int, int, 
     yield from db.execute(
         "SELECT sort, ?, id, depth, entries, whole FROM passing ORDER BY sort DESC", (part,)
     )
+
+
+def passing(part: sqlite3.Connection) -> list[int]:
+    """The ids of the directories that count only for what a glob finds below them."""
+    return [number for (number,) in part.execute("SELECT id FROM passing")]

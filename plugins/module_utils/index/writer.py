@@ -54,9 +54,12 @@ def clear(folder: str) -> None:
 class PartWriter:
     """One part while it is written. For one thread at a time: its callers share a lock."""
 
-    def __init__(self, folder: str, number: int, globs: bool = False, sums: bool = False) -> None:
+    def __init__(
+        self, folder: str, number: int, globs: bool = False, sums: bool = False, listed: int = 0
+    ) -> None:
         """``globs``: the scan has some, so directories may be ``passing``. ``sums``: those of each
-        directory are wanted. Raises OSError and sqlite3.Error, as all methods do."""
+        directory are wanted. ``listed``: directories whose ids others have given. Raises OSError
+        and sqlite3.Error, as all methods do."""
         self.number = number
         self._sums = sums
         last = len(stored("raw_directories"))
@@ -79,7 +82,7 @@ class PartWriter:
         self.wide = False  # whether there are numbers beyond 63 bits
         self._entries: list[tuple[Any, ...]] = []
         self._directories: list[tuple[Any, ...]] = []
-        self._listed = 0
+        self._listed = listed
         self._stored = 0  # entries so far, buffered ones too: the next gets this id + 1
         self._totals = [0] * len(Totals._fields)
 

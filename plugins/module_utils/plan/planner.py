@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import stat
 import time
-from typing import Any, Collection, Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Collection, Iterable, Iterator, NamedTuple, Sequence
 
 from ..core.changes import COMPARED, CONTENTS, EQUAL, LINKS, MADE
 from ..core.errors import IngestError
@@ -44,6 +44,27 @@ class Limits(NamedTuple):
     bytes: int = 4 << 30
     range_threshold: int = 64 << 20
     range_size: int = 16 << 20
+
+    def fitting(self, preserve: Collection[str]) -> Limits:
+        """Those for what is to be preserved."""
+        if "times" in preserve:
+            return self
+        # Only its time tells whether all ranges of a file have arrived.
+        return self._replace(range_threshold=0)
+
+
+class Portion(NamedTuple):
+    """What of an index is planned, where that is not done at once (see :mod:`.growing`): from the
+    item of this number on the entries for which ``only`` holds (SQL), the empty directories for
+    which ``empty`` does, and, if asked for, the metadata of directories, of which some are
+    ``touched`` already. ``whole``: the index is of all that there is to do."""
+
+    first: int = 0
+    only: str = "1"
+    empty: Callable[[Entry], bool] | None = None
+    directories: bool = True
+    touched: Iterable[int] = ()
+    whole: bool = True
 
 
 class Plan(NamedTuple):
@@ -149,16 +170,17 @@ class Planner:
         verify: str,
         leave_out: bool,
         verify_all: bool = False,
+        portion: Portion = Portion(),
     ) -> None:
-        """Plan everything that the index has, or, with ``leave_out``, what of it the scan did not
-        find to be right at the destination; with ``verify_all``, or ``verify`` "checksum", all of
-        it is checked."""
+        """Plan everything that the index has (or a ``portion`` of it), or, with ``leave_out``, what
+        of it the scan did not find to be right at the destination; with ``verify_all``, or
+        ``verify`` "checksum", all of it is checked."""
         self._leave_out = leave_out
         self._links = links
         self._keep = leave_out and (verify == "checksum" or (verify_all and verify != "none"))
         totals = index.totals()
         self._scanned = float(index.meta()["started"])
-        if self._how != "round_robin":
+        if self._how != "round_robin" and portion.whole:
             whole = cost_of(totals.entries, totals.bytes)
             self._cost_limit = max(whole / (SHARDS_PER_HOST * len(self._hosts)), FILE_COST)
         db = self._db
@@ -169,9 +191,13 @@ class Planner:
             "there TEXT, shard INTEGER, PRIMARY KEY(device, inode)) WITHOUT ROWID"
         )
         db.execute("CREATE TEMP TABLE touched(directory INTEGER PRIMARY KEY)")
-        last, planned = -1, 0
+        self._touch(portion.touched)
+        self._sequence = portion.first
+        last, planned = -1, portion.first
         different = leave_out and not self._keep
-        for number, directory, entry in items(index, min_depth, max_depth, different):
+        for number, directory, entry in items(index, min_depth, max_depth, different, portion.only):
+            if portion.empty and entry.type == "d" and not portion.empty(entry):
+                continue
             if links and entry.nlink > 1 and entry.type != "d":
                 leader, right = self._leader(index, directory, entry)
             else:
@@ -182,12 +208,15 @@ class Planner:
                 self._entry(planned - 1, directory, entry, leader)
             elif self._keep:
                 self._right(number, directory, entry, leader)
-        self.items = planned
+        self.items = planned - portion.first
         self._flush_all()
-        if leave_out:
-            self._touch(index.parents(f"state=0 OR state & {MADE}"))
-        self._plan_directories(index.directories())
-        self._flush_all()
+        if portion.directories:
+            if leave_out:
+                self._touch(index.parents(f"state=0 OR state & {MADE}"))
+            self._plan_directories(index.directories())
+            self._flush_all()
+        else:
+            db.execute("INSERT INTO touched_before SELECT directory FROM touched")
         if self._how == "balanced":
             self._balance()
         if verify != "none":
@@ -467,8 +496,20 @@ def _holds_for(
     )
 
 
+def check(hosts: Sequence[str], split: str, verify: str, extra: str) -> None:
+    """Raises IngestError: there can be no such plan."""
+    if not hosts:
+        raise IngestError("there is no host to plan for: the group 'ingestors' is empty")
+    if len(set(hosts)) != len(hosts):
+        raise IngestError(f"hosts: a host is named twice: {', '.join(hosts)}")
+    if split not in SPLITS:
+        raise IngestError(f"split: '{split}' is not one of {', '.join(SPLITS)}")
+    if extra == "fail" and verify == "none":
+        raise IngestError("extra: 'fail' needs the second pass, and verify is 'none'")
+
+
 # What a client must know to tell what the scan takes of a directory.
-_SELECTION = ("include", "exclude", "globs", "one_file_system")
+SELECTION = ("include", "exclude", "globs", "one_file_system")
 
 
 def plan(
@@ -502,17 +543,8 @@ def plan(
     Raises:
         IngestError: no hosts, an unknown split, an unreadable index, a plan that can't be written.
     """
-    if not hosts:
-        raise IngestError("there is no host to plan for: the group 'ingestors' is empty")
-    if len(set(hosts)) != len(hosts):
-        raise IngestError(f"hosts: a host is named twice: {', '.join(hosts)}")
-    if split not in SPLITS:
-        raise IngestError(f"split: '{split}' is not one of {', '.join(SPLITS)}")
-    if extra == "fail" and verify == "none":
-        raise IngestError("extra: 'fail' needs the second pass, and verify is 'none'")
-    if "times" not in preserve:
-        # Only its time tells whether all ranges of a file have arrived.
-        limits = limits._replace(range_threshold=0)
+    check(hosts, split, verify, extra)
+    limits = limits.fitting(preserve)
     begun = time.monotonic()
     index = Index(index_folder)
     store = PlanStore.create(plan_path + ".part")
@@ -545,7 +577,7 @@ def plan(
             compared=leave_out,
             right=right,
             hosts=list(hosts),
-            selection={name: index.meta().get(name) for name in _SELECTION},
+            selection={name: index.meta().get(name) for name in SELECTION},
             plan_seconds=round(time.monotonic() - begun, 3),
             **meta,
         )

@@ -61,6 +61,8 @@ CREATE TABLE samples(host TEXT, time REAL, files INTEGER, bytes INTEGER, workers
 CREATE TABLE slow(host TEXT, path BLOB, seconds REAL, files INTEGER, bytes INTEGER);
 CREATE TABLE left_out(host TEXT, mount TEXT, source TEXT, address TEXT, message TEXT);
 CREATE TABLE extras(shard INTEGER, path BLOB, type TEXT);
+CREATE TABLE touched_before(directory INTEGER PRIMARY KEY);
+CREATE TABLE vanished(directory INTEGER);
 CREATE TABLE losses(host TEXT, kind TEXT, count INTEGER, path BLOB, message TEXT);
 """
 

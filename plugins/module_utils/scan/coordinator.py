@@ -13,7 +13,6 @@ from typing import Any, Callable
 from ..core.errors import IngestError
 from ..core.paths import display, to_text
 from ..core.processes import Crew, Member
-from ..fs.worker_count import waits
 from ..index.earlier import FULL, errors_outside
 from ..index.prune import drop_fruitless
 from ..index.rows import Totals, add_totals
@@ -21,10 +20,8 @@ from ..index.writer import Completion, clear, errors_named
 from ..mounts.probes import answering
 from ..mounts.watchdog import Watch
 from .compare import THERE, UNKNOWN, worth_comparing
-from .filters import Filter
-from .globs import Globs
-from .messages import Group, Report, Task
-from .options import ScanOptions, number, processes
+from .messages import Group, Report, task_of
+from .options import ScanOptions, processes
 from .worker import work
 
 Progress = Callable[[Totals], None]
@@ -79,27 +76,10 @@ class Scan:
         self.options = options
         self.source, self.folder = options.source, options.folder
         self.count = processes(options.workers)
-        self.globs = Globs(options.globs)
         self.compare = worth_comparing(options.compare)
         self._beside = [self.compare.destination] if self.compare else []
-        threads = number(options.threads, "threads")
-        remote = waits(self.source)
-        if not isinstance(threads, int):
-            threads = 8 if remote or any(map(waits, self._beside)) else 1
-        self.task = Task(
-            self.source,
-            remote,
-            self.folder,
-            threads,
-            Filter(options.include, options.exclude),
-            self.globs,
-            options.one_file_system,
-            options.sums,
-            options.links,
-            options.xattrs,
-            self.compare,
-            options.earlier,
-        )
+        self.task = task_of(options, self.compare)
+        self.globs = self.task.globs
         self.unmatched_globs: list[bytes] = []
         self.matched: set[int] = set()
         self.lost: dict[int, int] = {}

@@ -18,13 +18,15 @@ class Gathered:
     """What a process has found and not told yet, and its part of the index; the callers share the
     ``lock``, but for the methods."""
 
-    def __init__(self, task: Task, number: int, tell: Callable[[Report], None]) -> None:
-        """``number`` is the part's; ``tell`` hears what was found. Raises OSError and
-        sqlite3.Error."""
+    def __init__(
+        self, task: Task, number: int, tell: Callable[[Report], None], listed: int = 0
+    ) -> None:
+        """``number`` is the part's; ``tell`` hears what was found; ``listed``: directories whose
+        ids others have given. Raises OSError and sqlite3.Error."""
         self.task = task
         self.lock = threading.Lock()
         self._tell = tell
-        self.part = PartWriter(task.folder, number, bool(task.globs), task.sums)
+        self.part = PartWriter(task.folder, number, bool(task.globs), task.sums, listed)
         self.device = os.stat(task.source).st_dev if task.one_file_system else None
         self.found: list[Group] = []
         self.lost: list[int] = []

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..fs.worker_count import waits
 from ..index.earlier import Earlier
 from ..index.rows import Totals
 from .compare import UNKNOWN
 from .filters import Filter
 from .globs import Active, Globs
-from .options import Comparing
+from .options import Comparing, ScanOptions, number
 
 
 class Group(NamedTuple):
@@ -53,3 +54,26 @@ class Task(NamedTuple):
     xattrs: bool
     compare: Comparing | None = None
     earlier: Earlier | None = None  # what may be taken over
+
+
+def task_of(options: ScanOptions, compare: Comparing | None) -> Task:
+    """What the options mean to a process; ``compare`` is what is left of theirs when somebody has
+    looked. Raises IngestError: one can't be used."""
+    remote = waits(options.source)
+    threads = number(options.threads, "threads")
+    if not isinstance(threads, int):
+        threads = 8 if remote or (compare is not None and waits(compare.destination)) else 1
+    return Task(
+        options.source,
+        remote,
+        options.folder,
+        threads,
+        Filter(options.include, options.exclude),
+        Globs(options.globs),
+        options.one_file_system,
+        options.sums,
+        options.links,
+        options.xattrs,
+        compare,
+        options.earlier,
+    )

@@ -21,6 +21,9 @@
 #   make lab [CLIENTS=2] [NODES=3] [NODE_MBIT=0] [CLIENT_MBIT=0] [DELAY_US=0]
 #                  an NFS cluster and client VMs on this machine, and an ingest on them (as root)
 #   make lab-bench what the method gains over NFS, measured in the lab; PARTS= names some (as root)
+#   make bench-lab [FILES=0] [LARGE=10] [ROUNDS=1]
+#                  cp, rsync, fpsync, rclone, the article's script and ours, side by side in the lab;
+#                  writes docs/benchmarks.md (as root)
 #   make lab-setup installs the Debian packages that the lab needs
 #   make variables writes docs/variables.md from the roles' argument specs
 #   make clean     removes what the others made, but no run
@@ -88,6 +91,10 @@ lab: .venv/ready .collections/ansible_collections/ansible/posix
 lab-bench: .venv/ready .collections/ansible_collections/ansible/posix
 	@.venv/bin/python tests/lab/bench.py $(PARTS)
 
+bench-lab: .venv/ready .collections/ansible_collections/ansible/posix
+	@.venv/bin/python tests/lab/peers.py --files $(or $(FILES),0) --large $(or $(LARGE),10) \
+	  --rounds $(or $(ROUNDS),1)
+
 lab-setup:
 	@$(PYTHON) tests/lab/lab.py setup
 
@@ -124,4 +131,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index commands test races lint matrix bench simulate attack attack-tier lab lab-bench lab-setup variables setup clean
+.PHONY: help ingest index commands test races lint matrix bench simulate attack attack-tier lab lab-bench bench-lab lab-setup variables setup clean

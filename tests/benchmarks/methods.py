@@ -95,7 +95,7 @@ def parallelcp(folder: str, rounds: int) -> list[Result]:
     )
     part, to = os.path.join(folder, "part"), os.path.join(folder, "copy")
     files = sum(len(names) for _at, _dirs, names in os.walk(source))
-    some = _take_part(source, part)
+    some = take_part(source, part)
     command = _install(folder)
     print("parallelcp: %d files; the article's script: %d of them" % (files, some), flush=True)
     ours = []
@@ -129,7 +129,7 @@ def parallelcp(folder: str, rounds: int) -> list[Result]:
     ]
 
 
-def _take_part(source: str, part: str) -> int:
+def take_part(source: str, part: str) -> int:
     """Copy every tenth directory's files; returns how many."""
     count = 0
     for number, (at, _dirs, names) in enumerate(sorted(os.walk(source))):

@@ -43,6 +43,7 @@ import lab as labs  # noqa: E402
 
 from tests.benchmarks import measure, source  # noqa: E402
 
+BASE = "/mnt/race"  # as in timed_copies.py
 MOUNT = "vers=3,proto=tcp,nolock,noacl"
 DESTINATION, SOURCE = MOUNT + ",softerr,timeo=100,retrans=2", MOUNT + ",ro,nocto"
 MEGA = 1_000_000
@@ -60,11 +61,12 @@ def target(name: str, value: float, least: float | None, unit: str = "times") ->
 
 
 class Client:
-    """Client 1 of a lab, with this collection's engine beside it."""
+    """A client of a lab, with this collection's engine beside it."""
 
-    def __init__(self, lab: cluster.Lab) -> None:
+    def __init__(self, lab: cluster.Lab, name: str = "client1") -> None:
         self._lab = lab
-        self._folder = os.path.join(lab.base, "bench")
+        self._name = name
+        self._folder = os.path.join(lab.base, "bench", name)
         package = os.path.join(self._folder, "ansible_collections", "scaleout", "ingest")
         for name in ("plugins/module_utils", "tests/support"):
             shutil.copytree(
@@ -123,7 +125,7 @@ class Client:
     def run(self, *words: str) -> str:
         """A command's output."""
         quoted = " ".join("'%s'" % word.replace("'", "'\\''") for word in words)
-        done = self._lab.ssh("client1", quoted)
+        done = self._lab.ssh(self._name, quoted)
         if done.returncode:
             raise RuntimeError("%s: exit status %d" % (quoted[:200], done.returncode))
         return str(done.stdout.decode(errors="replace"))
@@ -217,6 +219,16 @@ def clients(_options: argparse.Namespace) -> None:
 def _playbook(lab: cluster.Lab, name: str, limit: str) -> float:
     folder = os.path.join(lab.base, "runs", name)
     shutil.rmtree(os.path.join(lab.export, "copy"), ignore_errors=True)
+    ingest(lab, limit, ingest_run_dir=folder, ingest_verify="none")
+    db = sqlite3.connect(os.path.join(folder, "plan.db"))
+    try:
+        return float(db.execute(DATA).fetchone()[0])
+    finally:
+        db.close()
+
+
+def ingest(lab: cluster.Lab, limit: str, **variables: object) -> None:
+    """Run the playbook on some clients. Raises RuntimeError if it fails."""
     done = subprocess.run(
         [
             os.path.join(os.path.dirname(sys.executable), "ansible-playbook"),
@@ -226,7 +238,7 @@ def _playbook(lab: cluster.Lab, name: str, limit: str) -> float:
             limit,
             os.path.join(ROOT, "playbooks", "ingest.yml"),
             "-e",
-            json.dumps({"ingest_run_dir": folder, "ingest_verify": "none"}),
+            json.dumps(variables),
         ],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -236,11 +248,6 @@ def _playbook(lab: cluster.Lab, name: str, limit: str) -> float:
     )
     if done.returncode:
         raise RuntimeError(done.stdout.decode(errors="replace")[-3000:])
-    db = sqlite3.connect(os.path.join(folder, "plan.db"))
-    try:
-        return float(db.execute(DATA).fetchone()[0])
-    finally:
-        db.close()
 
 
 def latency(options: argparse.Namespace) -> None:

@@ -34,7 +34,18 @@ from tests.benchmarks import (  # noqa: E402
 )
 from tests.benchmarks.measure import Result  # noqa: E402
 
-PARTS = ("copy", "latency", "methods", "playbook", "plan", "dispatch", "client", "index", "tier")
+PARTS = (
+    "copy",
+    "latency",
+    "methods",
+    "playbook",
+    "plan",
+    "dispatch",
+    "client",
+    "index",
+    "tier",
+    "hosts",
+)
 
 
 def main() -> int:
@@ -83,6 +94,9 @@ def main() -> int:
             results += methods.parallelcp(folder, options.rounds)
         if "playbook" in options.parts:
             results += clients.playbook(tree, folder)
+        if "hosts" in options.parts:
+            part = source.glibc_tree(os.path.join(options.memory_folder, "bench"))
+            results += clients.over_ssh(part, folder)
         if "plan" in options.parts:
             results += memory.plan_ten_million(folder)
         if "dispatch" in options.parts:

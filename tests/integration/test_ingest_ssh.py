@@ -45,6 +45,27 @@ def test_openssh(hosts: Hosts, shared: Place, strategy: str) -> None:
     assert again.changed == 0, again.output
 
 
+def test_a_host_is_sent_few_commands(hosts: Hosts, shared: Place) -> None:
+    """One for the check, three to begin and end the copy, one that says that it ends, and one for
+    each package of shards; besides those that only wait, whose number is that of the seconds."""
+    run = ingest(
+        shared.folder,
+        "-vvv",
+        inventory=hosts.inventory,
+        source=shared.source,
+        destinations=[shared.destination],
+    )
+    assert run.status == 0, run.output
+    assert shared.differences() == []
+    address = hosts.hosts["host2"].address
+    sent = [line for line in run.output.splitlines() if f"<{address}> SSH: EXEC" in line]
+    waits = [line for line in sent if "if=news" in line and "/inbox/" not in line]
+    packages = [line for line in sent if ".work.part" in line]
+    assert packages and len(packages) <= 7  # a plan has so many phases
+    assert len(sent) - len(waits) - len(packages) == 5, "\n".join(sent)
+    assert f"<{address}> PUT" not in run.output
+
+
 def test_paramiko(hosts: Hosts, shared: Place) -> None:
     if tuple(int(part) for part in ansible_version.split(".")[:2]) >= (2, 21):
         pytest.skip("the paramiko connection is gone since ansible-core 2.21")

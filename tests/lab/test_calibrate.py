@@ -67,7 +67,7 @@ def test_a_cap_on_the_nodes() -> None:
 
 
 def test_a_cap_on_the_clients() -> None:
-    with booted(clients=2, nodes=3, client_mbit=40) as lab:
+    with booted(clients=2, nodes=3, client_mbit=16) as lab:
         lab.fill(0, large=8, large_size=32 << 20)
         found = calibrated(lab)
         assert found["bound"] == "bytes" and found["limit"] == "client link", found["because"]

@@ -52,7 +52,7 @@ def write_plan(path: str, count: int, hosts: list[str]) -> None:
                     first + n,
                     phase,
                     kind,
-                    hosts[n % len(hosts)],
+                    hosts[(n + (kind == Kind.VERIFY)) % len(hosts)],
                     ShardState.WAITING if kind == Kind.VERIFY else ShardState.PENDING,
                     1 + n if kind == Kind.VERIFY else None,
                     int(kind == Kind.VERIFY),

@@ -41,7 +41,7 @@ _OPEN = (
     "JOIN payloads p ON p.shard=coalesce(s.payload_of, s.of, s.id) WHERE "
 )
 _MOST = 2000  # shards of one owner that are claimed at once
-_LOOKED_AT = 500  # checks
+_LOOKED_AT = 200  # checks
 _VICTIMS = 8  # hosts whose shards are looked at
 _LARGER = 1.5  # times what a host should have: a shard that is cut
 

@@ -61,7 +61,7 @@ def test_a_cap_on_the_nodes() -> None:
         lab.fill(0, large=8, large_size=32 << 20)
         found = calibrated(lab)
         assert found["bound"] == "bytes" and found["limit"] == "address", found["because"]
-        assert found["mounts"] == 3 and found["clients"] == 1
+        assert found["mounts"] == 3
         rates = {number: rate for number, rate, _all in found["curves"]["mounts"]}
         assert 2 < rates[3] / rates[1] < 4
 

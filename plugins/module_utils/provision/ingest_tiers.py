@@ -106,7 +106,7 @@ def _yaml(path: str, text: str) -> Any:
 
 
 def _preview(tiers: Tiers, sources: dict[str, Source], now: int) -> None:
-    result = preview(tiers, sources, ["localhost"], "", now)
+    result = preview(tiers, sources, 1, "", now)
     for name, use in result.uses.items():
         sys.stdout.write(f"pool {name}: {use.percent:.1f} % of {size(use.size)}\n")
     for found in result.found:

@@ -120,7 +120,7 @@ def result(
         "workers": one.at_once,
         "workers_per_mount": one.workers.number,
         "mounts": max(1, one.mounts.number),
-        "mounts_tried": len(one.mount_shares) or 1,
+        "mounts_tried": max((point.number for point in one.mounts.points), default=1),
         "clients": clients.found.number if clients.found else 1,
         "clients_tried": len(clients.hosts) or 1,
         "hosts": list(clients.hosts),

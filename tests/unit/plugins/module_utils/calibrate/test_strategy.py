@@ -118,7 +118,9 @@ def test_the_source_is_the_limit() -> None:
 
 
 def test_the_link_is_the_limit() -> None:
-    assert found(calibrated(Client(link=900)))["limit"] == Limit.LINK
+    answer = found(calibrated(Client(link=900)))
+    assert answer["limit"] == Limit.LINK
+    assert (answer["mounts"], answer["mounts_tried"]) == (1, 3)
 
 
 def test_the_cluster_is_the_limit() -> None:

@@ -8,7 +8,8 @@
 #                  ingest-find, parallelcp and the others, each as one file in a folder
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
-#   make races     two runs, one of them killed or stopped, that meet in a destination or a folder
+#   make long      the tests that take minutes each: runs that meet, that are killed and gone on
+#                  with, that copy while they scan; and calibrate on real hosts
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
 #   make simulate [HOSTS=1000] [FILES=1000000000] [SPLIT=round_robin] [SEED=1]
@@ -64,8 +65,8 @@ test: .venv/ready-test
 lint: .venv/ready-test .venv/ready-lint .venv-importer/ready
 	@.venv/bin/python tests/tools/run_lint.py
 
-races: .venv/ready-test
-	@.venv/bin/python tests/tools/run_tests.py tests/integration/test_runs_that_meet.py
+long: .venv/ready-test
+	@.venv/bin/python tests/tools/run_tests.py --long
 
 matrix: .venv/ready-test
 	@.venv/bin/python tests/tools/run_matrix.py
@@ -131,4 +132,4 @@ setup: .venv/ready-test .venv/ready-lint .venv-importer/ready
 clean:
 	rm -rf .venv .venv-* .cache .collections collections .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
-.PHONY: help ingest index commands test races lint matrix bench simulate attack attack-tier lab lab-bench bench-lab lab-setup variables setup clean
+.PHONY: help ingest index commands test long lint matrix bench simulate attack attack-tier lab lab-bench bench-lab lab-setup variables setup clean

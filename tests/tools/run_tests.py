@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `make test` runs: all that can run on this machine, and a line for each part that can't.
 
-All run under the project's own Python, but for the races, which are `make races`. Under the oldest
+All run under the project's own Python, but for the long ones, which are `make long`. Under the oldest
 Python that a target may have run the tests of the engine's ground; `make matrix` runs all of the
 engine's, and what README promises, under the oldest and the newest.
 
-Usage: run_tests.py [PYTEST ARGUMENTS]; with arguments, only pytest under the project's own Python.
+Usage: run_tests.py [--long | PYTEST ARGUMENTS]; with these, only pytest under the project's own Python.
 """
 
 from __future__ import annotations
@@ -115,7 +115,12 @@ def pythons() -> dict[tuple[int, int], str]:
 ENGINE, PROMISES = "tests/unit/plugins/module_utils", "tests/unit/promises"
 # What `make test` runs under the oldest Python: the rooms on which the others stand.
 GROUND = tuple(f"{ENGINE}/{room}" for room in ("core", "fs", "index", "mounts", "plan", "search"))
-RACES = "tests/integration/test_runs_that_meet.py"
+# Minutes each: runs that meet, that are killed and gone on with, that copy while they scan; and
+# measurements on real hosts. `make long` runs them.
+LONG = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in ("calibrate", "overlap", "resume", "runs_that_meet")
+)
 
 
 def unit_tests_under(
@@ -159,6 +164,8 @@ def molecule(results: Results, scenario: str) -> None:
 def main() -> None:
     """Exit status 0 only if nothing failed."""
     own = [sys.executable, "-m", "pytest", "-q"]
+    if sys.argv[1:] == ["--long"]:
+        sys.exit(run("the long tests", [*own, *LONG])[0])
     if len(sys.argv) > 1:
         sys.exit(run("pytest", own + sys.argv[1:])[0])
     results = Results()
@@ -176,8 +183,9 @@ def main() -> None:
     # the
     # long tests first, so that all workers end together.
     spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
-    places = ["tests/integration", "tests/browser", "tests/unit", "--ignore=" + RACES]
-    results.leave_out("runs that meet and are killed: make races")
+    places = ["tests/integration", "tests/browser", "tests/unit"]
+    places += [f"--ignore={file}" for file in LONG]
+    results.leave_out("runs that meet, go on or overlap, and calibrate: make long")
     results.add(
         "all tests",
         *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]),

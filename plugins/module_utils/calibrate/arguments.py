@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "result": {"type": "path"},
     # From the action plugin, see calibrate.bench.Options.
     "_work": {"type": "str"},
-    "_token": {"type": "str"},
+    "_token": {"type": "str", "no_log": False},
     "_sample": {"type": "str"},
     "_look": {"type": "float", "default": 2.0},
     "_prefix": {"type": "str", "default": "a"},

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `make test` runs: all that can run on this machine, and a line for each part that can't.
 
-All run under the project's own Python, but for the long ones, which are `make long`. Under the oldest
-Python that a target may have run the tests of the engine's ground; `make matrix` runs all of the
-engine's, and what README promises, under the oldest and the newest.
+All run under the project's own Python, but for the long ones, which are `make long`. Under the
+oldest Python that a target may have run the tests of the engine's ground; `make matrix` runs all of
+the engine's, and what README promises, under the oldest and the newest.
 
-Usage: run_tests.py [--long | PYTEST ARGUMENTS]; with these, only pytest under the project's own Python.
+Usage: run_tests.py [--long | PYTEST ARGUMENTS]; with these, only pytest, under the project's own
+Python.
 """
 
 from __future__ import annotations

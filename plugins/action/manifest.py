@@ -84,6 +84,7 @@ class ActionModule(TakesLosses):
         with owned(run_dir, self._display.warning) as number, private():
             if self._is_scanned(options, go_on, run_dir, variables):
                 return finish(ResultOptions.from_params(options), run_dir)
+            resume.scan_anew(run_dir)
             job = RemoteJob(self, self._host, LEASE, f"manifest-{number}")
             # Others may enter it, but not list it: the user that fetches may be another.
             job.make_folder("0711", (), outside=options["source"], alone=True)
@@ -113,7 +114,7 @@ class ActionModule(TakesLosses):
         if self._task.check_mode or not resume.wanted("scan", go_on, variables):
             return False
         found = resume.found(run_dir)
-        if found.scan is None or found.over:
+        if found.scan is None or found.over or resume.is_refused(run_dir):
             return False
         differs = resume.scan_differs(found.scan, options)
         if differs:

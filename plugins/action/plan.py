@@ -109,7 +109,11 @@ class ActionModule(OnController):
         with owned(folder, self._display.warning), private():
             if options["overlap"]:
                 return self._grow(folder, options, variables)
-            return self._go_on(folder, options, variables) or self._plan(folder, options)
+            try:
+                return self._go_on(folder, options, variables) or self._plan(folder, options)
+            except IngestError:
+                resume.refuse(folder)
+                raise
 
     def _go_on(
         self, folder: str, options: dict[str, Any], variables: dict[str, Any]

@@ -32,6 +32,7 @@ _PLANNED = (
     "shard_bytes", "range_threshold", "range_size", "items", "query", "destinations",
 )  # fmt: skip
 _SCANNED = ("include", "exclude", "globs", "one_file_system")
+_REFUSED = "scan.refused"
 
 
 class Found(NamedTuple):
@@ -74,6 +75,23 @@ def found(folder: str) -> Found:
     except (IngestError, sqlite3.Error):
         plan = None
     return Found(scan, plan, done)
+
+
+def refuse(folder: str) -> None:
+    """What was scanned can't be planned: whoever mends the source wants it scanned again."""
+    with contextlib.suppress(OSError), open(os.path.join(folder, _REFUSED), "w", encoding="ascii"):
+        pass
+
+
+def is_refused(folder: str) -> bool:
+    """Whether :func:`refuse` said so, since the last :func:`scan_anew`."""
+    return os.path.lexists(os.path.join(folder, _REFUSED))
+
+
+def scan_anew(folder: str) -> None:
+    """The next scan has not been refused."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(folder, _REFUSED))
 
 
 def failed_run(folder: str, check_mode: bool) -> Found:

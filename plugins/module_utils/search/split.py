@@ -322,11 +322,11 @@ class _Split:
         return start, end
 
     def _type(self, start: int, end: int) -> str:
-        return (
-            self._relation.columns.get(self._query.tokens[start].word, "")
-            if (end == start + 1)
-            else ""
-        )
+        """The type of a column, which says how it is compared: with a table's name or without."""
+        tokens = self._query.tokens
+        if end == start + 1 or (end == start + 3 and tokens[start + 1].text == "."):
+            return self._relation.columns.get(tokens[end - 1].word, "")
+        return ""
 
     def _order(self, start: int, end: int) -> str:
         start, end, behind = self._direction(start, end)

@@ -126,7 +126,7 @@ def test_work_directory(source: Path, tmp_path: Path) -> None:
     answer = run(source=str(source), _work=str(work), _pack="secret")
     status = answer["status"]
     assert status["state"] == "done"
-    assert sorted(os.listdir(work)) == ["index", "lease", "secret", "status.json"]
+    assert sorted(os.listdir(work)) == ["index", "lease", "news", "secret", "status.json"]
     assert (work / "secret").stat().st_mode & 0o777 == 0o644
     assert (work / "index").stat().st_mode & 0o777 == 0o700
     shutil.rmtree(work, ignore_errors=True)  # the job waits for that

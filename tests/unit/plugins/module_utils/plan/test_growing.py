@@ -31,6 +31,12 @@ HOSTS = ("a", "b")
 LIMITS = Limits(items=7, range_threshold=1 << 16, range_size=1 << 16)
 
 
+@pytest.fixture(autouse=True)
+def _stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What compares works in the directories that it looks at."""
+    monkeypatch.chdir(os.getcwd())
+
+
 @pytest.fixture(name="place")
 def _place(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "destination").mkdir()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,12 @@ def test_the_answer_is_that_of_one_database(
     with tempfile.TemporaryDirectory() as folder:
         source = Files(folder, rows_of_parts, more)
         check(text, ordered, source, everything, more)
+
+
+def test_a_group_is_compared_as_its_column_is(tmp_path: Path) -> None:
+    text = "SELECT entries.uid AS x0, count(*) FROM entries GROUP BY 1 HAVING x0 = '1'"
+    rows_of_part = [(b"a", "f", None, 0, None), (b"a", "f", None, 1, None)]
+    check(text, True, Files(str(tmp_path), [rows_of_part], []), rows_of_part, [])
 
 
 # -- which way a query goes ------------------------------------------------------------------------

@@ -8,8 +8,8 @@
 #                  ingest-find, parallelcp and the others, each as one file in a folder
 #   make test      all tests that can run here; says what it left out
 #   make lint      all checkers
-#   make long      the tests that take minutes each: runs that meet, that are killed and gone on
-#                  with, that copy while they scan; and calibrate on real hosts
+#   make long      the tests that take minutes: runs that meet, that are killed and gone on with, that
+#                  copy while they scan; calibrate, timers, another family's packages
 #   make matrix    the local tests under every supported ansible-core, and the newest Python
 #   make bench     the benchmarks
 #   make simulate [HOSTS=1000] [FILES=1000000000] [SPLIT=round_robin] [SEED=1]

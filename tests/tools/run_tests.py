@@ -115,13 +115,20 @@ def pythons() -> dict[tuple[int, int], str]:
 
 ENGINE, PROMISES = "tests/unit/plugins/module_utils", "tests/unit/promises"
 # What `make test` runs under the oldest Python: the rooms on which the others stand.
-GROUND = tuple(f"{ENGINE}/{room}" for room in ("core", "fs", "index", "mounts", "plan", "search"))
-# Minutes each: runs that meet, that are killed and gone on with, that copy while they scan; and
-# measurements on real hosts. `make long` runs them.
-LONG = tuple(
-    f"tests/integration/test_{name}.py"
-    for name in ("calibrate", "overlap", "resume", "runs_that_meet")
+GROUND = tuple(f"{ENGINE}/{room}" for room in ("core", "fs", "index", "mounts", "search"))
+# Those that take minutes: runs that meet, that are killed and gone on with, that copy while they
+# scan, that are paused; measurements on real hosts; timers, and packages of another family.
+# `make long` runs them.
+_LONG = (
+    "calibrate",
+    "control",
+    "overlap",
+    "provision_rhel",
+    "resume",
+    "runs_that_meet",
+    "schedule",
 )
+LONG = tuple(f"tests/integration/test_{name}.py" for name in _LONG)
 
 
 def unit_tests_under(
@@ -186,7 +193,7 @@ def main() -> None:
     spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     places = ["tests/integration", "tests/browser", "tests/unit"]
     places += [f"--ignore={file}" for file in LONG]
-    results.leave_out("runs that meet, go on or overlap, and calibrate: make long")
+    results.leave_out("what takes minutes, runs that meet or go on among it: make long")
     results.add(
         "all tests",
         *run("all tests under Python %d.%d" % sys.version_info[:2], [*own, *spread, *places]),

@@ -25,7 +25,7 @@ from ..core.errors import IngestError
 from ..core.vocabulary import HostState, Kind, Phase, ShardState
 from ..index.assemble import Scanned, moved
 from ..index.reader import Index
-from ..index.rows import Entry, Totals, add_totals
+from ..index.rows import Totals, add_totals
 from .planner import SELECTION, Limits, Planner, Portion, check
 from .shards import Header
 from .store import PlanStore
@@ -169,8 +169,31 @@ def plan_piece(
         IngestError: it can't be written, or the index not be read.
     """
     index = Index(index_folder)
-    store = PlanStore.create(path)
     on_the_way = frozenset(passing)
+    portion = Portion(
+        number,
+        "nlink=1" if options.links else "1",
+        lambda entry: entry.id not in on_the_way,
+        directories=False,
+        whole=False,
+    )
+    try:
+        with _planned(path, index, options, portion) as store, store.transaction() as db:
+            for payload in rest:
+                _add_scan(db, payload)
+            db.executemany("INSERT INTO vanished VALUES (?)", [(each,) for each in vanished])
+            store.set_meta(**said)
+    finally:
+        index.close()
+
+
+@contextmanager
+def _planned(
+    path: str, index: Index, options: PieceOptions, portion: Portion
+) -> Iterator[PlanStore]:
+    """A small plan of a portion of an index, with its sums. Raises IngestError, also for what
+    SQLite says in the block."""
+    store = PlanStore.create(path)
     try:
         planner = Planner(store, options.hosts, options.split, options.limits, options.mounts)
         planner.run(
@@ -181,28 +204,15 @@ def plan_piece(
             options.verify,
             options.leave_out,
             options.verify_all,
-            Portion(
-                number,
-                "nlink=1" if options.links else "1",
-                lambda entry: entry.id not in on_the_way,
-                directories=False,
-                whole=False,
-            ),
+            portion,
         )
-        with store.transaction() as db:
-            for payload in rest:
-                _add_scan(db, payload)
-            db.executemany("INSERT INTO vanished VALUES (?)", [(each,) for each in vanished])
-            store.set_meta(
-                **{name: getattr(planner, name) for name in _SUMS},
-                scanned=index.totals()._asdict(),
-                **said,
-            )
+        sums = {name: getattr(planner, name) for name in _SUMS}
+        store.set_meta(**sums, scanned=index.totals()._asdict())
+        yield store
     except sqlite3.Error as error:
         raise IngestError(f"the plan {path} can't be written: {error}") from error
     finally:
         store.close()
-        index.close()
 
 
 class Scans:
@@ -354,38 +364,17 @@ class Scans:
         """Plan into a small ``plan`` what only the whole index tells. Raises IngestError."""
         meta = self._store.meta()
         options = PieceOptions.of(meta)
-        store = PlanStore.create(plan)
         empty = frozenset(map(moved, self.vanished()))
         touched = (moved(each) for (each,) in self._db.execute("SELECT * FROM touched_before"))
-
-        def became_empty(entry: Entry) -> bool:
-            return entry.id in empty
-
-        try:
-            planner = Planner(store, options.hosts, options.split, options.limits, options.mounts)
-            planner.run(
-                index,
-                options.min_depth,
-                options.max_depth,
-                options.links,
-                options.verify,
-                options.leave_out,
-                options.verify_all,
-                Portion(
-                    0,
-                    "nlink>1" if options.links else "0",
-                    became_empty,
-                    touched=touched,
-                    whole=False,
-                ),
-            )
-            store.set_meta(
-                **{name: getattr(planner, name) for name in _SUMS}, scanned=index.totals()._asdict()
-            )
-        except sqlite3.Error as error:
-            raise IngestError(f"the plan {plan} can't be written: {error}") from error
-        finally:
-            store.close()
+        portion = Portion(
+            0,
+            "nlink>1" if options.links else "0",
+            lambda entry: entry.id in empty,
+            touched=touched,
+            whole=False,
+        )
+        with _planned(plan, index, options, portion):
+            pass
 
 
 def name_of_piece(shard: int) -> str:

@@ -17,21 +17,13 @@ from urllib.parse import quote_from_bytes
 
 from ..core.errors import IngestError
 from ..core.paths import display, join, to_text
-from .rows import Totals, add_totals
+from .rows import TYPES, Totals, add_totals
 from .schema import MAX_PARTS, stored
 from .sums import DIRECT, Direct
 from .writer import Completion, PartWriter, clear, errors_named
 
 # Today's name, and that of the old BeeGFS Index.
 FILES = (b"db.db", b".bdm.db")
-_TYPES = {
-    stat.S_IFREG: "f",
-    stat.S_IFLNK: "l",
-    stat.S_IFIFO: "p",
-    stat.S_IFSOCK: "s",
-    stat.S_IFBLK: "b",
-    stat.S_IFCHR: "c",
-}
 _SAME = ("inode", "mode", "nlink", "uid", "gid", "size", "blksize", "blocks")
 _TIMES = ("atime", "mtime", "ctime")
 _NUMBERS = (*_SAME, *_TIMES)
@@ -370,7 +362,7 @@ def _kind(mode: int, kind: Any) -> str | None:
     """The type of an entry; None for a directory."""
     if stat.S_IFMT(mode) == stat.S_IFDIR or kind == b"d":
         return None
-    return _TYPES.get(stat.S_IFMT(mode), "l" if kind == b"l" else "f")
+    return TYPES.get(stat.S_IFMT(mode), "l" if kind == b"l" else "f")
 
 
 def _sums(entries: list[dict[str, Any]]) -> Totals:

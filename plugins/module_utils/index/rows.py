@@ -4,8 +4,18 @@
 
 from __future__ import annotations
 
+import stat
 from typing import Any, NamedTuple
 
+# An entry's type, by that of its mode.
+TYPES = {
+    stat.S_IFREG: "f",
+    stat.S_IFLNK: "l",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+}
 _UNSIGNED = 1 << 64
 _SIGNED = 1 << 63
 # SQLite holds 63 bits and a sign. Larger numbers (inodes of some servers, times after 2262) are

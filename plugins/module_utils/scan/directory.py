@@ -17,7 +17,7 @@ from ..core.paths import join
 from ..core.want import NOT_LISTED, names_digest
 from ..fs.listing import Known, Run, listed
 from ..index.earlier import LOOK, TIMES, KnownDirectory
-from ..index.rows import Entry, Extra, Passing, Totals, Twin
+from ..index.rows import TYPES, Entry, Extra, Passing, Totals, Twin
 from ..index.sums import Direct
 from .compare import UNKNOWN, Comparer, Counterpart
 from .gathered import Gathered
@@ -32,14 +32,6 @@ _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS)  # the file system has none
 _NAME, _SIZE, _BLOCKS = itemgetter(2), itemgetter(10), itemgetter(11)
 _STATE = itemgetter(Entry._fields.index("state"))
 _Row = Tuple[Any, ...]  # of an entry
-_TYPES = {
-    stat.S_IFREG: "f",
-    stat.S_IFLNK: "l",
-    stat.S_IFIFO: "p",
-    stat.S_IFSOCK: "s",
-    stat.S_IFBLK: "b",
-    stat.S_IFCHR: "c",
-}
 
 
 class Listing:
@@ -197,7 +189,7 @@ class Listing:
             self._fail(join(self.path, name), "stat", error)
         self.files += self._rows("f", run.files)
         for name, found in run.others:
-            kind = _TYPES.get(found.st_mode & 0o170000)
+            kind = TYPES.get(found.st_mode & 0o170000)
             if kind is not None:
                 self.others += self._rows(kind, [(name, found)])
 
